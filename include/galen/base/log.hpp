@@ -1,0 +1,26 @@
+// The only door to spdlog. One line per event: `event key=value …`. Values that identify a person have types without a
+// formatter (base/bytes.hpp), so they cannot be logged by accident. galen::log::info("block committed height={}", height).
+#pragma once
+
+#include <spdlog/spdlog.h>
+
+#include <string>
+
+namespace galen::log {
+
+struct Options {
+  std::string level = "info";  ///< trace, debug, info, warn, error
+  std::string file;            ///< empty: stderr
+  std::string name = "galen";  ///< stands in every line, e.g. the member's name
+};
+/// Replaces the process-wide logger. Call once, before threads start.
+void init(const Options& options);
+
+using spdlog::critical;
+using spdlog::debug;
+using spdlog::error;
+using spdlog::info;
+using spdlog::trace;
+using spdlog::warn;
+
+}  // namespace galen::log

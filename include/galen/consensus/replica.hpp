@@ -1,0 +1,146 @@
+// The consensus core: Effects step(Input), C-PBFT as in docs/spec/consensus.md. No I/O, threads, clock, randomness of its
+// own, logging or signing, so a simulator runs the code that ships. The core thread owns it. Invariants: a promise leaves
+// only behind its durable record (effects.hpp); blocks are committed in height order, each once; memory is bounded.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "galen/consensus/effects.hpp"
+#include "galen/crypto/merkle.hpp"
+#include "galen/types/genesis.hpp"
+
+namespace galen::consensus {
+
+struct Config {
+  ChainContext context;
+  MemberSet members;
+  MemberIndex self = 0;
+  GenesisParameters parameters;
+  std::uint32_t rules_version = 1;
+  std::uint64_t rng_seed = 0;  ///< from a true random source in production: jitter and STATUS nonces
+  // Local settings, not validity:
+  std::uint64_t tenure_ms = 10'000;   ///< a leader ends its tenure after this much block time, too
+  std::uint64_t gather_ms = 4;        ///< while blocks are in flight, how long a batch may wait for company
+  std::uint64_t fetch_delay_ms = 30;  ///< how long a missing batch or parent may be on its way before it is asked for
+  std::size_t pool_batches_per_origin = 1024;
+};
+
+/// What is known of a committed block that others build on.
+struct CommittedTip {
+  BlockHeader header;  ///< Genesis::block_zero() at height 0
+  Hash digest;
+  std::optional<QuorumCertificate> certificate;  ///< COMMIT-QC of it or of a descendant; nothing for block zero
+  std::uint32_t tenure_position = 1;  ///< blocks of its view up to it; a lower bound will do (R8 is then milder)
+};
+
+struct PendingBatch {
+  Hash digest;
+  MemberIndex origin = 0;
+  TimestampMs valid_until_ms = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// State at start: the fold of the log, and what the ledger (replayed from the log) adds.
+struct Recovered {
+  SafetyState safety;
+  CommittedTip tip;
+  crypto::MerkleFrontier history{crypto::Suite::p256_sha256};  ///< digests of blocks 0 … tip: size tip.height + 1
+  /// Roots after the last executed heights, ascending, at least one; all of the last exec_lag_max + window if they are
+  /// known. Height 0 stands for the state of genesis. May be behind the tip: Executed follows.
+  std::vector<ExecutedSubject> executed;
+  /// Batches in the chain whose valid_until_ms is not before the tip's time.
+  std::vector<std::pair<Hash, TimestampMs>> recent_batches;
+  /// Batches in the log that are not in the chain, in order of arrival.
+  std::vector<PendingBatch> pending;
+};
+
+// Inputs -----------------------------------------------------------------------------------------------------------------
+
+/// Time passes only by ticks: give one before the other inputs of a turn, and when wake_at_ms is reached.
+struct Tick {
+  std::uint64_t monotonic_ms = 0;
+  TimestampMs wall_ms = 0;
+};
+/// Passed verify_message.
+struct MessageReceived {
+  MemberIndex from = 0;
+  MessagePtr message;
+};
+/// A batch, decoded and verified. Its body goes into the log before any record persisted after this input, and stays
+/// available until it is in a committed block or its valid_until_ms lies before the tip's block time.
+struct BatchArrived {
+  PendingBatch batch;
+};
+struct Signed {
+  std::uint64_t token = 0;
+  Signature signature;
+};
+/// All records up to this PersistToken::value() are durable.
+struct Durable {
+  std::uint64_t token = 0;
+};
+/// In height order, for each block given out in Effects::commits (and blocks above Recovered::executed).
+struct BlockExecuted {
+  ExecutedSubject subject;
+};
+/// From catch-up, ascending; the shell has all batches of it in the log and has verified that `certificate` is a COMMIT-QC
+/// of the block or of one whose parent links lead to it. Ignored unless it is the next height. It comes back at once in
+/// Effects::commits, like every other block.
+struct BlockFetched {
+  BlockSkeleton block;
+  QuorumCertificate certificate;
+  std::vector<PendingBatch> batches;  ///< of the block, in its order
+};
+/// A connection to a member came up: ask it where it stands.
+struct PeerConnected {
+  MemberIndex member = 0;
+};
+/// End the own tenure, then emit ready_to_stop; no new proposals.
+struct StopRequested {};
+
+using Input = std::variant<Tick, MessageReceived, BatchArrived, Signed, Durable, BlockExecuted, BlockFetched, PeerConnected,
+                           StopRequested>;
+
+/// For status, readiness and metrics.
+struct ReplicaStatus {
+  Mode mode = Mode::starting;
+  View view = 0;
+  View max_view_change = 0;   ///< above view: changing views
+  MemberIndex leader = 0;
+  Height committed = 0;
+  Height executed = 0;
+  Height highest_known = 0;   ///< of any verified certificate
+  VoteSubject high;           ///< of highQC
+  std::size_t pending_batches = 0;
+  std::size_t in_flight = 0;  ///< proposed above the committed height
+  bool stopping = false;
+  std::vector<std::uint64_t> last_heard_ms;  ///< per member, monotonic; 0 never; self = now
+};
+
+class Replica {
+ public:
+  Replica(Config config, Recovered recovered);
+  ~Replica();
+  Replica(Replica&&) noexcept;
+
+  /// Begin with a Tick. Inputs of one turn may be given one after the other and their effects carried out together.
+  Effects step(const Input& input);
+
+  ReplicaStatus status() const;
+  /// Members heard within the window before the last tick, self included: fewer than q means no progress.
+  std::size_t members_heard(std::uint64_t window_ms) const;
+  /// Records that restate the safety state, for the head of a new log segment.
+  std::vector<SafetyRecord> safety_records() const;
+  /// Bodies the log must keep: batches of known uncommitted blocks, and pending ones.
+  std::vector<Hash> live_batches() const;
+
+  struct State;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace galen::consensus

@@ -1,0 +1,44 @@
+// A block below a snapshot, with what executing it gave, as a member hands it to one that joined; and what the one that
+// takes it writes (docs/spec/snapshots.md 1.4). Pure values, any thread.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "galen/ledger/rows.hpp"
+#include "galen/ledger/view.hpp"
+#include "galen/types/certificate.hpp"
+#include "galen/types/genesis.hpp"
+
+namespace galen::ledger {
+
+/// What is proven of the wanted block already.
+struct PastWanted {
+  Height height = 0;
+  Hash digest;
+  Hash results_root;  ///< of the chain up to this block
+};
+
+struct PastBlock {
+  BlockPtr block;
+  std::vector<ItemOutcome> outcomes;
+  Hash outcome_root;
+  Hash results_root_below;
+  std::optional<QuorumCertificate> commit;
+  std::optional<ExecutedCertificate> executed;
+
+  Height height() const { return block->skeleton.header.height; }
+};
+
+/// Nothing when this ledger lacks the block or what belongs to it.
+Result<std::optional<Bytes>> encode_past_block(const View& view, Height height);
+/// MALFORMED, BAD_PROOF, BAD_SIGNATURE, BAD_CERTIFICATE, and what decoding a block gives.
+Result<PastBlock> check_past_block(const Genesis& genesis, const PastWanted& wanted, ByteSpan bytes);
+
+/// The rows that executing the block wrote beside its state (execution/past_rows.hpp derives them).
+struct PastRows {
+  std::map<TransactionId, TransactionEntry> answers;
+  std::map<std::string, Bytes> lists;  ///< keyed by list_row_key()
+};
+
+}  // namespace galen::ledger

@@ -1,0 +1,63 @@
+// DIR/vault/index: the sealed index of what this member has anchored, and its patient table. RocksDB without a log of
+// its own: what is not flushed is rebuilt from the outbox records in the node's log. Source ids and local patient ids
+// stand in it only as keyed hashes or sealed; keys only wrapped. One writer (the vault thread), any readers.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "galen/base/failure_bell.hpp"
+#include "galen/vault/outbox.hpp"
+
+namespace galen::vault {
+
+/// Where the flushed index stands in the node's log: outbox records below `seq` are not needed from it any more.
+struct AppliedPosition {
+  RequestId log_id;
+  std::uint64_t seq = 0;
+  bool operator==(const AppliedPosition&) const = default;
+};
+
+struct IndexedVersion {
+  AnchorEntry entry;
+  TransactionId transaction_id;
+};
+
+class RecordIndex {
+ public:
+  /// Makes an empty one, once (galend init). IO_ERROR, also when there is one.
+  static Status create(const std::string& directory);
+  /// DATA_DIR_MISSING when it is not there, CORRUPT, IO_ERROR.
+  static Result<RecordIndex> open(const std::string& directory, std::shared_ptr<FailureBell> failures = nullptr);
+  /// What is wrong with its files, one sentence each; opens for reading only.
+  static std::vector<std::string> inspect(const std::string& directory);
+  RecordIndex(RecordIndex&&) noexcept;
+  RecordIndex& operator=(RecordIndex&&) noexcept;
+  ~RecordIndex();
+
+  /// Writes all entries of an executed transaction, at once or not at all. Entries already there change nothing.
+  Status apply(const OutboxRecord& record);
+
+  /// Oldest first; empty when the source is unknown.
+  Result<std::vector<PointerId>> versions(const SourceHash& source) const;
+  Result<std::optional<IndexedVersion>> version(const PointerId& pointer_id) const;
+  Result<std::optional<PrincipalId>> pseudonym(const SourceHash& lookup) const;
+  /// Sealed identifiers of a pseudonym.
+  Result<std::vector<Bytes>> identifiers(const PrincipalId& pseudonym) const;
+  Result<std::optional<WrappedPatientKey>> patient_key(const PrincipalId& pseudonym) const;
+  /// Patient keys wrapped under an epoch slot, as far as applied.
+  Result<std::uint32_t> patient_keys_in(SlotIndex epoch) const;
+
+  /// Makes everything applied durable together with `position`; returns after the sync.
+  Status flush(const AppliedPosition& position);
+  /// Of the last flush.
+  AppliedPosition applied_position() const;
+
+ private:
+  struct State;
+  explicit RecordIndex(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace galen::vault

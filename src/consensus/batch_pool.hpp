@@ -1,0 +1,59 @@
+// Batches that wait for a block, and the digests that are in the chain already (for as long as they could be proposed
+// again). Owned by the core; bodies are the shell's. Bounded per origin; what is in the chain is bounded by ttl_max.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "galen/consensus/replica.hpp"
+
+namespace galen::consensus {
+
+class BatchPool {
+ public:
+  BatchPool(const GenesisParameters& parameters, std::size_t members, std::size_t per_origin_max)
+      : parameters_(&parameters), per_origin_max_(per_origin_max), queues_(members) {}
+
+  enum class Added { yes, known, refused };
+  /// `wanted`: a proposal waits for it, so the limit of its origin does not count.
+  Added add(const PendingBatch& batch, TimestampMs wall_ms, std::uint64_t monotonic_ms, bool wanted);
+  const PendingBatch* find(const Hash& digest) const;
+  bool in_chain(const Hash& digest) const { return in_chain_.count(digest) > 0; }
+  void remember_in_chain(const Hash& digest, TimestampMs valid_until_ms);
+  /// The block time of the tip: what expired before it can never be ordered, nor ordered again.
+  void expire(TimestampMs tip_time_ms);
+
+  struct Selection {
+    std::vector<Hash> digests;
+    std::uint64_t bytes = 0;
+    bool full = false;                 ///< nothing more would fit
+    std::uint64_t oldest_arrival_ms = 0;
+  };
+  /// For a block at `time_ms`: one batch of every origin in turn, each origin's oldest first (1.10), origins from `first`.
+  Selection select(TimestampMs time_ms, MemberIndex first, const std::function<bool(const Hash&)>& is_taken) const;
+  /// A batch that an honest leader could order now.
+  bool has_work(TimestampMs wall_ms) const;
+  std::size_t size() const { return pending_.size(); }
+  std::vector<Hash> digests() const;
+
+ private:
+  struct Entry {
+    PendingBatch batch;
+    std::uint64_t sequence = 0;
+    std::uint64_t arrival_ms = 0;
+  };
+  void remove(std::map<Hash, Entry>::iterator place);
+
+  const GenesisParameters* parameters_;
+  std::size_t per_origin_max_;
+  std::uint64_t next_sequence_ = 0;
+  std::map<Hash, Entry> pending_;
+  std::vector<std::map<std::uint64_t, Hash>> queues_;  ///< per origin, by arrival
+  std::set<std::pair<TimestampMs, Hash>> by_expiry_;
+  std::map<Hash, TimestampMs> in_chain_;
+  std::set<std::pair<TimestampMs, Hash>> in_chain_by_expiry_;
+};
+
+}  // namespace galen::consensus

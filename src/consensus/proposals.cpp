@@ -1,0 +1,125 @@
+#include "consensus/proposals.hpp"
+
+#include <algorithm>
+
+#include "consensus/mutation.hpp"
+#include "galen/base/assert.hpp"
+
+namespace galen::consensus {
+
+BlockTree::BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::MerkleFrontier history)
+    : suite_(suite), tip_(tip.digest) {
+  GALEN_ASSERT(history.size() == tip.header.height + 1);
+  BlockNode node{.block = {tip.header, {}}, .digest = tip.digest, .history = std::move(history)};
+  node.tenure_position = tip.tenure_position;
+  node.tenure_start_ms = tip.header.time_ms;
+  node.certified = true;
+  nodes_.emplace(tip_, std::move(node));
+}
+
+BlockNode* BlockTree::find(const Hash& digest) {
+  auto place = nodes_.find(digest);
+  return place == nodes_.end() ? nullptr : &place->second;
+}
+const BlockNode* BlockTree::find(const Hash& digest) const {
+  auto place = nodes_.find(digest);
+  return place == nodes_.end() ? nullptr : &place->second;
+}
+
+BlockNode* BlockTree::insert(const BlockSkeleton& block, const Hash& digest) {
+  if (auto* node = find(digest)) return node;
+  const auto* parent = find(block.header.parent);
+  if (parent == nullptr || block.header.height != parent->height() + 1 || nodes_.size() >= kNodesMax) return nullptr;
+  BlockNode node{.block = block, .digest = digest, .history = parent->history};
+  node.history.append(crypto::merkle_leaf(suite_, digest));
+  bool same_view = parent->view() == block.header.view && parent->height() > 0;
+  node.tenure_position = same_view ? parent->tenure_position + 1 : 1;
+  node.tenure_start_ms = same_view ? parent->tenure_start_ms : block.header.time_ms;
+  return &nodes_.emplace(digest, std::move(node)).first->second;
+}
+
+std::vector<BlockNode*> BlockTree::path_to(const Hash& digest) {
+  std::vector<BlockNode*> path;
+  for (auto* node = find(digest); node != nullptr && node->digest != tip_; node = find(node->header().parent))
+    path.push_back(node);
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+void BlockTree::advance_tip(const Hash& digest) {
+  const auto* next = find(digest);
+  GALEN_ASSERT(next != nullptr && next->header().parent == tip_);
+  tip_ = digest;
+  // A node lives if its parent does: by rising height, parents come first.
+  std::vector<std::pair<Height, Hash>> by_height;
+  for (const auto& [key, node] : nodes_) by_height.emplace_back(node.height(), key);
+  std::sort(by_height.begin(), by_height.end());
+  std::set<Hash> living{tip_};
+  for (const auto& [height, key] : by_height)
+    if (living.count(nodes_.at(key).header().parent) > 0) living.insert(key);
+  std::erase_if(nodes_, [&](const auto& entry) { return living.count(entry.first) == 0; });
+}
+
+void BlockTree::drop_abandoned(View view, const Hash& keep) {
+  std::set<Hash> kept{tip_};
+  for (const auto* node : path_to(keep)) kept.insert(node->digest);
+  if (keep != tip_ && kept.size() == 1) return;  // not known yet: nothing can be told
+  std::erase_if(nodes_, [&](const auto& entry) { return entry.second.view() < view && kept.count(entry.first) == 0; });
+  // What stood on a dropped block goes as well.
+  for (bool again = true; again;) {
+    again = std::erase_if(nodes_, [&](const auto& entry) {
+              return entry.first != tip_ && nodes_.count(entry.second.header().parent) == 0;
+            }) > 0;
+  }
+}
+
+bool BlockTree::holds_batch(const BlockNode& node, const Hash& batch) const {
+  for (const auto* at = &node; at->digest != tip_; at = &parent_of(*at)) {
+    const auto& digests = at->block.batch_digests;
+    if (std::find(digests.begin(), digests.end(), batch) != digests.end()) return true;
+  }
+  return false;
+}
+
+std::optional<RefusalReason> check_header(const Config& config, const BlockNode& parent, const BlockSkeleton& block) {
+  const auto& h = block.header;
+  const auto& p = parent.header();
+  if (h.epoch_end() || !h.next_members_hash.is_zero()) return RefusalReason::epoch_end;
+  if ((h.flags & ~(kTenureEnd | kEpochEnd)) != 0) return RefusalReason::flags;
+  if (h.version != 1 || h.chain_id != config.context.chain_id || h.epoch != config.context.epoch ||
+      h.rules_version != config.rules_version || h.proposer != config.members.leader(h.view) ||
+      h.batch_count != block.batch_digests.size() || h.batch_count > limits::kBlockBatchesMax)
+    return RefusalReason::header;
+  if (h.height != p.height + 1 || h.parent != parent.digest) return RefusalReason::wrong_parent;
+  if (h.history_size != h.height || h.history_root != parent.history.root()) return RefusalReason::history;
+  if (h.time_ms <= p.time_ms) return RefusalReason::time_order;
+  if (h.exec_height >= h.height || h.exec_height < p.exec_height ||
+      h.exec_height + config.parameters.exec_lag_max < h.height)
+    return RefusalReason::exec_height;
+  if (h.exec_height == p.exec_height && p.height > 0 &&
+      (h.state_root != p.state_root || h.results_root != p.results_root))
+    return RefusalReason::exec_height;
+  bool same_view = p.view == h.view && p.height > 0;
+  if (!mutated(Mutation::child_of_tenure_end) && same_view && p.tenure_end()) return RefusalReason::tenure;  // R4
+  auto position = same_view ? parent.tenure_position + 1 : 1;
+  if (position >= config.parameters.tenure_blocks && !h.tenure_end()) return RefusalReason::tenure;  // R8
+  return std::nullopt;
+}
+
+std::optional<RefusalReason> check_bodies(const GenesisParameters& parameters, const BlockNode& node) {
+  GALEN_ASSERT(node.missing.empty());
+  auto time = node.header().time_ms;
+  std::uint64_t bytes = 0;
+  std::map<MemberIndex, std::uint64_t> of_origin;
+  for (const auto& batch : node.bodies) {
+    if (batch.valid_until_ms < time) return RefusalReason::expired_batch;
+    if (batch.valid_until_ms > time + parameters.ttl_max_ms) return RefusalReason::far_batch;
+    bytes += batch.bytes;
+    of_origin[batch.origin] += batch.bytes;
+    if (of_origin[batch.origin] > parameters.member_block_bytes_max) return RefusalReason::bytes;
+  }
+  if (bytes > parameters.block_bytes_max) return RefusalReason::bytes;
+  return std::nullopt;
+}
+
+}  // namespace galen::consensus

@@ -1,0 +1,73 @@
+// The blocks above the committed tip, as a tree rooted in it, and what each child must look like. Owned by the core.
+// A node exists only if its parent does. Bounded: at most kNodesMax, and all that does not descend from a new tip goes.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "galen/consensus/replica.hpp"
+
+namespace galen::consensus {
+
+struct BlockNode {
+  BlockSkeleton block;
+  Hash digest;
+  crypto::MerkleFrontier history;  ///< digests of blocks 0 … this one
+  std::uint32_t tenure_position = 1;  ///< how many blocks of its view end with it
+  TimestampMs tenure_start_ms = 0;    ///< time of the first of them
+  /// The view whose leader proposed it last (or we did, and it is signed): its own, or a later one that opened with it again.
+  std::optional<View> proposed_in;
+  bool justified = false;    ///< the first of that view, and what the view stands on is exactly the parent, or itself (V4)
+  bool certified = false;    ///< q members vouch for it: kept whatever we think of it
+  std::optional<RefusalReason> refused;
+  TimestampMs received_wall_ms = 0;
+  std::set<Hash> missing;             ///< batches that have not arrived
+  std::vector<PendingBatch> bodies;   ///< those that have
+  std::uint64_t fetch_at_ms = 0;
+  std::uint32_t fetches = 0;
+
+  const BlockHeader& header() const { return block.header; }
+  Height height() const { return block.header.height; }
+  View view() const { return block.header.view; }
+  /// What a vote for it in the given view is about.
+  VoteSubject subject(View in_view) const { return {in_view, height(), digest}; }
+};
+
+class BlockTree {
+ public:
+  static constexpr std::size_t kNodesMax = 256;
+
+  BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::MerkleFrontier history);
+
+  const BlockNode& tip() const { return nodes_.at(tip_); }
+  BlockNode* find(const Hash& digest);
+  const BlockNode* find(const Hash& digest) const;
+  const BlockNode& parent_of(const BlockNode& node) const { return nodes_.at(node.header().parent); }
+  /// Nothing if the parent is unknown, the height is not the parent's plus one, or the tree is full. The node that is
+  /// there already if it is.
+  BlockNode* insert(const BlockSkeleton& block, const Hash& digest);
+  /// From the child of the tip up to the block; empty for the tip itself.
+  std::vector<BlockNode*> path_to(const Hash& digest);
+  /// A committed child of the tip becomes the tip.
+  void advance_tip(const Hash& digest);
+  /// Drops blocks of views below `view` that are neither `keep` nor its ancestors (V5).
+  void drop_abandoned(View view, const Hash& keep);
+  /// Is the batch in the block or in one of its uncommitted ancestors?
+  bool holds_batch(const BlockNode& node, const Hash& batch) const;
+
+  std::map<Hash, BlockNode>& nodes() { return nodes_; }
+  const std::map<Hash, BlockNode>& nodes() const { return nodes_; }
+  bool only_tip() const { return nodes_.size() == 1; }
+
+ private:
+  crypto::Suite suite_;
+  Hash tip_;
+  std::map<Hash, BlockNode> nodes_;
+};
+
+/// What a header must be, given its parent: everything but batches, time and roots (R4, R8, history, lag, flags).
+std::optional<RefusalReason> check_header(const Config& config, const BlockNode& parent, const BlockSkeleton& block);
+/// What its batches must be, once they are all there.
+std::optional<RefusalReason> check_bodies(const GenesisParameters& parameters, const BlockNode& node);
+
+}  // namespace galen::consensus

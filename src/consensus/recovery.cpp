@@ -1,0 +1,156 @@
+// Before the first vote: STATUS, fresh logs, and the way back from amnesia (docs/spec/consensus.md 8).
+#include <algorithm>
+
+#include "consensus/mutation.hpp"
+#include "consensus/state.hpp"
+#include "galen/base/assert.hpp"
+
+namespace galen::consensus {
+
+namespace {
+
+constexpr std::int64_t kClockAlarmMs = 500;
+
+SafetyState::VoteKey key_of(const VoteSubject& subject) { return {subject.view, subject.height}; }
+
+bool is_above(const VoteSubject& seen, const std::optional<VoteSubject>& own) {
+  return !own || key_of(seen) > key_of(*own);
+}
+
+}  // namespace
+
+void Replica::State::ask_status(Target to) {
+  if (to) last_asked[*to] = now;
+  out->send_now(to, StatusRequest{status_nonce, view, tree.tip().height()});
+}
+
+void Replica::State::answer_status(MemberIndex from, const StatusRequest& request) {
+  if (!ticked) return;
+  help(from, request.view, request.commit_height);
+  if (!answering.insert(from).second) return;  // one signature at a time for each asker
+  StatusAnswer answer;
+  answer.sender = config.self;
+  answer.asker = from;
+  answer.nonce = request.nonce;
+  answer.mode = mode;
+  answer.view = view;
+  answer.max_view_change = vc_target;
+  answer.high = high_subject();
+  answer.high_qc = high_qc;
+  if (tip_certificate) answer.tip = tip_certificate->subject;
+  answer.tip_qc = tip_certificate;
+  answer.executed_height = executed.rbegin()->first;
+  answer.wall_ms = wall;
+  answer.seen_prepare = seen[from].prepare;
+  answer.seen_commit = seen[from].commit;
+  answer.seen_view_change = seen[from].view_change;
+  auto bytes = status_sign_bytes(config.context, answer);
+  sign(std::move(bytes), std::move(answer));
+}
+
+void Replica::State::on_status(const StatusAnswer& answer) {
+  if (answer.asker != config.self || answer.nonce != status_nonce) return;
+  if (answer.high_qc) on_certificate(*answer.high_qc);
+  if (answer.tip_qc) on_certificate(*answer.tip_qc);
+  clock_offsets[answer.sender] = static_cast<std::int64_t>(answer.wall_ms) - static_cast<std::int64_t>(wall);
+  check_clock();
+  answers.insert_or_assign(answer.sender, answer);
+  if (mode == Mode::fresh || mode == Mode::starting) judge_start();
+  if (mode == Mode::recovering) judge_recovery();
+}
+
+/// Has the answerer seen a promise of ours that our log does not know? What an earlier recovery has settled (all below the
+/// floor) does not count, or a member that lost its log once would be called forgetful at every later start.
+bool Replica::State::was_forgotten(const StatusAnswer& answer) const {
+  auto floor = safety.floor();
+  auto forgot = [&](const auto& seen_vote, const std::optional<VoteSubject>& own) {
+    return seen_vote && seen_vote->subject.view >= floor && is_above(seen_vote->subject, own);
+  };
+  const auto& change = answer.seen_view_change;
+  return forgot(answer.seen_prepare, safety.last_prepare()) || forgot(answer.seen_commit, safety.last_commit()) ||
+         (change && change->target > floor && change->target > safety.max_view_change());
+}
+
+void Replica::State::judge_start() {
+  for (const auto& [member, answer] : answers) {
+    bool chain_has_begun = mode == Mode::fresh && answer.tip.height > 0;
+    if (!chain_has_begun && !was_forgotten(answer)) continue;
+    become_recovering();
+    return;
+  }
+  if (mode == Mode::fresh && tree.tip().height() > 0) return become_recovering();
+  if (answers.size() + 1 >= config.members.quorum()) begin_voting();
+}
+
+void Replica::State::begin_voting() {
+  bool was_fresh = mode == Mode::fresh;
+  mode = Mode::voting;
+  if (was_fresh) {
+    persist(safety.mode_record(Mode::voting));
+    if (!view_entered) enter_view(0, 3);
+  }
+  report(EventKind::voting_started, view, tree.tip().height());
+  resend_promises(std::nullopt);
+  if (!was_fresh && config.members.leader(view) == config.self && !changing_views() && view < propose_from) {
+    // The fence forbids to go on as leader here; do not make the others find out by their timers alone.
+    report(EventKind::fenced, view, tree.tip().height());
+    start_view_change(view + 1, ViewChangeCause::handing_over);
+  }
+}
+
+void Replica::State::become_recovering() {
+  // Who has nothing comes anew; who has blocks and no votes had some.
+  auto reason = mode == Mode::fresh && !had_chain ? RecoveryReason::new_log : RecoveryReason::votes_lost;
+  mode = Mode::recovering;
+  recovery_view.reset();
+  persist(safety.mode_record(Mode::recovering));
+  report(EventKind::recovering, view, tree.tip().height(), config.self, static_cast<std::uint64_t>(reason));
+}
+
+/// (a) of the recovery: V from q others that have not lost their logs themselves.
+void Replica::State::judge_recovery() {
+  if (recovery_view) return;
+  std::size_t count = 0;
+  View highest = 0;
+  for (const auto& [member, answer] : answers) {
+    if (answer.mode == Mode::recovering || answer.mode == Mode::fresh) continue;
+    ++count;
+    highest = std::max({highest, answer.view, answer.max_view_change});
+  }
+  if (count < config.members.quorum()) return;
+  recovery_view = highest;
+  if constexpr (mutated(Mutation::recover_without_floor)) resume(0);
+}
+
+/// (c): the others have formed a view above all that we may have promised anything about.
+void Replica::State::resume(View floor_given) {
+  GALEN_ASSERT(mode == Mode::recovering && recovery_view);
+  GALEN_ASSERT(mutated(Mutation::recover_without_floor) || floor_given > *recovery_view + 1);
+  if constexpr (mutated(Mutation::recover_without_high_qc)) high_qc.reset();
+  mode = Mode::voting;
+  recovery_view.reset();
+  view = std::max(view, floor_given);
+  view_entered = true;
+  propose_from = std::max(propose_from, view + 1);
+  opening.reset();
+  opened_with.reset();
+  head.reset();
+  std::vector<SafetyRecord> records{safety.resumed_record(floor_given, high_qc), safety.view_record(view, high_qc)};
+  view_token = persist(std::move(records));
+  pacemaker.progress();
+  report(EventKind::resumed, floor_given, tree.tip().height());
+}
+
+void Replica::State::check_clock() {
+  if (clock_offsets.size() + 1 < config.members.quorum()) return;
+  std::vector<std::int64_t> offsets{0};
+  for (const auto& [member, offset] : clock_offsets) offsets.push_back(offset);
+  std::sort(offsets.begin(), offsets.end());
+  auto median = offsets[offsets.size() / 2];
+  auto off = median < 0 ? -median : median;
+  if (off > kClockAlarmMs && !clock_alarm)
+    report(EventKind::clock_off, view, tree.tip().height(), config.self, static_cast<std::uint64_t>(off));
+  clock_alarm = off > kClockAlarmMs;
+}
+
+}  // namespace galen::consensus

@@ -1,0 +1,180 @@
+// What is said again, asked for, or given to those behind (docs/spec/consensus.md 9). Everything here is idempotent: a
+// lost, late or repeated message costs time, never safety. Helping is limited per member, so nobody can be made to shout.
+#include <algorithm>
+
+#include "consensus/state.hpp"
+
+namespace galen::consensus {
+
+namespace {
+constexpr std::size_t kWantedMax = 64;
+constexpr std::size_t kOrphansMax = 64;
+}  // namespace
+
+MemberIndex Replica::State::someone() {
+  auto member = static_cast<MemberIndex>(rng.below(config.members.size() - 1));
+  return member >= config.self ? static_cast<MemberIndex>(member + 1) : member;
+}
+
+Height Replica::State::best_height() const {
+  auto tip = tree.tip().height();
+  return commit_certificates.empty() ? tip : std::max(tip, commit_certificates.rbegin()->first);
+}
+
+/// Something the view's leader owes us: V1's timer runs. Not while our own execution is what holds the chain up.
+bool Replica::State::work_outstanding() const {
+  if (executed.rbegin()->first + config.parameters.exec_lag_max <= tree.tip().height()) return false;
+  return pool.has_work(wall) || !tree.only_tip() || best_height() > tree.tip().height() ||
+         now >= committed_at_ms + config.parameters.idle_block_interval_ms;
+}
+
+bool Replica::State::unsettled() const {
+  if (mode == Mode::fresh || mode == Mode::starting || mode == Mode::recovering) return true;
+  return changing_views() || work_outstanding() || !wanted.empty();
+}
+
+void Replica::State::resend() {
+  switch (mode) {
+    case Mode::fresh:
+    case Mode::starting:
+      ask_status(std::nullopt);
+      return;
+    case Mode::recovering:
+      ask_status(recovery_view ? Target(someone()) : Target());
+      return;
+    case Mode::diverged:
+      ask_status(someone());
+      return;
+    case Mode::voting: break;
+  }
+  resend_promises(std::nullopt);
+  if (is_active_leader()) {
+    for (const auto& [height, message] : own_proposals)
+      out->send_now(std::nullopt, std::get<PrePrepare>(*message));
+  }
+  ask_status(someone());
+}
+
+/// The stored bytes, never signed anew.
+void Replica::State::resend_promises(Target to) {
+  auto tip = tree.tip().height();
+  for (const auto& [key, kept] : own_prepares)
+    if (key.first == view && key.second > tip) out->send_after(kept.token, to, kept.message);
+  for (const auto& [key, kept] : own_commits)
+    if (key.second > tip) out->send_after(kept.token, to, kept.message);
+  if (changing_views() && own_view_change) out->send_after(own_view_change->token, to, own_view_change->message);
+}
+
+/// A member shows that it is behind: give it what brings it forward.
+void Replica::State::help(MemberIndex member, View their_view, Height their_commit) {
+  bool is_behind = their_commit < tree.tip().height() || their_view < view;
+  if (!is_behind || now < last_helped[member] + pacemaker.base_ms() / 8) return;
+  last_helped[member] = now;
+  if (their_commit < tree.tip().height() && tip_certificate) out->send_now(member, Certificate{*tip_certificate});
+  if (their_view >= view) return;
+  if (high_qc) out->send_now(member, Certificate{*high_qc});
+  if (opening_message) out->send_now(member, std::get<PrePrepare>(*opening_message));
+}
+
+void Replica::State::want_block(const Hash& digest, Height height) {
+  if (height <= tree.tip().height() || tree.find(digest) != nullptr || orphans.count(digest) > 0) return;
+  // What we PREPAREd is ours to give, even when a later view has passed it by: its certificate may still turn up and win.
+  if (const auto* block = prepared_block(digest); block != nullptr && orphans.size() < kOrphansMax) {
+    if (!leads_nowhere(block->header)) orphans.emplace(digest, *block);
+    return;
+  }
+  if (wanted.size() >= kWantedMax) return;
+  wanted.emplace(digest, WantedBlock{height, now + config.fetch_delay_ms, 0});
+}
+
+const BlockSkeleton* Replica::State::prepared_block(const Hash& digest) const {
+  for (const auto& [key, prepared] : safety.prepares())
+    if (prepared.message.subject.digest == digest) return &prepared.block;
+  return nullptr;
+}
+
+void Replica::State::on_skeleton(const BlockSkeleton& block) {
+  auto digest = block.header.digest(config.context.suite);
+  if (wanted.erase(digest) == 0 || orphans.size() >= kOrphansMax) return;
+  orphans.emplace(digest, block);
+}
+
+/// It cannot stand on the committed tip.
+bool Replica::State::leads_nowhere(const BlockHeader& header) const {
+  auto next = tree.tip().height() + 1;
+  return header.height < next || (header.height == next && header.parent != tree.tip().digest);
+}
+
+/// Blocks that came before their parents.
+bool Replica::State::place_orphans() {
+  bool changed = false;
+  for (auto place = orphans.begin(); place != orphans.end();) {
+    const auto& [digest, block] = *place;
+    const auto& header = block.header;
+    if (leads_nowhere(header)) {
+      place = orphans.erase(place);
+      continue;
+    }
+    if (tree.find(header.parent) == nullptr) {
+      auto before = orphans.size();
+      want_block(header.parent, header.height - 1);
+      changed |= orphans.size() > before;  // it was among what we PREPAREd
+      ++place;
+      continue;
+    }
+    if (auto* node = add_node(block, digest)) {
+      node->certified = std::any_of(certificates.begin(), certificates.end(),
+                                    [&](const auto& entry) { return entry.first.digest == node->digest; });
+    }
+    changed = true;
+    place = orphans.erase(place);
+  }
+  return changed;
+}
+
+void Replica::State::fetch_what_is_missing() {
+  auto again = std::max<std::uint64_t>(pacemaker.base_ms() / 4, 1);
+  for (auto& [digest, node] : tree.nodes()) {
+    if (node.missing.empty() || now < node.fetch_at_ms) continue;
+    node.fetch_at_ms = now + again;
+    bool ask_leader = node.fetches++ == 0 && node.header().proposer != config.self;
+    out->fetch_batches.push_back(
+        {{node.missing.begin(), node.missing.end()}, ask_leader ? node.header().proposer : someone()});
+  }
+  for (auto& [digest, block] : wanted) {
+    if (now < block.fetch_at_ms) continue;
+    block.fetch_at_ms = now + again;
+    out->send_now(someone(), FetchSkeleton{digest});
+  }
+  auto tip = tree.tip().height();
+  auto best = best_height();
+  bool far = best > tip + config.parameters.window;
+  bool late = best > tip && now >= committed_at_ms + again;
+  if ((far || late) && now >= fetch_blocks_at_ms) {
+    fetch_blocks_at_ms = now + again;
+    const auto& signers = commit_certificates.rbegin()->second.signers.signers;
+    auto hint = signers[rng.below(signers.size())];
+    if (hint == config.self) hint = someone();
+    out->fetch_blocks.push_back({tip + 1, best, hint});
+    report(EventKind::falling_behind, view, best, hint);
+  }
+}
+
+void Replica::State::on_fetch_skeleton(MemberIndex from, const FetchSkeleton& request) {
+  if (const auto* node = tree.find(request.digest); node != nullptr && node->height() > tree.tip().height())
+    out->send_now(from, Skeleton{node->block});
+  else if (auto orphan = orphans.find(request.digest); orphan != orphans.end())
+    out->send_now(from, Skeleton{orphan->second});
+  else if (const auto* block = prepared_block(request.digest); block && block->header.height > tree.tip().height())
+    out->send_now(from, Skeleton{*block});
+  else help(from, view, 0);
+}
+
+void Replica::State::on_fetch_certificate(MemberIndex from, const FetchCertificate& request) {
+  if (tip_certificate && tip_certificate->subject.height >= request.height)
+    out->send_now(from, Certificate{*tip_certificate});
+  else if (high_qc && high_qc->subject.height >= request.height)
+    out->send_now(from, Certificate{*high_qc});
+}
+
+}  // namespace galen::consensus

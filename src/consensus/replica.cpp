@@ -1,0 +1,293 @@
+#include "galen/consensus/replica.hpp"
+
+#include <algorithm>
+
+#include "consensus/mutation.hpp"
+#include "consensus/state.hpp"
+#include "galen/base/assert.hpp"
+
+namespace galen::consensus {
+
+namespace {
+
+std::uint64_t earliest(std::optional<std::uint64_t> a, std::uint64_t b) { return a ? std::min(*a, b) : b; }
+
+}  // namespace
+
+Replica::State::State(Config config_given, Recovered recovered)
+    : config(std::move(config_given)),
+      rng(config.rng_seed),
+      safety(std::move(recovered.safety)),
+      tree(config.context.suite, recovered.tip, std::move(recovered.history)),
+      pool(config.parameters, config.members.size(), config.pool_batches_per_origin),
+      votes(config.members),
+      executed_pool(config.members),
+      pacemaker(config.parameters.view_timeout_ms, rng),
+      seen(config.members.size()),
+      last_heard(config.members.size(), 0),
+      last_helped(config.members.size(), 0),
+      last_asked(config.members.size(), 0) {
+  GALEN_ASSERT(config.self < config.members.size());
+  GALEN_ASSERT(!recovered.executed.empty());
+  mode = safety.mode() == Mode::voting ? Mode::starting : safety.mode();
+  had_chain = recovered.tip.header.height > 0;
+  view = safety.view().value_or(0);
+  view_entered = safety.view().has_value();
+  if (view_entered && !mutated(Mutation::no_restart_fence)) propose_from = view + 1;
+  high_qc = safety.high_qc();
+  tip_certificate = recovered.tip.certificate;
+  if (tip_certificate && (!high_qc || higher(tip_certificate->subject, high_qc->subject))) high_qc = tip_certificate;
+  if constexpr (mutated(Mutation::forget_high_qc)) high_qc.reset();
+  vc_target = safety.max_view_change();
+  if (safety.view_change()) {
+    vc_reported = safety.view_change()->header.high;
+    own_view_change = Kept<ViewChange>{*safety.view_change()};
+    view_changes.emplace(config.self, *safety.view_change());
+  }
+  if (!mutated(Mutation::forget_votes)) last_prepare = safety.last_prepare();
+  safety.prune(recovered.tip.header.height);
+  for (const auto& subject : recovered.executed) executed.emplace(subject.height, subject);
+  for (const auto& [digest, valid_until_ms] : recovered.recent_batches) pool.remember_in_chain(digest, valid_until_ms);
+  for (const auto& batch : recovered.pending) pool.add(batch, batch.valid_until_ms, 0, true);
+  for (const auto& [key, prepared] : safety.prepares()) {
+    if (key.second <= tree.tip().height()) continue;
+    orphans.emplace(prepared.message.subject.digest, prepared.block);
+    own_prepares.emplace(key, Kept<Prepare>{prepared.message});
+    votes.add(VotePhase::prepare, prepared.message);
+  }
+  for (const auto& [key, commit] : safety.commits()) {
+    if (!mutated(Mutation::forget_votes)) committed_votes.insert(key);
+    if (key.second <= tree.tip().height()) continue;
+    own_commits.emplace(key, Kept<Commit>{commit});
+    votes.add(VotePhase::commit, commit);
+  }
+}
+
+void Replica::State::report(EventKind kind, View event_view, Height height, MemberIndex member, std::uint64_t value) {
+  out->events.push_back({kind, event_view, height, member, value});
+}
+
+std::uint64_t Replica::State::sign(Bytes bytes, PendingSignature what) {
+  auto token = next_signature++;
+  signatures.emplace(token, std::move(what));
+  out->sign_requests.push_back({token, std::move(bytes)});
+  return token;
+}
+
+void Replica::State::on(const Tick& tick) {
+  now = std::max(now, tick.monotonic_ms);
+  wall = tick.wall_ms;
+  if (!ticked) {
+    ticked = true;
+    committed_at_ms = proposed_at_ms = opened_at_ms = now;
+    status_nonce = rng.next();
+    if (mode == Mode::recovering)
+      report(EventKind::recovering, view, tree.tip().height(), config.self,
+             static_cast<std::uint64_t>(RecoveryReason::not_over));
+    place_orphans();
+    ask_status(std::nullopt);
+  }
+  if (mode == Mode::voting && pacemaker.view_expired(now)) {
+    // V1: below q only what was said is said again; the timer does not run then.
+    if (!changing_views()) start_view_change(view + 1, ViewChangeCause::timer);
+    else if (vc_has_quorum) start_view_change(vc_target + 1, ViewChangeCause::timer);
+  }
+  if (pacemaker.resend_due(now)) resend();
+}
+
+void Replica::State::on(const MessageReceived& received) {
+  auto from = received.from;
+  if (from >= config.members.size() || from == config.self) return;
+  last_heard[from] = std::max<std::uint64_t>(now, 1);
+  struct Visitor {
+    State& s;
+    MemberIndex from;
+    const MessagePtr& message;
+    void operator()(const PrePrepare&) const { s.on_pre_prepare(from, message); }
+    void operator()(const Prepare& m) const {
+      auto& seen = s.seen[from].prepare;
+      if (!seen || higher(m.subject, seen->subject)) seen = m;
+      s.on_vote(from, VotePhase::prepare, m);
+    }
+    void operator()(const Commit& m) const {
+      auto& seen = s.seen[from].commit;
+      if (!seen || higher(m.subject, seen->subject)) seen = m;
+      s.on_vote(from, VotePhase::commit, m);
+    }
+    void operator()(const ViewChange& m) const { s.on_view_change(from, m); }
+    void operator()(const StatusRequest& m) const { s.answer_status(from, m); }
+    void operator()(const StatusAnswer& m) const { s.on_status(m); }
+    void operator()(const Executed& m) const { s.on_executed(m); }
+    void operator()(const FetchSkeleton& m) const { s.on_fetch_skeleton(from, m); }
+    void operator()(const Skeleton& m) const { s.on_skeleton(m.block); }
+    void operator()(const FetchCertificate& m) const { s.on_fetch_certificate(from, m); }
+    void operator()(const Certificate& m) const { s.on_certificate(m.certificate); }
+  };
+  std::visit(Visitor{*this, from, received.message}, *received.message);
+}
+
+void Replica::State::on(const BatchArrived& arrived) {
+  const auto& batch = arrived.batch;
+  bool wanted_by_block = false;
+  for (auto& [digest, node] : tree.nodes()) {
+    if (node.missing.erase(batch.digest) == 0) continue;
+    node.bodies.push_back(batch);
+    wanted_by_block = true;
+  }
+  if (pool.add(batch, wall, now, wanted_by_block) == BatchPool::Added::refused)
+    report(EventKind::batch_dropped, view, tree.tip().height(), batch.origin);
+}
+
+void Replica::State::on(const Signed& given) {
+  auto place = signatures.find(given.token);
+  if (place == signatures.end()) return;
+  auto what = std::move(place->second);
+  signatures.erase(place);
+  struct Visitor {
+    State& s;
+    const Signature& signature;
+    void operator()(PrePrepare& m) const { m.signature = signature, s.signed_pre_prepare(std::move(m)); }
+    void operator()(Prepare& m) const { m.signature = signature, s.signed_prepare(std::move(m)); }
+    void operator()(std::pair<Commit, QuorumCertificate>& m) const {
+      m.first.signature = signature;
+      s.signed_commit(std::move(m.first), m.second);
+    }
+    void operator()(ViewChange& m) const { m.header.signature = signature, s.signed_view_change(std::move(m)); }
+    void operator()(Executed& m) const {
+      m.signature = signature;
+      s.out->send_now(std::nullopt, m);
+      s.on_executed(m);
+    }
+    void operator()(StatusAnswer& m) const {
+      m.signature = signature;
+      s.answering.erase(m.asker);
+      s.out->send_now(m.asker, std::move(m));
+    }
+  };
+  std::visit(Visitor{*this, given.signature}, what);
+}
+
+void Replica::State::on(const Durable& given) {
+  durable = std::max(durable, given.token);
+  while (!undurable.empty() && undurable.front().first.value() <= durable) {
+    auto promise = std::move(undurable.front().second);
+    undurable.pop_front();
+    // Our own promises count from here on, as everybody else's.
+    if (auto* prepare = std::get_if<Prepare>(&promise)) on_vote(config.self, VotePhase::prepare, *prepare);
+    else if (auto* commit = std::get_if<Commit>(&promise)) on_vote(config.self, VotePhase::commit, *commit);
+    else note_view_change(std::get<ViewChange>(promise));
+  }
+}
+
+void Replica::State::on(const PeerConnected& connected) {
+  if (connected.member >= config.members.size() || connected.member == config.self || !ticked) return;
+  ask_status(connected.member);
+}
+
+void Replica::State::on(const StopRequested&) { stopping = true; }
+
+void Replica::State::dispatch(const Input& input) {
+  std::visit([this](const auto& given) { on(given); }, input);
+  if (!ticked) return;
+  settle();
+  fetch_what_is_missing();
+  arm_timers();
+}
+
+void Replica::State::settle() {
+  for (bool changed = true; changed;) {
+    changed = place_orphans();
+    changed |= try_tenure_entry();
+    changed |= try_lead();
+    changed |= take_early_proposals();
+    changed |= try_commit_votes();
+    changed |= try_prepare();
+    changed |= try_commit();
+    changed |= try_propose();
+  }
+  if (stopping && !stop_reported && !(is_active_leader() && view >= propose_from)) {
+    stop_reported = true;
+    report(EventKind::ready_to_stop, view, tree.tip().height());
+  }
+}
+
+void Replica::State::arm_timers() {
+  bool waiting = mode == Mode::voting && (changing_views() ? vc_has_quorum : work_outstanding());
+  pacemaker.wait_for_view(waiting, now);
+  pacemaker.wait_for_answers(unsettled(), now);
+  std::optional<std::uint64_t> wake;
+  if (pacemaker.view_deadline()) wake = earliest(wake, *pacemaker.view_deadline());
+  if (pacemaker.resend_at()) wake = earliest(wake, *pacemaker.resend_at());
+  auto heartbeat = committed_at_ms + config.parameters.idle_block_interval_ms;
+  if (heartbeat > now) wake = earliest(wake, heartbeat);
+  if (is_active_leader() && pool.size() > 0 && proposed_at_ms + config.gather_ms > now)
+    wake = earliest(wake, proposed_at_ms + config.gather_ms);
+  for (const auto& [digest, node] : tree.nodes())
+    if (!node.missing.empty()) wake = earliest(wake, node.fetch_at_ms);
+  for (const auto& [digest, block] : wanted) wake = earliest(wake, block.fetch_at_ms);
+  out->wake_at_ms = wake;
+}
+
+Replica::Replica(Config config, Recovered recovered)
+    : state_(std::make_unique<State>(std::move(config), std::move(recovered))) {}
+Replica::~Replica() = default;
+Replica::Replica(Replica&&) noexcept = default;
+
+Effects Replica::step(const Input& input) {
+  Effects effects(state_->next_token);
+  state_->out = &effects;
+  state_->dispatch(input);
+  state_->out = nullptr;
+  return effects;
+}
+
+ReplicaStatus Replica::status() const {
+  const auto& s = *state_;
+  ReplicaStatus out;
+  out.mode = s.mode;
+  out.view = s.view;
+  out.max_view_change = s.vc_target;
+  out.leader = s.config.members.leader(s.view);
+  out.committed = s.tree.tip().height();
+  out.executed = s.executed.rbegin()->first;
+  out.highest_known = std::max(s.best_height(), s.heard_height);
+  out.high = s.high_subject();
+  out.pending_batches = s.pool.size();
+  out.in_flight = s.tree.nodes().size() - 1;
+  out.stopping = s.stopping;
+  out.last_heard_ms = s.last_heard;
+  out.last_heard_ms[s.config.self] = s.now;
+  return out;
+}
+
+std::size_t Replica::members_heard(std::uint64_t window_ms) const {
+  std::size_t count = 1;
+  for (auto at : state_->last_heard) count += at > 0 && at + window_ms >= state_->now ? 1 : 0;
+  return count;
+}
+
+std::vector<SafetyRecord> Replica::safety_records() const { return state_->safety.records(); }
+
+std::vector<Hash> Replica::live_batches() const {
+  std::set<Hash> out;
+  for (const auto& [digest, node] : state_->tree.nodes())
+    out.insert(node.block.batch_digests.begin(), node.block.batch_digests.end());
+  for (const auto& [key, prepared] : state_->safety.prepares())
+    if (key.second > state_->tree.tip().height())
+      out.insert(prepared.block.batch_digests.begin(), prepared.block.batch_digests.end());
+  for (const auto& digest : state_->pool.digests()) out.insert(digest);
+  return {out.begin(), out.end()};
+}
+
+PersistToken Effects::persist(std::vector<SafetyRecord> records) {
+  PersistToken token((*next_token_)++);
+  persists_.push_back({token, std::move(records)});
+  return token;
+}
+
+MessagePtr Effects::push(Target to, MessagePtr message, std::optional<PersistToken> after) {
+  sends_.push_back({to, message, after});
+  return message;
+}
+
+}  // namespace galen::consensus

@@ -1,0 +1,233 @@
+// Everything the replica knows, and its parts by subject: replica.cpp dispatches, ordering.cpp holds the voting rules
+// R1-R8, proposing.cpp the leader, view_change.cpp V1-V6, committing.cpp what follows a COMMIT-QC, recovery.cpp STATUS and
+// amnesia, repair.cpp what is said again or asked for. Owned by the core thread; no I/O, no clock, no hidden state.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <variant>
+
+#include "consensus/batch_pool.hpp"
+#include "consensus/pacemaker.hpp"
+#include "consensus/proposals.hpp"
+#include "consensus/votes.hpp"
+#include "galen/consensus/replica.hpp"
+#include "galen/consensus/verify.hpp"
+
+namespace galen::consensus {
+
+/// A signature we asked for, and what to do with it.
+using PendingSignature = std::variant<PrePrepare, Prepare, std::pair<Commit, QuorumCertificate>, ViewChange, Executed, StatusAnswer>;
+
+/// A promise of ours with the token of its record: may be sent again at any time, behind that token.
+template <class T>
+struct Kept {
+  T message;
+  PersistToken token = PersistToken::before_start();
+};
+using OwnPromise = std::variant<Prepare, Commit, ViewChange>;
+
+struct SeenOfMember {
+  std::optional<Prepare> prepare;
+  std::optional<Commit> commit;
+  std::optional<ViewChangeHeader> view_change;
+};
+
+/// PRE-PREPAREs that cannot be judged yet; per leader only those of the highest view.
+struct EarlyProposals {
+  View view = 0;
+  std::map<Height, std::shared_ptr<const Message>> by_height;
+};
+
+struct WantedBlock {
+  Height height = 0;
+  std::uint64_t fetch_at_ms = 0;
+  std::uint32_t fetches = 0;
+};
+
+struct Replica::State {
+  State(Config config_given, Recovered recovered);
+
+  // replica.cpp
+  void dispatch(const Input& input);
+  void on(const Tick& tick);
+  void on(const MessageReceived& received);
+  void on(const BatchArrived& arrived);
+  void on(const Signed& given);
+  void on(const Durable& durable);
+  void on(const BlockExecuted& executed);
+  void on(const BlockFetched& fetched);
+  void on(const PeerConnected& connected);
+  void on(const StopRequested&);
+  void settle();          ///< does all that has become possible, until nothing changes
+  void arm_timers();
+  std::uint64_t sign(Bytes bytes, PendingSignature what);
+  template <class Record>
+  PersistToken persist(Record record);
+  void report(EventKind kind, View event_view, Height height, MemberIndex member = 0, std::uint64_t value = 0);
+
+  // ordering.cpp: proposals, PREPARE, COMMIT
+  void on_pre_prepare(MemberIndex from, const MessagePtr& message);
+  bool take_early_proposals();
+  bool take_proposal(const PrePrepare& message);
+  BlockNode* add_node(const BlockSkeleton& block, const Hash& digest);
+  bool is_justified(const PrePrepare& message) const;
+  bool try_prepare();
+  bool may_prepare(BlockNode& node);
+  bool roots_agree(const BlockNode& node, bool& known);
+  void refuse(BlockNode& node, RefusalReason reason);
+  void on_vote(MemberIndex from, VotePhase phase, const SignedVote& vote);
+  void on_certificate(const QuorumCertificate& certificate);
+  bool certified_in(View in_view, const Hash& digest) const;
+  bool may_commit(const SafetyState::VoteKey& place) const;
+  bool try_commit_votes();
+  void signed_prepare(Prepare message);
+  void signed_commit(Commit message, const QuorumCertificate& certificate);
+
+  // proposing.cpp: the leader
+  bool try_propose();
+  bool propose(PrePrepare message);
+  const BlockNode* proposal_parent(Justification& justification);
+  bool wants_to_propose(const BlockNode& parent, const BatchPool::Selection& batches, bool& tenure_end);
+  bool roots_for(const BlockNode& parent, BlockHeader& header) const;
+  void signed_pre_prepare(PrePrepare message);
+  std::size_t own_in_flight() const;
+
+  // view_change.cpp
+  void start_view_change(View target, ViewChangeCause cause);
+  void signed_view_change(ViewChange message);
+  void on_view_change(MemberIndex from, const ViewChange& message);
+  void note_view_change(const ViewChange& message);
+  std::size_t view_changes_at_least(View target) const;
+  bool try_lead();
+  bool may_enter(View target) const;
+  void enter_view(View target, std::uint64_t how);
+  bool try_tenure_entry();
+  bool changing_views() const { return vc_target > view; }
+  bool is_active_leader() const;
+  VoteSubject high_subject() const;
+
+  // committing.cpp
+  bool try_commit();
+  void commit_block(BlockNode& node, const QuorumCertificate& certificate);
+  void note_certified_roots(const BlockHeader& header);
+  void on_executed(const Executed& message);
+  void become_diverged(Height height);
+
+  // recovery.cpp
+  void ask_status(Target to);
+  void answer_status(MemberIndex from, const StatusRequest& request);
+  void on_status(const StatusAnswer& answer);
+  void judge_start();
+  void judge_recovery();
+  bool was_forgotten(const StatusAnswer& answer) const;
+  void begin_voting();
+  void become_recovering();
+  void resume(View floor_given);
+  void check_clock();
+
+  // repair.cpp
+  void resend();
+  void resend_promises(Target to);
+  void help(MemberIndex member, View their_view, Height their_commit);
+  void want_block(const Hash& digest, Height height);
+  const BlockSkeleton* prepared_block(const Hash& digest) const;
+  void on_skeleton(const BlockSkeleton& block);
+  bool leads_nowhere(const BlockHeader& header) const;
+  bool place_orphans();
+  void fetch_what_is_missing();
+  void on_fetch_skeleton(MemberIndex from, const FetchSkeleton& request);
+  void on_fetch_certificate(MemberIndex from, const FetchCertificate& request);
+  MemberIndex someone();
+  bool unsettled() const;
+  bool work_outstanding() const;
+  Height best_height() const;
+
+  Config config;
+  Rng rng;
+  std::uint64_t now = 0;       ///< monotonic milliseconds
+  TimestampMs wall = 0;
+  bool ticked = false;
+  bool had_chain = false;      ///< blocks of its own when it started
+  std::uint64_t next_token = 1;
+  std::uint64_t next_signature = 1;
+  Effects* out = nullptr;      ///< of the running step
+
+  SafetyState safety;          ///< what has been persisted, or is in this step's records
+  Mode mode = Mode::starting;
+  View view = 0;
+  bool view_entered = false;   ///< false only before the very first view of a fresh log
+  PersistToken view_token = PersistToken::before_start();
+  std::uint64_t durable = 0;
+  View propose_from = 0;       ///< restart fence: no proposal in views below
+  std::optional<QuorumCertificate> high_qc;
+  View vc_target = 0;          ///< highest VIEW-CHANGE decided, signed or not
+  VoteSubject vc_reported;
+  bool vc_has_quorum = false;  ///< q members want vc_target or more
+  std::map<MemberIndex, ViewChange> view_changes;  ///< the highest of each member
+  std::optional<VoteSubject> last_prepare;         ///< highest PREPARE decided, signed or not
+  std::set<SafetyState::VoteKey> committed_votes;  ///< COMMITs decided
+
+  BlockTree tree;
+  BatchPool pool;
+  VotePool votes;
+  ExecutedPool executed_pool;
+  Pacemaker pacemaker;
+
+  std::map<std::uint64_t, PendingSignature> signatures;
+  std::deque<std::pair<PersistToken, OwnPromise>> undurable;
+  std::map<SafetyState::VoteKey, Kept<Prepare>> own_prepares;
+  std::map<SafetyState::VoteKey, Kept<Commit>> own_commits;
+  std::optional<Kept<ViewChange>> own_view_change;
+
+  // The view's opening: how a leader may begin, and what helps those who missed it.
+  std::optional<Justification> opening;
+  std::optional<QuorumCertificate> tenure_certificate;
+  MessagePtr opening_message;
+  std::optional<Hash> opened_with;  ///< the maximum of its NEW-VIEW, when the view began with that block again (V4)
+  std::optional<Hash> head;    ///< last block we proposed in this view
+  std::map<Height, MessagePtr> own_proposals;
+  std::uint64_t proposed_at_ms = 0;
+  std::uint64_t opened_at_ms = 0;
+  std::map<MemberIndex, EarlyProposals> early;
+
+  std::optional<QuorumCertificate> tip_certificate;
+  std::map<Height, QuorumCertificate> commit_certificates;   ///< above the tip
+  std::map<VoteSubject, QuorumCertificate> certificates;     ///< PREPARE-QCs (or COMMIT-QCs) above the tip
+  std::map<Hash, WantedBlock> wanted;
+  std::map<Hash, BlockSkeleton> orphans;
+  std::map<Height, ExecutedSubject> executed;
+  std::map<Height, std::pair<Hash, Hash>> certified_roots;  ///< by committed headers, not executed here yet
+  std::uint64_t committed_at_ms = 0;
+
+  std::vector<SeenOfMember> seen;
+  std::vector<std::uint64_t> last_heard;
+  std::vector<std::uint64_t> last_helped;
+  std::vector<std::uint64_t> last_asked;
+  Height heard_height = 0;     ///< certified, as STATUS told with proof
+
+  std::uint64_t status_nonce = 0;
+  std::map<MemberIndex, StatusAnswer> answers;
+  std::optional<View> recovery_view;  ///< V of 1.9
+  std::set<MemberIndex> answering;
+  std::map<MemberIndex, std::int64_t> clock_offsets;  ///< of the others, at their last STATUS
+  bool clock_alarm = false;
+  std::uint64_t fetch_blocks_at_ms = 0;
+  bool stopping = false;
+  bool stop_reported = false;
+};
+
+template <class Record>
+PersistToken Replica::State::persist(Record record) {
+  std::vector<SafetyRecord> records;
+  if constexpr (std::is_same_v<Record, SafetyRecord>) records.push_back(std::move(record));
+  else records = std::move(record);
+  for (const auto& one : records) {
+    auto status = safety.apply(one);
+    GALEN_ASSERT(status.has_value());
+  }
+  return out->persist(std::move(records));
+}
+
+}  // namespace galen::consensus

@@ -1,0 +1,52 @@
+// Votes of all members, counted per (phase, view, height, digest), and the certificates they add up to. Owned by the core.
+// Bounded: kept only for heights near the tip, and per member and phase only the highest kVotesPerMember.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+
+#include "galen/consensus/messages.hpp"
+
+namespace galen::consensus {
+
+class VotePool {
+ public:
+  static constexpr std::size_t kVotesPerMember = 64;
+
+  explicit VotePool(const MemberSet& members) : members_(&members), by_member_(members.size()) {}
+
+  struct Added {
+    bool is_new = false;
+    bool equivocation = false;                     ///< the member voted otherwise at this (phase, view, height)
+    std::optional<QuorumCertificate> certificate;  ///< this vote made the quorum
+  };
+  Added add(VotePhase phase, const SignedVote& vote);
+  /// Drops what is at or below the height.
+  void prune(Height committed);
+
+ private:
+  using Slot = std::tuple<VotePhase, View, Height>;
+  using Tally = std::map<MemberIndex, Signature>;
+  void remove(MemberIndex member, const Slot& slot);
+
+  const MemberSet* members_;
+  std::map<std::pair<VotePhase, VoteSubject>, Tally> tallies_;
+  std::vector<std::map<Slot, Hash>> by_member_;  ///< what each member voted where
+};
+
+/// EXECUTED of all members, per subject; one per member and height.
+class ExecutedPool {
+ public:
+  explicit ExecutedPool(const MemberSet& members) : members_(&members) {}
+  /// The certificate, when this message makes the quorum.
+  std::optional<ExecutedCertificate> add(const Executed& message);
+  void prune(Height below);
+
+ private:
+  const MemberSet* members_;
+  std::map<ExecutedSubject, std::map<MemberIndex, Signature>> tallies_;
+  std::map<Height, std::set<MemberIndex>> heard_;
+};
+
+}  // namespace galen::consensus

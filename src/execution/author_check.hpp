@@ -1,0 +1,15 @@
+// Steps 1 and 2 of an item (docs/spec/formats.md 5.6): who stands behind it. A pure function.
+#pragma once
+
+#include <optional>
+
+#include "galen/ledger/v1/state.pb.h"
+#include "galen/types/genesis.hpp"
+
+namespace galen::execution {
+
+/// Why the author's word does not count; nothing when it does. `author` is the registered state, or none.
+std::optional<Error> check_author(const Genesis& genesis, const Authorization& authorization, MemberIndex origin,
+                                  const ledger::v1::PrincipalState* author);
+
+}  // namespace galen::execution

@@ -1,0 +1,91 @@
+#include "galenctl/context.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "galen/types/genesis.hpp"
+#include "galenctl/files.hpp"
+
+namespace galen::galenctl {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string first_of(const std::string& a, const std::string& b) { return a.empty() ? b : a; }
+
+}  // namespace
+
+std::string Context::directory() const { return first_of(options.dir, environment("GALEN_DIR")); }
+
+ClientOptions Context::client_options() const {
+  ClientOptions out;
+  out.timeout_ms = static_cast<std::uint64_t>(options.timeout_s * 1000);
+  return out;
+}
+
+Result<DevLayout> Context::dev_layout() const {
+  auto dir = directory();
+  if (dir.empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT, "no directory is named: give --dir D, or set GALEN_DIR");
+  return DevLayout::load(dir);
+}
+
+Result<Endpoint> Context::endpoint() const {
+  // What is asked for on the command line goes before what `dev env` put into the environment.
+  bool dir_on_command_line = !options.dir.empty() || !options.node.empty() || options.client != "galenctl";
+  auto address = options.endpoint;
+  if (address.empty() && !dir_on_command_line) address = environment("GALEN_ENDPOINT");
+  if (!address.empty()) {
+    Endpoint out{address, first_of(options.ca, environment("GALEN_CA")),
+                 first_of(options.cert, environment("GALEN_CERT")), first_of(options.key, environment("GALEN_KEY"))};
+    if (out.ca_path.empty() || out.cert_path.empty() || out.key_path.empty())
+      return make_error(ErrorCode::INVALID_ARGUMENT,
+                        "an endpoint needs --ca, --cert and --key (or GALEN_CA, GALEN_CERT, GALEN_KEY) beside it");
+    return out;
+  }
+  if (directory().empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT,
+                      "no node is named: give --dir D [--node K], or --endpoint host:port --ca --cert --key");
+  GALEN_ASSIGN(auto layout, dev_layout());
+  GALEN_ASSIGN(auto node, layout.find(options.node));
+  return layout.client_endpoint(node, options.client);
+}
+
+Result<Client> Context::connect() const {
+  GALEN_ASSIGN(auto target, endpoint());
+  return Client::connect(target, client_options());
+}
+
+Result<Client> Context::connect_to(const DevNode& node, std::string_view client) const {
+  GALEN_ASSIGN(auto layout, dev_layout());
+  return Client::connect(layout.client_endpoint(node, client), client_options());
+}
+
+Result<std::string> Context::genesis_path(const std::string& argument) const {
+  if (!argument.empty()) return argument;
+  if (directory().empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT, "no genesis is named: give --genesis FILE, or --dir D");
+  return directory() + "/genesis.json";
+}
+
+Result<crypto::Suite> Context::suite() const {
+  if (directory().empty()) return crypto::Suite::p256_sha256;
+  GALEN_ASSIGN(auto genesis, Genesis::load(directory() + "/genesis.json"));
+  return genesis.suite;
+}
+
+CLI::App* add_verb(CLI::App& app, const std::string& noun, const std::string& verb, const std::string& text) {
+  CLI::App* parent = nullptr;
+  for (auto* known : app.get_subcommands([&](CLI::App* candidate) { return candidate->get_name() == noun; }))
+    parent = known;
+  if (parent == nullptr) parent = app.add_subcommand(noun, "");
+  parent->fallthrough()->require_subcommand(1);
+  return parent->add_subcommand(verb, text)->fallthrough();
+}
+
+}  // namespace galen::galenctl

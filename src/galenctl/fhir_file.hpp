@@ -1,0 +1,60 @@
+// A FHIR JSON file as the importer sees it: the resources of a Bundle, or one bare resource, each with its exact bytes,
+// its name in the source system and the patient it is about. Nothing here judges whether a resource is good medicine;
+// only what an anchor needs is checked. A file with one broken entry sends nothing at all. Pure; any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "galen/base/bytes.hpp"
+#include "galen/ledger/v1/transaction.pb.h"
+#include "galen/types/json.hpp"
+
+namespace galen::galenctl {
+
+struct FhirResource {
+  std::size_t entry = 0;  ///< position in the Bundle, 0 for a bare resource
+  std::string type;
+  std::string id;                      ///< resource.id, or the uuid of the entry's fullUrl
+  std::string_view content;            ///< the exact bytes, a slice of the file's text
+  std::optional<JsonValue> value;      ///< of `content`; always there
+  std::optional<std::string> patient;  ///< local id of the patient it is about; a Patient is about herself
+  ledger::v1::RecordClass record_class = ledger::v1::RECORD_CLASS_N;
+};
+
+struct EntryProblem {
+  std::optional<std::size_t> entry;  ///< nothing: the file as a whole
+  Error error;
+};
+
+class FhirFile {
+ public:
+  /// Never fails: what is wrong stands in problems(), and resources() is then empty.
+  static FhirFile parse(std::string text);
+  /// IO_ERROR and TOO_LARGE are problems too.
+  static FhirFile load(const std::string& path);
+
+  /// Entries of the Bundle; 1 for a bare resource and for a file that is no JSON.
+  std::size_t entry_count() const { return entry_count_; }
+  std::size_t byte_count() const { return bytes_; }
+  const std::vector<FhirResource>& resources() const { return resources_; }
+  const std::vector<EntryProblem>& problems() const { return problems_; }
+  /// Bytes of the Binary that stands in this file under that fullUrl or as "Binary/ID".
+  std::optional<Bytes> binary(std::string_view url) const;
+
+ private:
+  void read_bundle(JsonValue bundle);
+  void read_bare(JsonValue resource);
+
+  std::size_t entry_count_ = 1;
+  std::size_t bytes_ = 0;
+  std::vector<FhirResource> resources_;
+  std::vector<EntryProblem> problems_;
+  std::map<std::string, JsonValue, std::less<>> binaries_;
+  std::unique_ptr<JsonDocument> document_;
+};
+
+}  // namespace galen::galenctl

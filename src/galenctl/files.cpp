@@ -1,0 +1,101 @@
+#include "galenctl/files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+namespace galen::galenctl {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error io_error(std::string_view doing, const std::string& path) {
+  return make_error(ErrorCode::IO_ERROR, fmt::format("cannot {} {}: {}", doing, path, std::strerror(errno)));
+}
+
+}  // namespace
+
+Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return io_error("open", path);
+  std::string out;
+  char buffer[64 * 1024];
+  for (;;) {
+    auto count = ::read(file.get(), buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return io_error("read", path);
+    if (count == 0) return out;
+    if (out.size() + static_cast<std::size_t>(count) > bytes_max)
+      return make_error(ErrorCode::TOO_LARGE, fmt::format("{} is larger than {} bytes", path, bytes_max));
+    out.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+Status write_file(const std::string& path, std::string_view content, unsigned mode) {
+  std::string beside = fmt::format("{}.new-{}", path, ::getpid());
+  {
+    ::unlink(beside.c_str());
+    Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, static_cast<mode_t>(mode)));
+    if (file.get() < 0) return io_error("create", beside);
+    while (!content.empty()) {
+      auto count = ::write(file.get(), content.data(), content.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return io_error("write", beside);
+      content.remove_prefix(static_cast<std::size_t>(count));
+    }
+    if (::fsync(file.get()) != 0) return io_error("sync", beside);
+  }
+  if (::rename(beside.c_str(), path.c_str()) != 0) return io_error("rename to", path);
+  return {};
+}
+
+Status make_directories(const std::string& path, unsigned mode) {
+  std::error_code failure;
+  bool made = std::filesystem::create_directories(path, failure);
+  if (failure) return make_error(ErrorCode::IO_ERROR, fmt::format("cannot make {}: {}", path, failure.message()));
+  if (made && ::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0) return io_error("set the mode of", path);
+  return {};
+}
+
+Status check_secret_mode(const std::string& path) {
+  struct stat facts;
+  if (::stat(path.c_str(), &facts) != 0) return io_error("find", path);
+  if ((facts.st_mode & 0007) == 0) return {};
+  return make_error(ErrorCode::KEY_FILE_READABLE, fmt::format("everyone on this machine can read the key {}", path));
+}
+
+std::uint64_t file_size(const std::string& path) {
+  struct stat facts;
+  return ::stat(path.c_str(), &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
+}
+
+bool file_exists(const std::string& path) {
+  struct stat ignored;
+  return ::stat(path.c_str(), &ignored) == 0;
+}
+
+std::string absolute_path(const std::string& path) {
+  std::error_code failure;
+  auto out = std::filesystem::absolute(path, failure).lexically_normal().string();
+  return failure ? path : out;
+}
+
+}  // namespace galen::galenctl

@@ -1,0 +1,83 @@
+// galenctl patient keygen|register: a key of the patient's own, and her random pseudonym on the ledger.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "galen/crypto/random.hpp"
+#include "galenctl/arguments.hpp"
+#include "galenctl/files.hpp"
+#include "galenctl/noun_record.hpp"
+#include "galenctl/outcome.hpp"
+#include "galenctl/patient_keys.hpp"
+
+namespace galen::galenctl {
+namespace {
+
+struct RegisterOptions {
+  std::string key, source, system = kDefaultSystem, name;
+};
+
+Result<int> keygen(Context& context, const std::string& path, const std::string& suite_name) {
+  GALEN_ASSIGN(auto suite, suite_name.empty() ? context.suite() : parse_suite(suite_name));
+  if (file_exists(path))
+    return make_error(ErrorCode::ALREADY_EXISTS, fmt::format("{} exists; a patient's key is never overwritten", path));
+  auto key = crypto::PrivateKey::generate(suite);
+  GALEN_TRY(write_file(path, key.to_pem(), 0600));
+  auto public_hex = to_hex(key.public_key());
+  context.output.say(fmt::format("a new {} key in {} (PKCS#8, mode 0600); whoever holds it speaks for the patient",
+                                 suite == crypto::Suite::sm2_sm3 ? "SM2" : "P-256", path));
+  JsonWriter writer;
+  context.output.result(writer.begin_object().field("file", path).field("public_key", public_hex).end_object());
+  return kExitOk;
+}
+
+Result<int> register_patient(Context& context, const RegisterOptions& options) {
+  v1::RegisterPatientRequest request;
+  request.set_request_id(crypto::random_request_id().str());
+  if (!options.key.empty()) {
+    GALEN_ASSIGN(auto suite, context.suite());
+    GALEN_ASSIGN(auto key, crypto::PrivateKey::load(suite, options.key));
+    request.set_key(key.public_key().str());
+  }
+  if (!options.source.empty()) {
+    auto text = options.source.find('/') == std::string::npos ? "Patient/" + options.source : options.source;
+    GALEN_ASSIGN(*request.mutable_source(), parse_source(options.system, text));
+  }
+  GALEN_ASSIGN(auto client, context.connect());
+  GALEN_ASSIGN(auto answer, client.call(request));
+  if (!answer.already_registered()) GALEN_TRY(check_outcome(answer.outcome()));
+  auto pseudonym = PrincipalId::from(answer.pseudonym());
+  if (!pseudonym) return make_error(ErrorCode::INTERNAL, "the node answered without a pseudonym");
+  if (!options.name.empty()) GALEN_TRY(keep_patient(context, options.name, *pseudonym, options.key));
+  context.output.say(
+      fmt::format("patient {}{}\npseudonym {}", answer.already_registered() ? "was registered before" : "registered",
+                  options.key.empty() ? ", without a key of her own" : ", with her own key", pseudonym->hex()));
+  JsonWriter writer;
+  writer.begin_object().field("pseudonym", pseudonym->hex()).field("already_registered", answer.already_registered());
+  write_outcome(writer, answer.outcome());
+  context.output.result(writer.end_object());
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_patient(CLI::App& app, Context& context) {
+  auto out = std::make_shared<std::string>(), suite = std::make_shared<std::string>();
+  auto* make = add_verb(app, "patient", "keygen", "Make a key of the patient's own");
+  make->add_option("--out,-o", *out, "File for the private key; must not exist")->required();
+  make->add_option("--suite", *suite, "p256-sha256 or sm2-sm3 (default: that of --dir, else p256-sha256)");
+  make->callback(
+      [&context, out, suite] { context.action = [&context, out, suite] { return keygen(context, *out, *suite); }; });
+
+  auto options = std::make_shared<RegisterOptions>();
+  auto* enrol = add_verb(app, "patient", "register", "Register a patient under a random pseudonym");
+  enrol->add_option("--key", options->key, "The patient's key: then only she can grant and revoke");
+  enrol->add_option("--source", options->source, "Local patient id; the same one gives the same pseudonym again");
+  enrol->add_option("--system", options->system, "Source system of --source");
+  enrol->add_option("--name", options->name, "Keep pseudonym and key's place under this name below --dir");
+  enrol->callback(
+      [&context, options] { context.action = [&context, options] { return register_patient(context, *options); }; });
+  app.get_subcommand("patient")->description("Patients: their keys and pseudonyms");
+}
+
+}  // namespace galen::galenctl

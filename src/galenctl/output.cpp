@@ -1,0 +1,178 @@
+#include "galenctl/output.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ostream>
+
+namespace galen::galenctl {
+
+int exit_code_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::OK:
+      return kExitOk;
+    // Others must do something first, or come back; the same call may work a little later.
+    case ErrorCode::UNAVAILABLE:
+    case ErrorCode::DEADLINE_EXCEEDED:
+    case ErrorCode::RESOURCE_EXHAUSTED:
+    case ErrorCode::SHUTTING_DOWN:
+    case ErrorCode::NO_QUORUM:
+    case ErrorCode::AMNESIA:
+    case ErrorCode::CATCHING_UP:
+    case ErrorCode::BACKFILLING:
+      return kExitWaiting;
+    // A rule says no; the same call will be refused again.
+    case ErrorCode::KEY_FILE_READABLE:
+    case ErrorCode::DATA_DIR_LOCKED:
+    case ErrorCode::WRONG_CHAIN:
+    case ErrorCode::BAD_SIGNATURE:
+    case ErrorCode::UNAUTHENTICATED:
+    case ErrorCode::PERMISSION_DENIED:
+    case ErrorCode::UNKNOWN_PRINCIPAL:
+    case ErrorCode::PRINCIPAL_INACTIVE:
+    case ErrorCode::NOT_YOUR_MEMBER:
+    case ErrorCode::ASSURANCE_TOO_LOW:
+    case ErrorCode::WRONG_KEY:
+    case ErrorCode::NOT_CUSTODIAN:
+    case ErrorCode::KEY_NOT_HERE:
+    case ErrorCode::CONSENT_NOT_ACTIVE:
+    case ErrorCode::NOT_THE_PATIENT:
+    case ErrorCode::NOT_YOURS_TO_READ:
+    case ErrorCode::PATIENT_HAS_NO_KEY:
+    case ErrorCode::DIVERGED:
+    case ErrorCode::EPOCH_END_REFUSED:
+      return kExitRefused;
+    default:
+      return kExitError;
+  }
+}
+
+void JsonWriter::separate() {
+  if (comma_) out_.push_back(',');
+  comma_ = true;
+}
+JsonWriter& JsonWriter::open(char bracket) {
+  separate();
+  out_.push_back(bracket);
+  comma_ = false;
+  return *this;
+}
+JsonWriter& JsonWriter::close(char bracket) {
+  out_.push_back(bracket);
+  comma_ = true;
+  return *this;
+}
+JsonWriter& JsonWriter::key(std::string_view name) {
+  value(name);
+  out_.push_back(':');
+  comma_ = false;
+  return *this;
+}
+JsonWriter& JsonWriter::value(std::string_view text) {
+  separate();
+  out_.push_back('"');
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      out_.push_back('\\');
+      out_.push_back(c);
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out_ += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out_.push_back(c);
+    }
+  }
+  out_.push_back('"');
+  return *this;
+}
+JsonWriter& JsonWriter::value(bool flag) {
+  separate();
+  out_ += flag ? "true" : "false";
+  return *this;
+}
+JsonWriter& JsonWriter::value(std::uint64_t number) {
+  separate();
+  out_ += std::to_string(number);
+  return *this;
+}
+
+void Output::say(std::string_view line) {
+  if (!json) out_ << line << "\n" << std::flush;
+}
+void Output::result(const JsonWriter& json_text) {
+  if (json) out_ << json_text.text() << "\n" << std::flush;
+}
+void Output::raw(std::string_view text) { out_ << text << std::flush; }
+void Output::note(std::string_view line) {
+  if (json) return;
+  status_line("");
+  err_ << line << "\n" << std::flush;
+}
+void Output::status_line(std::string_view text) {
+  if (!progress) return;
+  if (text.empty() && status_width_ == 0) return;
+  err_ << "\r" << text << std::string(status_width_ > text.size() ? status_width_ - text.size() : 0, ' ');
+  if (text.empty()) err_ << "\r";
+  err_ << std::flush;
+  status_width_ = text.size();
+}
+
+int Output::fail(const Error& error) {
+  status_line("");
+  auto reason = to_reason(error.code);
+  auto advice_text = advice(error.code);
+  if (json) {
+    JsonWriter writer;
+    writer.begin_object().key("error").begin_object();
+    writer.field("reason", reason).field("message", error.message).field("advice", advice_text);
+    writer.end_object().end_object();
+    err_ << writer.text() << "\n" << std::flush;
+  } else {
+    err_ << "galenctl: " << error.message << " [" << reason << "]\n";
+    if (!advice_text.empty()) err_ << "  " << advice_text << "\n";
+    err_ << std::flush;
+  }
+  return exit_code_of(error.code);
+}
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    if (widths.size() < row.size()) widths.resize(row.size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += (out.empty() ? "" : "\n") + line;
+  }
+  return out;
+}
+
+std::string format_time(std::uint64_t time_ms) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(time_ms / 1000)));
+}
+
+std::string format_duration(std::uint64_t duration_ms) {
+  auto seconds = duration_ms / 1000;
+  if (seconds < 60) return fmt::format("{}.{} s", seconds, duration_ms % 1000 / 100);
+  if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
+  if (seconds < 86400) return fmt::format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
+  return fmt::format("{} d {} h", seconds / 86400, seconds % 86400 / 3600);
+}
+
+std::string format_count(std::uint64_t count) {
+  std::string digits = std::to_string(count), out;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i != 0 && (digits.size() - i) % 3 == 0) out.push_back(',');
+    out.push_back(digits[i]);
+  }
+  return out;
+}
+
+}  // namespace galen::galenctl

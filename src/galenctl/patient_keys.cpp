@@ -1,0 +1,37 @@
+#include "galenctl/patient_keys.hpp"
+
+#include <fmt/format.h>
+
+#include "galen/types/json.hpp"
+#include "galenctl/files.hpp"
+
+namespace galen::galenctl {
+
+Status keep_patient(const Context& context, const std::string& name, const PrincipalId& pseudonym,
+                    const std::string& key_path) {
+  if (context.directory().empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT, "names of patients are kept below --dir, and none is given");
+  if (name.empty() || name.find('/') != std::string::npos || name[0] == '.' || PrincipalId::parse_hex(name))
+    return make_error(ErrorCode::INVALID_ARGUMENT, fmt::format("{} does not do as a patient's name", name));
+  DevLayout layout(context.directory());
+  GALEN_TRY(make_directories(layout.dir() + "/patients", 0700));
+  JsonWriter writer;
+  writer.begin_object().field("name", name).field("pseudonym", pseudonym.hex());
+  if (!key_path.empty()) writer.field("key", absolute_path(key_path));
+  writer.end_object();
+  return write_file(layout.patient_path(name), writer.text() + "\n", 0600);
+}
+
+Result<crypto::PrivateKey> patient_key(const Context& context, crypto::Suite suite, const std::string& patient,
+                                       const std::string& key_path) {
+  if (!key_path.empty()) return crypto::PrivateKey::load(suite, key_path);
+  auto path = DevLayout(context.directory()).patient_path(patient);
+  auto text = context.directory().empty() ? Result<std::string>(ErrorCode::NOT_FOUND, "") : read_text_file(path);
+  if (text) {
+    GALEN_ASSIGN(auto document, JsonDocument::parse(std::move(*text)));
+    if (auto kept = document.root().find_text("key")) return crypto::PrivateKey::load(suite, *kept);
+  }
+  return make_error(ErrorCode::INVALID_ARGUMENT, "the patient signs with her own key: name it with --key FILE");
+}
+
+}  // namespace galen::galenctl

@@ -1,0 +1,257 @@
+// galend: one hospital's node. `galend init` makes the data directory, `galend --config F` runs, `galend verify` checks a
+// stopped node's directory, `galend repair` makes lost parts of it anew. Exit codes: 0 fine, 1 error or damage found, 2 usage, 3 unsafe and refused.
+
+#include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
+
+#include "galen/base/log.hpp"
+#include "galen/execution/block_runner.hpp"
+#include "galen/ledger/verify.hpp"
+#include "galen/node/data_dir.hpp"
+#include "galen/node/init.hpp"
+#include "galen/node/node.hpp"
+#include "galen/node/repair.hpp"
+#include "galen/node/verify_files.hpp"
+
+namespace galen {
+namespace {
+
+int exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::CONFIG_INVALID: return 2;
+    case ErrorCode::DATA_DIR_LOCKED:
+    case ErrorCode::KEY_FILE_READABLE:
+    case ErrorCode::ALREADY_EXISTS: return 3;
+    default: return 1;
+  }
+}
+
+int complain(const Error& error) {
+  fmt::print(stderr, "galend: {} ({})\n", error.message, to_reason(error.code));
+  // A message that names the command to run needs no second advice.
+  bool says_what_to_do = error.message.find("galend repair") != std::string::npos;
+  if (auto text = advice(error.code); !text.empty() && !says_what_to_do) fmt::print(stderr, "  {}\n", text);
+  return exit_code(error.code);
+}
+
+// Until SIGTERM or SIGINT, or until the node is to be opened again (SIGUSR1, from itself). A renewed TLS certificate is found within a minute, or at once by SIGHUP.
+int wait_for_end(node::Node& node, const sigset_t& signals) {
+  constexpr timespec kLook{.tv_sec = 60, .tv_nsec = 0};
+  for (;;) {
+    int received = sigtimedwait(&signals, nullptr, &kLook);
+    if (received == SIGTERM || received == SIGINT || received == SIGUSR1) return received;
+    if (received == SIGHUP || errno == EAGAIN) node.renew_certificate(received == SIGHUP);
+  }
+}
+
+int run(const node::Config& config) {
+  log::init({.level = config.log_level, .file = config.log_file, .name = config.member});
+  // Threads inherit the mask; only this one waits for the signals.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  sigaddset(&signals, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  // protobuf writes to stderr what it thinks of a client's request, as often as the client likes.
+  google::protobuf::SetLogHandler(nullptr);
+
+  int received = SIGUSR1;
+  while (received == SIGUSR1) {
+    auto node = node::Node::make(config);
+    if (!node) return complain(node.error());
+    (*node)->on_fatal([](const Error& error) {
+      // Fail-stop: nothing may be promised after a failed write, so nothing is tidied up either.
+      log::critical("the node stops at once reason={} error=\"{}\"", to_reason(error.code), error.message);
+      spdlog::shutdown();
+      _exit(1);
+    });
+    (*node)->on_reopen([] { kill(getpid(), SIGUSR1); });
+    if (auto started = (*node)->start(); !started) return complain(started.error());
+    received = wait_for_end(**node, signals);
+    log::info("stopping signal={}", received);
+    (*node)->stop();
+    log::info("stopped");
+  }
+  return 0;
+}
+
+std::string json_escape(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<int>(c));
+      continue;
+    }
+    out.push_back(c);
+  }
+  return out;
+}
+
+struct RepairArguments {
+  bool ledger = false, log = false, older_vault = false;
+};
+
+int repair(const node::Config& config, const RepairArguments& wanted) {
+  if (wanted.ledger) {
+    if (auto made = node::repair_ledger(config); !made) return complain(made.error());
+    fmt::print("the ledger is empty again; the node fetches the chain from the others when it starts. The old one lies in {}\n",
+               config.data_dir + "/ledger.damaged");
+  }
+  if (wanted.log) {
+    if (auto made = node::repair_log(config); !made) return complain(made.error());
+    fmt::print("made a new log; the node follows without voting until it has recovered\n");
+  }
+  if (wanted.older_vault) {
+    if (auto made = node::accept_older_vault(config); !made) return complain(made.error());
+    fmt::print("the vault's index is accepted as it is; keys of later records are given up\n");
+  }
+  return 0;
+}
+
+struct VerifyArguments {
+  std::string data_dir, genesis;
+  bool json = false, quick = false;
+  Height from = 0;
+  unsigned jobs = 1;
+};
+
+// With --json one object a line, so that a program can follow; a person sees one line that changes.
+void print_progress(const ledger::VerifyProgress& p, bool json) {
+  if (json)
+    fmt::print(stderr,
+               "{{\"height\":{},\"height_last\":{},\"transactions\":{},\"blocks_per_s\":{:.1f},"
+               "\"transactions_per_s\":{:.1f},\"seconds_left\":{:.1f}}}\n",
+               p.height, p.height_last, p.items, p.blocks_per_s, p.items_per_s, p.seconds_left);
+  else
+    fmt::print(stderr, "\r  height {} of {}   {:.0f} blocks/s   {:.0f} transactions/s   {:.0f} s left  ", p.height,
+               p.height_last, p.blocks_per_s, p.items_per_s, p.seconds_left);
+}
+
+int verify(const VerifyArguments& arguments) {
+  auto path = arguments.genesis.empty() ? node::genesis_copy_path(arguments.data_dir) : arguments.genesis;
+  auto genesis = Genesis::load(path);
+  if (!genesis) return complain(genesis.error());
+  auto lock = node::DataDir::open(arguments.data_dir);
+  if (!lock) return complain(lock.error());
+  auto scratch = std::filesystem::temp_directory_path() / fmt::format("galen-verify-{}", getpid());
+  std::filesystem::create_directories(scratch);
+  execution::BlockRunner runner(*genesis);
+  ledger::VerifyOptions options;
+  options.directory = lock->path();
+  options.genesis = &*genesis;
+  options.from = arguments.from;
+  options.jobs = arguments.jobs;
+  if (!arguments.quick && arguments.from == 0) {
+    options.executor = &runner;
+    options.scratch_directory = scratch.string();
+  }
+  bool terminal = isatty(STDERR_FILENO) != 0;
+  options.on_progress = [terminal, json = arguments.json](const ledger::VerifyProgress& p) {
+    if (terminal || json) print_progress(p, json);
+  };
+  auto report = ledger::verify_ledger(options);
+  std::filesystem::remove_all(scratch);
+  if (terminal && !arguments.json) fmt::print(stderr, "\n");
+  if (!report) return complain(report.error());
+  for (auto& finding : node::verify_files(lock->path()))
+    report->findings.push_back({report->height_last, finding.where, std::move(finding.what)});
+  if (arguments.json) {
+    fmt::print("{{\"ok\":{},\"from\":{},\"height\":{},\"certified_height\":{},\"blocks\":{},\"transactions\":{},\"certificates\":{},"
+               "\"state_rows\":{},\"executed\":{},\"seconds\":{:.3f},\"findings\":[",
+               report->ok(), report->height_first, report->height_last, report->certified_height, report->blocks, report->items,
+               report->certificates, report->state_rows, report->executed, report->seconds);
+    const char* separator = "";
+    for (const auto& finding : report->findings) {
+      fmt::print("{}{{\"height\":{},\"where\":\"{}\",\"what\":\"{}\"}}", separator, finding.height, finding.where,
+                 json_escape(finding.what));
+      separator = ",";
+    }
+    fmt::print("]}}\n");
+  } else {
+    for (const auto& finding : report->findings)
+      fmt::print("height {}: {}: {}\n", finding.height, finding.where, finding.what);
+    fmt::print("{}: {} blocks, {} transactions, {} certificates, {} state rows {}up to height {}{}\n",
+               report->ok() ? "WHOLE" : "DAMAGED", report->blocks, report->items, report->certificates, report->state_rows,
+               report->height_first > 0 ? fmt::format("from height {} ", report->height_first) : "", report->height_last,
+               report->executed ? ", every block executed again" : "");
+    if (report->height_first > arguments.from)
+      fmt::print("blocks below {} were still on their way to this node (BACKFILLING) and are not checked\n", report->height_first);
+  }
+  return report->ok() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace galen
+
+int main(int argc, char** argv) {
+  using namespace galen;
+  CLI::App app{"galend runs one member's node of a Galen consortium"};
+  std::string config_path;
+  bool check = false, print = false;
+  app.add_option("--config", config_path, "node.toml")->check(CLI::ExistingFile);
+  app.add_flag("--check-config", check, "check configuration, genesis and keys, then exit");
+  app.add_flag("--print-config", print, "print every setting with its source, then exit");
+  app.set_version_flag("--version", "galend 0.1.0");
+  auto* init = app.add_subcommand("init", "make the data directory of a member, once");
+  init->add_option("--config", config_path, "node.toml")->required()->check(CLI::ExistingFile);
+  auto* repair_command = app.add_subcommand("repair", "make anew what is lost of a stopped node's files; give one option");
+  RepairArguments repair_arguments;
+  repair_command->add_option("--config", config_path, "node.toml")->required()->check(CLI::ExistingFile);
+  repair_command->add_flag("--ledger", repair_arguments.ledger, "an empty ledger, to be fetched again; the old one is put aside");
+  repair_command->add_flag("--log", repair_arguments.log, "a new log where there is none");
+  repair_command->add_flag("--older-vault", repair_arguments.older_vault, "go on with an older copy of the vault's index");
+  repair_command->require_option(2);
+  VerifyArguments verify_arguments;
+  auto* verify_command = app.add_subcommand("verify", "check the ledger of a stopped node");
+  verify_command->add_option("--data", verify_arguments.data_dir, "the node's data directory")->required();
+  verify_command->add_option("--genesis", verify_arguments.genesis, "genesis.json (default: the copy in the directory)");
+  verify_command->add_option("--from", verify_arguments.from, "first height; what is below is taken as it is, and nothing is executed");
+  verify_command->add_option("--jobs", verify_arguments.jobs, "threads (default 1)")->check(CLI::Range(1u, 64u));
+  verify_command->add_flag("--json", verify_arguments.json, "one JSON object; progress as one object a line on standard error");
+  verify_command->add_flag("--quick", verify_arguments.quick, "do not execute the blocks again");
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  if (verify_command->parsed()) return verify(verify_arguments);
+  if (config_path.empty()) {
+    fmt::print(stderr, "galend: --config is missing\n  Give the path of node.toml; galend init makes the data directory once.\n");
+    return 2;
+  }
+  auto config = node::load_config(config_path);
+  if (!config) return complain(config.error());
+  if (print) {
+    auto values = node::explain_config(config_path);
+    for (const auto& value : *values) fmt::print("{:<28} = {:<48} # {}\n", value.key, value.value, value.source);
+    return 0;
+  }
+  if (check) {
+    auto checked = node::check_config(*config);
+    if (!checked) return complain(checked.error());
+    fmt::print("{}: fine; member {} of chain {} \"{}\"\n", config_path, config->member, checked->genesis.short_chain_id(),
+               checked->genesis.name);
+    return 0;
+  }
+  if (init->parsed()) {
+    auto made = node::init_data_dir(*config);
+    if (!made) return complain(made.error());
+    fmt::print("made {}\n", config->data_dir);
+    return 0;
+  }
+  if (repair_command->parsed()) return repair(*config, repair_arguments);
+  return run(*config);
+}

@@ -1,0 +1,92 @@
+#include "galen/ledger/past_block.hpp"
+
+#include "galen/crypto/merkle.hpp"
+#include "galen/types/limits.hpp"
+
+namespace galen::ledger {
+namespace {
+
+Error malformed(const char* what) { return make_error(ErrorCode::MALFORMED, std::string("past block: ") + what); }
+Error bad_proof(const char* what) { return make_error(ErrorCode::BAD_PROOF, std::string("past block: ") + what); }
+Error bad_certificate(const char* what) {
+  return make_error(ErrorCode::BAD_CERTIFICATE, std::string("past block: ") + what);
+}
+
+std::size_t count_items(const Block& block) {
+  std::size_t items = 0;
+  for (const auto& batch : block.batches) items += batch->items().size();
+  return items;
+}
+
+Status check_certificates(const Genesis& genesis, const PastWanted& wanted, ByteSpan commit, ByteSpan executed,
+                          PastBlock& past) {
+  const auto context = genesis.context();
+  if (!commit.empty()) {
+    GALEN_ASSIGN(auto certificate, QuorumCertificate::decode(commit));
+    if (certificate.phase != VotePhase::commit || certificate.subject.height != wanted.height ||
+        certificate.subject.digest != wanted.digest)
+      return bad_certificate("the COMMIT-QC is of another block");
+    GALEN_TRY(certificate.verify(context, genesis.member_set));
+    past.commit = std::move(certificate);
+  }
+  if (!executed.empty()) {
+    GALEN_ASSIGN(auto certificate, ExecutedCertificate::decode(executed));
+    const auto& subject = certificate.subject;
+    if (subject.height != wanted.height || subject.digest != wanted.digest ||
+        subject.results_root != wanted.results_root)
+      return bad_certificate("the EXECUTED certificate is of another block or outcome");
+    GALEN_TRY(certificate.verify(context, genesis.member_set));
+    past.executed = std::move(certificate);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::optional<Bytes>> encode_past_block(const View& view, Height height) {
+  std::optional<Bytes> none;
+  if (height == 0 || height > view.height()) return none;
+  GALEN_ASSIGN(auto block, view.block_bytes(height));
+  GALEN_ASSIGN(auto outcomes, view.outcomes(height));
+  GALEN_ASSIGN(auto below, view.info(height - 1));
+  if (!block || !outcomes || !below) return none;
+  GALEN_ASSIGN(auto commit, view.commit_certificate(height));
+  GALEN_ASSIGN(auto executed, view.executed_certificate(height));
+  ByteWriter out(block->size() + 4096);
+  out.sized(*block).sized(encode_outcomes(*outcomes)).raw(below->results_root);
+  out.sized(commit ? commit->encode() : Bytes{}).sized(executed ? executed->encode() : Bytes{});
+  return std::optional<Bytes>(std::move(out).take());
+}
+
+Result<PastBlock> check_past_block(const Genesis& genesis, const PastWanted& wanted, ByteSpan bytes) {
+  const auto context = genesis.context();
+  ByteReader in(bytes);
+  auto block_bytes = in.sized(limits::kFrameBytesMax);
+  auto outcome_bytes = in.sized(limits::kFrameBytesMax);
+  PastBlock past;
+  past.results_root_below = in.fixed<Hash>();
+  auto commit = in.sized(limits::kCertificateBytesMax);
+  auto executed = in.sized(limits::kCertificateBytesMax);
+  if (!in.done()) return malformed("a wrong length");
+
+  GALEN_ASSIGN(auto block, Block::decode(context, block_bytes));
+  const auto& header = block.skeleton.header;
+  if (header.height != wanted.height || header.digest(context.suite) != wanted.digest)
+    return bad_proof("it is another block");
+  for (const auto& batch : block.batches) GALEN_TRY(batch->verify_signatures(context, genesis.member_set));
+
+  auto outcomes = decode_outcomes(outcome_bytes);
+  if (!outcomes) return malformed("its outcomes");
+  if (outcomes->size() != count_items(block)) return bad_proof("its outcomes are not one for each item");
+  past.outcomes = std::move(*outcomes);
+  past.outcome_root = crypto::merkle_root(context.suite, outcome_leaves(context.suite, block, past.outcomes));
+  if (wanted.height == 1 && !past.results_root_below.is_zero()) return bad_proof("the results root below block 1");
+  if (next_results_root(context.suite, past.results_root_below, wanted.height, past.outcome_root) !=
+      wanted.results_root)
+    return bad_proof("its outcomes do not lead to the certified results root");
+  past.block = std::make_shared<const Block>(std::move(block));
+  GALEN_TRY(check_certificates(genesis, wanted, commit, executed, past));
+  return past;
+}
+
+}  // namespace galen::ledger

@@ -1,0 +1,183 @@
+#include "galen/ledger/view.hpp"
+
+#include "galen/ledger/history_tree.hpp"
+#include "galen/ledger/state_tree.hpp"
+#include "ledger/database.hpp"
+#include "ledger/view_state.hpp"
+
+namespace galen::ledger {
+namespace {
+
+/// The sequence at the end of a list row's key.
+Result<std::uint64_t> sequence_of(const rocksdb::Slice& key, std::size_t prefix_size) {
+  ByteReader in(to_span(key).subspan(prefix_size));
+  auto sequence = in.u64();
+  if (!in.done()) return make_error(ErrorCode::CORRUPT, "The key of a list row does not decode.");
+  return sequence;
+}
+
+}  // namespace
+
+View::View(std::shared_ptr<Database> database, std::shared_ptr<StateTree> tree, bool frozen)
+    : state_(std::make_unique<State>()) {
+  if (frozen) state_->snapshot = std::make_unique<DatabaseSnapshot>(database);
+  state_->database = std::move(database);
+  state_->tree = std::move(tree);
+}
+
+View::~View() = default;
+
+Status View::load_head() {
+  GALEN_ASSIGN(auto row, state_->get(Family::meta, kHeadKey));
+  if (!row) return make_error(ErrorCode::UNAVAILABLE, "The ledger is empty.");
+  GALEN_ASSIGN(auto head, HeightAndHash::decode(*row));
+  GALEN_ASSIGN(auto info_row, state_->get(Family::blocks, block_key(head.height, BlockPart::info)));
+  if (!info_row) return make_error(ErrorCode::CORRUPT, "The newest block has no info row.");
+  GALEN_ASSIGN(state_->head, BlockInfo::decode(*info_row));
+  if (state_->head.digest != head.hash || state_->head.header.height != head.height)
+    return make_error(ErrorCode::CORRUPT, "The applied height does not belong to the newest block.");
+  state_->has_head = true;
+  return {};
+}
+
+const BlockInfo& View::head() const {
+  GALEN_ASSERT(state_->has_head);
+  return state_->head;
+}
+
+Result<std::optional<Bytes>> View::state(std::uint8_t kind, ByteSpan key) const {
+  return state_->get(Family::state, state_row_key(kind, key));
+}
+
+Status View::each_state_row(const std::function<Status(ByteSpan, ByteSpan)>& visit) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = state_->rocksdb_snapshot();
+  options.fill_cache = false;
+  std::unique_ptr<rocksdb::Iterator> it(
+      state_->database->db().NewIterator(options, state_->database->family(Family::state)));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    if (it->key().empty()) return make_error(ErrorCode::CORRUPT, "A state row has no key.");
+    GALEN_TRY(visit(to_span(it->key()), to_span(it->value())));
+  }
+  return it->status().ok() ? Status{} : Database::to_error(it->status(), "reading state");
+}
+
+crypto::Suite View::suite() const { return state_->suite(); }
+
+Result<std::optional<TransactionRow>> View::transaction(const TransactionId& id) const {
+  GALEN_ASSIGN(auto row, state_->get(Family::transactions, as_text(id)));
+  if (!row) return std::optional<TransactionRow>{};
+  GALEN_ASSIGN(auto decoded, TransactionRow::decode(*row));
+  return std::optional<TransactionRow>(decoded);
+}
+
+Result<ListPage> View::list(std::uint8_t list, ByteSpan key, const ListQuery& query) const {
+  auto prefix = list_row_prefix(list, key);
+  auto first = list_row_key(list, key, query.descending ? 0 : query.from);
+  auto last = list_row_key(list, key, query.descending ? query.from : UINT64_MAX);
+  rocksdb::ReadOptions options;
+  options.snapshot = state_->rocksdb_snapshot();
+  std::unique_ptr<rocksdb::Iterator> it(
+      state_->database->db().NewIterator(options, state_->database->family(Family::lists)));
+  ListPage page;
+  for (query.descending ? it->SeekForPrev(last) : it->Seek(first); it->Valid();
+       query.descending ? it->Prev() : it->Next()) {
+    if (it->key().compare(first) < 0 || it->key().compare(last) > 0) break;
+    GALEN_ASSIGN(auto sequence, sequence_of(it->key(), prefix.size()));
+    if (page.entries.size() == query.items_max) {
+      page.next = sequence;
+      break;
+    }
+    page.entries.push_back({sequence, to_bytes(to_span(it->value()))});
+  }
+  if (!it->status().ok()) return Database::to_error(it->status(), "reading lists");
+  return page;
+}
+
+Result<std::optional<BlockInfo>> View::info(Height height) const {
+  if (height == this->height()) return std::optional<BlockInfo>(head());
+  GALEN_ASSIGN(auto row, state_->get(Family::blocks, block_key(height, BlockPart::info)));
+  if (!row) return std::optional<BlockInfo>{};
+  GALEN_ASSIGN(auto decoded, BlockInfo::decode(*row));
+  return std::optional<BlockInfo>(std::move(decoded));
+}
+
+Result<std::optional<BlockHeader>> View::header(Height height) const {
+  GALEN_ASSIGN(auto found, info(height));
+  if (!found) return std::optional<BlockHeader>{};
+  return std::optional<BlockHeader>(found->header);
+}
+
+Result<std::optional<Bytes>> View::block_bytes(Height height) const {
+  return state_->get(Family::blocks, block_key(height, BlockPart::body));
+}
+
+Result<BlockPtr> View::block(Height height) const {
+  GALEN_ASSIGN(auto bytes, block_bytes(height));
+  if (!bytes) return BlockPtr{};
+  auto decoded = Block::decode(state_->database->context(), *bytes);
+  if (!decoded)
+    return make_error(ErrorCode::CORRUPT,
+                      "The block of height " + std::to_string(height) + " does not decode: " + decoded.error().message);
+  return BlockPtr(std::make_shared<const Block>(std::move(*decoded)));
+}
+
+Result<std::optional<std::vector<ItemOutcome>>> View::outcomes(Height height) const {
+  GALEN_ASSIGN(auto row, state_->get(Family::blocks, block_key(height, BlockPart::outcomes)));
+  if (!row) return std::optional<std::vector<ItemOutcome>>{};
+  GALEN_ASSIGN(auto decoded, decode_outcomes(*row));
+  return std::optional<std::vector<ItemOutcome>>(std::move(decoded));
+}
+
+Result<std::optional<QuorumCertificate>> View::commit_certificate(Height height) const {
+  return state_->certificate<QuorumCertificate>(CertificateKind::commit, height);
+}
+
+Result<std::optional<QuorumCertificate>> View::commit_certificate_from(Height height) const {
+  auto first = certificate_key(CertificateKind::commit, height);
+  rocksdb::ReadOptions options;
+  options.snapshot = state_->rocksdb_snapshot();
+  std::unique_ptr<rocksdb::Iterator> it(
+      state_->database->db().NewIterator(options, state_->database->family(Family::certificates)));
+  it->Seek(first);
+  if (!it->status().ok()) return Database::to_error(it->status(), "reading certificates");
+  if (!it->Valid() || it->key()[0] != first[0]) return std::optional<QuorumCertificate>{};
+  auto decoded = QuorumCertificate::decode(to_span(it->value()));
+  if (!decoded) return make_error(ErrorCode::CORRUPT, "A stored certificate does not decode.");
+  return std::optional<QuorumCertificate>(std::move(*decoded));
+}
+
+Result<std::optional<ExecutedCertificate>> View::executed_certificate(Height height) const {
+  return state_->certificate<ExecutedCertificate>(CertificateKind::executed, height);
+}
+
+Result<Hash> View::history_root(std::uint64_t size) const {
+  GALEN_TRY(state_->check_history_size(size));
+  return ledger::history_root(state_->suite(), size, state_->history_reader());
+}
+
+Result<std::vector<Hash>> View::history_path(std::uint64_t index, std::uint64_t size) const {
+  GALEN_TRY(state_->check_history_size(size));
+  return ledger::history_path(state_->suite(), index, size, state_->history_reader());
+}
+
+Result<std::vector<Hash>> View::history_consistency_path(std::uint64_t size_old, std::uint64_t size_new) const {
+  GALEN_TRY(state_->check_history_size(size_new));
+  return ledger::history_consistency_path(state_->suite(), size_old, size_new, state_->history_reader());
+}
+
+Result<crypto::MerkleFrontier> View::history_frontier(std::uint64_t size) const {
+  GALEN_TRY(state_->check_history_size(size));
+  GALEN_ASSIGN(auto tree, HistoryTree::load(state_->suite(), size, state_->history_reader()));
+  return tree.frontier();
+}
+
+Result<crypto::StateProof> View::prove_state(std::uint8_t kind, ByteSpan key, Height height) const {
+  return state_->tree->prove(crypto::state_path(state_->suite(), kind, key), height);
+}
+
+Result<Bytes> View::tree_page(Height height, unsigned depth, const Hash& path) const {
+  return state_->tree->page(height, depth, path);
+}
+
+}  // namespace galen::ledger

@@ -1,0 +1,131 @@
+#include "galen/net/mesh.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "net/mesh_impl.hpp"
+
+namespace galen::net {
+
+Result<std::unique_ptr<Mesh>> Mesh::make(MeshOptions options, MeshCallbacks callbacks) {
+  GALEN_ASSIGN(auto tls, TlsContext::make(options));
+  GALEN_TRY(split_address(options.listen));
+  for (const auto& member : options.members)
+    if (!member.address.empty()) GALEN_TRY(split_address(member.address));
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(callbacks), std::move(tls));
+  return std::unique_ptr<Mesh>(new Mesh(std::move(impl)));
+}
+
+Mesh::Mesh(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Mesh::~Mesh() = default;
+
+Status Mesh::start() { return impl_->start(); }
+void Mesh::stop() { impl_->stop(); }
+
+bool Mesh::send(MemberIndex to, Lane lane, std::shared_ptr<const Bytes> payload) {
+  return impl_->send(to, lane, std::move(payload));
+}
+bool Mesh::send(MemberIndex to, Lane lane, Bytes payload) {
+  return impl_->send(to, lane, std::make_shared<const Bytes>(std::move(payload)));
+}
+std::size_t Mesh::broadcast(Lane lane, std::shared_ptr<const Bytes> payload) { return impl_->broadcast(lane, payload); }
+std::size_t Mesh::broadcast(Lane lane, Bytes payload) {
+  return impl_->broadcast(lane, std::make_shared<const Bytes>(std::move(payload)));
+}
+
+std::vector<PeerStatus> Mesh::peers() const { return impl_->peers(); }
+std::size_t Mesh::connected_count() const { return impl_->connected_count(); }
+std::array<std::uint64_t, kRefusals> Mesh::refusals() const { return impl_->refusals(); }
+std::string Mesh::listen_address() const { return impl_->listen_address(); }
+std::uint64_t Mesh::start_nonce() const { return impl_->start_nonce(); }
+void Mesh::set_address(MemberIndex member, std::string address) { impl_->set_address(member, std::move(address)); }
+void Mesh::set_epoch(Epoch epoch) { impl_->set_epoch(epoch); }
+Status Mesh::reload_certificate() { return impl_->reload_certificate(); }
+std::int64_t Mesh::certificate_not_after_s() const { return impl_->tls()->not_after_s(); }
+
+// --- the part of the implementation that any thread may call
+// -------------------------------------------------------------
+
+bool Mesh::Impl::send(MemberIndex to, Lane lane, std::shared_ptr<const Bytes> payload) {
+  if (to >= peers_.size() || !peers_[to]) return false;
+  auto pushed = peers_[to]->queue.push(lane, std::move(payload));
+  if (pushed.wake) wake();
+  return pushed.queued;
+}
+
+std::size_t Mesh::Impl::broadcast(Lane lane, const std::shared_ptr<const Bytes>& payload) {
+  std::size_t queued = 0;
+  bool wake_needed = false;
+  for (auto& peer : peers_) {
+    if (!peer) continue;
+    auto pushed = peer->queue.push(lane, payload);
+    queued += pushed.queued ? 1 : 0;
+    wake_needed |= pushed.wake;
+  }
+  if (wake_needed) wake();
+  return queued;
+}
+
+void Mesh::Impl::wake() {
+  if (wake_posted_.exchange(true)) return;
+  boost::asio::post(io_, [this] {
+    wake_posted_ = false;
+    for (auto& peer : peers_)
+      if (peer && peer->active) ConnectionPtr(peer->active)->pump();
+  });
+}
+
+std::vector<PeerStatus> Mesh::Impl::peers() const {
+  std::vector<PeerStatus> out;
+  for (const auto& peer : peers_) {
+    if (!peer) continue;
+    PeerStatus status;
+    {
+      std::lock_guard lock(peer->status_mutex);
+      status = peer->status;
+    }
+    peer->queue.status(status.votes, status.bulk);
+    status.votes.unprocessed_bytes = peer->gate->unprocessed(Lane::votes);
+    status.bulk.unprocessed_bytes = peer->gate->unprocessed(Lane::bulk);
+    out.push_back(std::move(status));
+  }
+  return out;
+}
+
+std::size_t Mesh::Impl::connected_count() const {
+  std::size_t count = 0;
+  for (const auto& peer : peers_) count += peer && peer->queue.is_connected() ? 1 : 0;
+  return count;
+}
+
+std::array<std::uint64_t, kRefusals> Mesh::Impl::refusals() const {
+  std::array<std::uint64_t, kRefusals> out{};
+  for (std::size_t i = 0; i < kRefusals; ++i) out[i] = refusals_[i];
+  return out;
+}
+
+void Mesh::Impl::set_address(MemberIndex member, std::string address) {
+  if (member >= peers_.size() || !peers_[member]) return;
+  Peer* peer = peers_[member].get();
+  {
+    std::lock_guard lock(peer->status_mutex);
+    peer->status.address = std::move(address);
+  }
+  boost::asio::post(io_, [this, peer] {
+    peer->dialer->reset_backoff();
+    dial_if_needed(*peer);
+  });
+}
+
+Status Mesh::Impl::reload_certificate() {
+  GALEN_ASSIGN(auto fresh, TlsContext::make(options_));
+  std::lock_guard lock(tls_mutex_);
+  tls_ = std::move(fresh);
+  return {};
+}
+
+std::shared_ptr<const TlsContext> Mesh::Impl::tls() const {
+  std::lock_guard lock(tls_mutex_);
+  return tls_;
+}
+
+}  // namespace galen::net

@@ -1,0 +1,114 @@
+// The mesh behind its public face. The net thread owns peers' connections, dialling and the acceptor; other threads
+// touch only what is marked so: send queues, gates, status, counters, the TLS context pointer.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+
+#include "net/acceptor.hpp"
+#include "net/connection.hpp"
+#include "net/dialer.hpp"
+#include "net/send_queue.hpp"
+
+namespace galen::net {
+
+/// One other member.
+struct Peer {
+  Peer(MemberIndex member, const MeshLimits& limits) : index(member), queue(limits) {}
+
+  const MemberIndex index;
+  // Any thread:
+  SendQueue queue;
+  std::shared_ptr<Credit::Gate> gate;
+  mutable std::mutex status_mutex;
+  PeerStatus status;
+  // Net thread:
+  std::shared_ptr<Dialer> dialer;
+  ConnectionPtr active;
+  ConnectionPtr dialling;                  ///< connected by us, not yet activated
+  std::vector<ConnectionPtr> connections;  ///< authenticated and usable, the active one too
+  std::uint64_t last_connection = 0;       ///< id of the last activated connection
+  std::uint64_t start_nonce = 0;           ///< of the process last connected; 0: none yet
+  std::deque<std::uint64_t> former_nonces;
+};
+
+class Mesh::Impl final : public ConnectionHost {
+ public:
+  Impl(MeshOptions options, MeshCallbacks callbacks, std::shared_ptr<const TlsContext> tls);
+  ~Impl();
+
+  // Any thread; see Mesh.
+  Status start();
+  void stop();
+  bool send(MemberIndex to, Lane lane, std::shared_ptr<const Bytes> payload);
+  std::size_t broadcast(Lane lane, const std::shared_ptr<const Bytes>& payload);
+  std::vector<PeerStatus> peers() const;
+  std::size_t connected_count() const;
+  std::array<std::uint64_t, kRefusals> refusals() const;
+  std::string listen_address() const { return acceptor_.local_address(); }
+  std::uint64_t start_nonce() const { return start_nonce_; }
+  void set_address(MemberIndex member, std::string address);
+  void set_epoch(Epoch epoch) { epoch_ = epoch; }
+  Status reload_certificate();
+  std::shared_ptr<const TlsContext> tls() const;
+
+  // ConnectionHost, net thread.
+  const MeshOptions& options() const override { return options_; }
+  std::optional<Refusal> on_authenticated(Connection& connection) override;
+  wire::Hello own_hello(MemberIndex to) const override;
+  void on_ready(const ConnectionPtr& connection) override;
+  void on_activated(const ConnectionPtr& connection, std::uint64_t id) override;
+  void on_message(Connection& connection, Lane lane, Bytes payload, std::size_t cost) override;
+  void gather(Connection& connection, Bytes& out, std::size_t bytes_max, std::uint64_t& bulk_window) override;
+  void on_traffic(Connection& connection, std::size_t bytes_in, std::size_t bytes_out) override;
+  void on_round_trip(Connection& connection, std::uint64_t us) override;
+  void on_closing(const ConnectionPtr& connection, std::string_view why) override;
+  void on_refused(Connection& connection, Refusal reason, std::string_view detail) override;
+  void on_closed(const ConnectionPtr& connection) override;
+  std::span<std::uint8_t> cipher_scratch() override { return cipher_scratch_; }
+  std::span<std::uint8_t> plain_scratch() override { return plain_scratch_; }
+
+ private:
+  void make_peers();
+  void adopt(boost::asio::ip::tcp::socket socket, std::optional<MemberIndex> dialled);
+  void dial_if_needed(Peer& peer);
+  void dial_failed(Peer& peer, std::string_view why);
+  void use(Peer& peer, const ConnectionPtr& connection, std::uint64_t id, bool tell);
+  void take_down(Peer& peer, std::string_view why);
+  void note_process(Peer& peer, std::uint64_t nonce);
+  void wake();
+  void begin_stop();
+  void finish_stop_if_done();
+  Peer* peer_of(const Connection& connection);
+
+  MeshOptions options_;
+  const MeshCallbacks callbacks_;
+  mutable std::mutex tls_mutex_;
+  std::shared_ptr<const TlsContext> tls_;
+  const std::uint64_t start_nonce_;
+  std::atomic<Epoch> epoch_;
+  std::array<std::atomic<std::uint64_t>, kRefusals> refusals_{};
+  std::atomic<bool> wake_posted_{false};
+
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  Resolver resolver_;
+  Acceptor acceptor_;
+  boost::asio::steady_timer stop_timer_;
+  std::vector<std::unique_ptr<Peer>> peers_;  ///< by member index; null for this node
+  std::unordered_set<ConnectionPtr> connections_;
+  std::unordered_set<const Connection*> handshakes_;  ///< accepted, counted by the acceptor
+  std::vector<std::uint8_t> cipher_scratch_, plain_scratch_;
+  bool stopping_ = false;
+  std::mutex life_mutex_;
+  std::thread thread_;
+};
+
+}  // namespace galen::net

@@ -1,0 +1,50 @@
+// Batch bodies that this node holds and no executed block has used up: what proposals are made of and peers fetch. Bodies
+// stay for a while after execution, for members that are a little behind. Bounded in bytes. Any thread.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "galen/node/log.hpp"
+#include "galen/types/batch.hpp"
+
+namespace galen::node {
+
+class BatchPool {
+ public:
+  explicit BatchPool(std::size_t bytes_max = 256u << 20) : bytes_max_(bytes_max) {}
+
+  enum class Added : std::uint8_t { yes, known, full };
+  /// Bodies of executed blocks make room, oldest first. Full: the body is not here, and the core may not be told that it came.
+  /// `needed`: our own, or of a block that stands: taken in any case.
+  Added add(const BatchPtr& batch, bool needed = false);
+  BatchPtr find(const Hash& digest) const;
+  /// The log holds the body at `seq`: segments from there on are needed until it is executed and durable.
+  void logged(const Hash& digest, LogSeq seq);
+  /// In a committed block: kept among the last kUsedMax, then dropped. Returns the seq of its record in the log, 0 if unknown.
+  LogSeq used(const Hash& digest);
+  /// Unordered ones whose valid_until has passed in block time can never be ordered.
+  void expire(TimestampMs block_time_ms);
+  /// The lowest seq of a body that no executed block has used; nothing when there is none.
+  std::optional<LogSeq> first_needed() const;
+  /// Some of a member's bodies that no block has used yet: sent again to a peer that comes back.
+  std::vector<BatchPtr> unused(MemberIndex origin, std::size_t count_max) const;
+
+ private:
+  struct Entry {
+    BatchPtr batch;
+    LogSeq seq = 0;
+    bool used = false;
+  };
+  static constexpr std::size_t kUsedMax = 1024;
+  bool drop_oldest_used();
+
+  mutable std::mutex mutex_;
+  const std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  std::map<Hash, Entry> entries_;
+  std::deque<Hash> used_;
+};
+
+}  // namespace galen::node

@@ -1,0 +1,94 @@
+#include "node/block_sync.hpp"
+
+#include "galen/base/clock.hpp"
+#include "galen/base/log.hpp"
+#include "node/peer_messages.hpp"
+
+namespace galen::node {
+namespace {
+
+constexpr std::uint64_t kAnswerTimeoutUs = 2'000'000;
+
+}  // namespace
+
+BlockSync::BlockSync(const Identity& identity, Health& health, Ports ports)
+    : identity_(identity), health_(health), ports_(std::move(ports)), keys_(identity.context.suite, identity.members()) {}
+
+void BlockSync::fetch(const consensus::Effects::FetchBlocks& wanted) {
+  if (!ports_.may_fetch(wanted.to - wanted.from + 1)) return;
+  std::lock_guard lock(mutex_);
+  auto now = system_clock().monotonic_us();
+  if (running_ && now < running_->deadline_us) {
+    running_->to = std::max(running_->to, wanted.to);
+    return;
+  }
+  // After a timeout another peer is asked than the one that did not answer.
+  MemberIndex hint = running_ ? static_cast<MemberIndex>((running_->peer + 1) % identity_.members().size()) : wanted.hint;
+  ask(wanted.from, wanted.to, hint);
+}
+
+void BlockSync::ask(Height from, Height to, MemberIndex hint) {
+  auto members = identity_.members().size();
+  for (std::size_t i = 0; i < members; ++i) {
+    auto peer = static_cast<MemberIndex>((hint + i) % members);
+    if (peer == identity_.self) continue;
+    auto count = static_cast<std::uint32_t>(std::min<Height>(kFetchBlocksMax, to >= from ? to - from + 1 : 1));
+    if (!ports_.send(peer, encode_fetch_blocks({from, count}))) continue;
+    running_ = Request{from, to, peer, system_clock().monotonic_us() + kAnswerTimeoutUs};
+    return;
+  }
+  running_.reset();
+}
+
+Status BlockSync::on_blocks(MemberIndex from, ByteSpan body) {
+  Request request;
+  {
+    std::lock_guard lock(mutex_);
+    if (!running_ || running_->peer != from) return {};  // late: somebody else was asked meanwhile
+    request = *running_;
+  }
+  std::vector<BlockPtr> blocks;
+  QuorumCertificate certificate;
+  auto status = check(body, request.from, blocks, certificate);
+  if (status) {
+    health_.counters.catch_up_blocks += blocks.size();
+    for (auto& block : blocks) ports_.deliver({block, certificate});
+  }
+  std::lock_guard lock(mutex_);
+  if (!running_ || running_->peer != from || running_->from != request.from) return status;
+  Height next = request.from + blocks.size();
+  auto to = running_->to;
+  running_.reset();
+  if (!status)
+    ask(request.from, to, static_cast<MemberIndex>((from + 1) % identity_.members().size()));
+  else if (!blocks.empty() && next <= to && ports_.may_fetch(to - next + 1))
+    ask(next, to, from);
+  return status;
+}
+
+// Parent links below one verified certificate certify the whole answer, so that a block costs no signature check of its own.
+Status BlockSync::check(ByteSpan body, Height from, std::vector<BlockPtr>& blocks, QuorumCertificate& certificate) const {
+  GALEN_ASSIGN(auto answer, decode_blocks(body));
+  while (!answer.empty() && !answer.back().certificate) answer.pop_back();
+  if (answer.empty()) return Error{ErrorCode::BAD_CERTIFICATE, "blocks: no certificate in the answer"};
+  certificate = *answer.back().certificate;
+  GALEN_TRY(consensus::verify_certificate(identity_.context, identity_.members(), keys_, certificate));
+  if (certificate.phase != VotePhase::commit)
+    return Error{ErrorCode::BAD_CERTIFICATE, "blocks: the certificate is none of commits"};
+  for (const auto& entry : answer) {
+    GALEN_ASSIGN(auto block, Block::decode(identity_.context, entry.block));
+    blocks.push_back(std::make_shared<const Block>(std::move(block)));
+  }
+  Hash expected = certificate.subject.digest;
+  for (std::size_t i = blocks.size(); i-- > 0;) {
+    const auto& header = blocks[i]->skeleton.header;
+    if (header.height != from + i || header.digest(identity_.context.suite) != expected) {
+      blocks.clear();
+      return Error{ErrorCode::BAD_PROOF, "blocks: the answer is no chain that ends in its certificate"};
+    }
+    expected = header.parent;
+  }
+  return {};
+}
+
+}  // namespace galen::node

@@ -1,0 +1,208 @@
+// Reading node.toml. One table of settings drives parsing, the unknown-key check and --print-config.
+
+#include "galen/node/config.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <toml++/toml.h>
+
+#include "galen/base/nearest.hpp"
+
+namespace galen::node {
+namespace {
+
+enum class Kind { text, path, flag, number };
+
+struct Setting {
+  const char* key;
+  Kind kind;
+  bool required;
+  std::function<void(Config&, const toml::node&)> set;
+  std::function<std::string(Config&)> get;
+};
+
+template <class Member>
+Setting text_setting(const char* key, bool required, Member member, Kind kind = Kind::text) {
+  return {key, kind, required,
+          [member](Config& c, const toml::node& n) { member(c) = *n.value<std::string>(); },
+          [member](Config& c) { return member(c); }};
+}
+template <class Member>
+Setting path_setting(const char* key, bool required, Member member) {
+  return text_setting(key, required, member, Kind::path);
+}
+template <class Member>
+Setting number_setting(const char* key, Member member) {
+  return {key, Kind::number, false,
+          [member](Config& c, const toml::node& n) { member(c) = static_cast<std::uint32_t>(*n.value<std::int64_t>()); },
+          [member](Config& c) { return std::to_string(member(c)); }};
+}
+template <class Member>
+Setting flag_setting(const char* key, Member member) {
+  return {key, Kind::flag, false,
+          [member](Config& c, const toml::node& n) { member(c) = *n.value<bool>(); },
+          [member](Config& c) { return std::string(member(c) ? "true" : "false"); }};
+}
+
+#define FIELD(expr) [](Config& c) -> auto& { return c.expr; }
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> all = {
+      text_setting("member", true, FIELD(member)),
+      path_setting("genesis", true, FIELD(genesis)),
+      path_setting("data_dir", true, FIELD(data_dir)),
+      text_setting("log_level", false, FIELD(log_level)),
+      path_setting("log_file", false, FIELD(log_file)),
+      path_setting("keys.consensus", true, FIELD(keys.consensus)),
+      path_setting("keys.tls_cert", true, FIELD(keys.tls_cert)),
+      path_setting("keys.tls_key", true, FIELD(keys.tls_key)),
+      path_setting("keys.master", true, FIELD(keys.master)),
+      text_setting("peers.listen", true, FIELD(peers.listen)),
+      flag_setting("api.enabled", FIELD(api.enabled)),
+      text_setting("api.listen", true, FIELD(api.listen)),
+      path_setting("api.cert", true, FIELD(api.cert)),
+      path_setting("api.key", true, FIELD(api.key)),
+      path_setting("api.client_ca", true, FIELD(api.client_ca)),
+      flag_setting("api.reflection", FIELD(api.reflection)),
+      path_setting("api.program", false, FIELD(api.program)),
+      number_setting("api.memory_mib_max", FIELD(api.memory_mib_max)),
+      number_setting("limits.open_writes_max", FIELD(limits.open_writes_max)),
+      number_setting("limits.open_reads_max", FIELD(limits.open_reads_max)),
+      number_setting("limits.log_segment_mib", FIELD(limits.log_segment_mib)),
+      number_setting("limits.block_cache_mib", FIELD(limits.block_cache_mib)),
+      number_setting("scrub.period_s", FIELD(scrub.period_s)),
+      number_setting("sync.snapshot_interval_blocks", FIELD(sync.snapshot_interval_blocks)),
+      number_setting("sync.join_behind_blocks", FIELD(sync.join_behind_blocks)),
+  };
+  return all;
+}
+
+#undef FIELD
+
+constexpr const char* kAddressesTable = "peers.addresses";
+
+std::string nearest_key(const std::string& key) {
+  std::vector<std::string> keys;
+  for (const auto& setting : settings()) keys.push_back(setting.key);
+  return nearest(key, keys);
+}
+
+Error at(const std::string& path, const toml::node& node, const std::string& what) {
+  return make_error(ErrorCode::CONFIG_INVALID, fmt::format("{}:{}: {}", path, node.source().begin.line, what));
+}
+
+const char* kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::flag: return "true or false";
+    case Kind::number: return "a whole number from 0 to 4294967295";
+    default: return "a text in quotes";
+  }
+}
+
+bool fits(Kind kind, const toml::node& node) {
+  if (kind == Kind::flag) return node.is_boolean();
+  if (kind != Kind::number) return node.is_string();
+  auto value = node.value<std::int64_t>();
+  return node.is_integer() && value && *value >= 0 && *value <= 0xffffffffLL;
+}
+
+Status check_keys(const std::string& path, const toml::table& table, const std::string& prefix) {
+  for (const auto& [name, node] : table) {
+    std::string key = prefix + std::string(name.str());
+    if (key == kAddressesTable) {
+      if (!node.is_table()) return at(path, node, "peers.addresses must be a table of member = \"host:port\"");
+      continue;
+    }
+    if (node.is_table()) {
+      GALEN_TRY(check_keys(path, *node.as_table(), key + "."));
+      continue;
+    }
+    auto known = std::find_if(settings().begin(), settings().end(), [&](const Setting& s) { return key == s.key; });
+    if (known == settings().end())
+      return at(path, node, fmt::format("unknown key \"{}\"; did you mean \"{}\"?", key, nearest_key(key)));
+    if (!fits(known->kind, node)) return at(path, node, fmt::format("{} must be {}", key, kind_name(known->kind)));
+  }
+  return {};
+}
+
+std::string resolve(const std::string& base, const std::string& value) {
+  namespace fs = std::filesystem;
+  if (value.empty() || fs::path(value).is_absolute()) return value;
+  return (fs::path(base) / value).lexically_normal().string();
+}
+
+Status read_addresses(const std::string& path, const toml::table& root, Config& config) {
+  const auto* addresses = root.at_path(kAddressesTable).as_table();
+  if (addresses == nullptr)
+    return Error{ErrorCode::CONFIG_INVALID, fmt::format("{}: the table [peers.addresses] is missing", path)};
+  for (const auto& [name, node] : *addresses) {
+    auto value = node.value<std::string>();
+    if (!value || value->rfind(':') == std::string::npos)
+      return at(path, node, fmt::format("peers.addresses.{} must be \"host:port\"", std::string(name.str())));
+    config.peers.addresses[std::string(name.str())] = *value;
+  }
+  return {};
+}
+
+// The log library takes a misspelt level for "off".
+Status check_log_level(const std::string& path, const toml::table& root, const std::string& level) {
+  for (const char* known : {"trace", "debug", "info", "warn", "error"})
+    if (level == known) return {};
+  return at(path, *root.at_path("log_level").node(), "log_level must be trace, debug, info, warn or error");
+}
+
+struct Loaded {
+  Config config;
+  std::vector<ConfigValue> values;
+};
+
+Result<Loaded> load(const std::string& path) {
+  toml::table root;
+  try {
+    root = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    return Error{ErrorCode::CONFIG_INVALID,
+                 fmt::format("{}:{}: {}", path, error.source().begin.line, error.description())};
+  }
+  GALEN_TRY(check_keys(path, root, ""));
+  Loaded out;
+  out.config.path = path;
+  std::string base = std::filesystem::absolute(path).parent_path().string();
+  for (const auto& setting : settings()) {
+    auto view = root.at_path(setting.key);
+    std::string source = "default";
+    if (view) {
+      setting.set(out.config, *view.node());
+      source = fmt::format("{}:{}", path, view.node()->source().begin.line);
+    } else if (setting.required) {
+      return Error{ErrorCode::CONFIG_INVALID, fmt::format("{}: the key \"{}\" is missing", path, setting.key)};
+    }
+    out.values.push_back({setting.key, setting.get(out.config), source});
+  }
+  GALEN_TRY(check_log_level(path, root, out.config.log_level));
+  GALEN_TRY(read_addresses(path, root, out.config));
+  for (const auto& [name, address] : out.config.peers.addresses)
+    out.values.push_back({fmt::format("{}.{}", kAddressesTable, name), address, path});
+  auto& c = out.config;
+  for (std::string* file : {&c.genesis, &c.data_dir, &c.log_file, &c.keys.consensus, &c.keys.tls_cert, &c.keys.tls_key,
+                            &c.keys.master, &c.api.cert, &c.api.key, &c.api.client_ca, &c.api.program})
+    *file = resolve(base, *file);
+  return out;
+}
+
+}  // namespace
+
+Result<Config> load_config(const std::string& path) {
+  GALEN_ASSIGN(Loaded loaded, load(path));
+  return std::move(loaded.config);
+}
+
+Result<std::vector<ConfigValue>> explain_config(const std::string& path) {
+  GALEN_ASSIGN(Loaded loaded, load(path));
+  return std::move(loaded.values);
+}
+
+}  // namespace galen::node

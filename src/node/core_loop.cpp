@@ -1,0 +1,326 @@
+#include "node/core_loop.hpp"
+
+#include <algorithm>
+
+#include "galen/base/clock.hpp"
+#include "galen/base/log.hpp"
+#include "galen/base/thread_name.hpp"
+#include "node/log_records.hpp"
+#include "node/peer_messages.hpp"
+
+namespace galen::node {
+namespace {
+
+constexpr std::size_t kLazyBytesMax = 1u << 20;
+constexpr std::uint64_t kLazyMsMax = 200;
+constexpr std::uint64_t kLateVoteMs = 500;
+constexpr Height kLateVoteHeights = 64;
+constexpr std::uint64_t kIdleWaitMs = 1'000;
+constexpr std::uint64_t kFullDiskWaitMs = 100;
+constexpr Height kExpireHeights = 64;
+
+constexpr Height kCatchingUpBlocks = 64;
+
+std::uint64_t now_ms() { return system_clock().monotonic_us() / 1000; }
+
+consensus::PendingBatch pending_of(const Batch& batch) {
+  return {batch.digest(), batch.header().origin, batch.header().valid_until_ms, batch.bytes().size()};
+}
+
+}  // namespace
+
+CoreLoop::CoreLoop(const Identity& identity, consensus::Replica replica, BatchPool& pool, StoreLoop& store, Health& health,
+                   Ports ports)
+    : identity_(identity),
+      replica_(std::move(replica)),
+      pool_(pool),
+      store_(store),
+      health_(health),
+      ports_(std::move(ports)),
+      queue_({.items_max = 16'384, .bytes_max = 128u << 20}) {}
+
+CoreLoop::~CoreLoop() { stop(); }
+
+void CoreLoop::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void CoreLoop::stop() {
+  queue_.close();
+  if (thread_.joinable()) thread_.join();
+}
+
+void CoreLoop::on_message(consensus::MessageReceived message) { queue_.push(std::move(message), 512); }
+void CoreLoop::on_batch(BatchPtr batch) {
+  auto bytes = batch->bytes().size();
+  queue_.push(std::move(batch), bytes);
+}
+void CoreLoop::on_own_batch(OwnBatch batch) {
+  auto bytes = batch.batch->bytes().size();
+  queue_.force_push(std::move(batch), bytes);
+}
+void CoreLoop::on_executed(const ExecutedSubject& subject) { queue_.force_push(ExecutedSubject(subject)); }
+void CoreLoop::on_fetched(FetchedBlock block) { queue_.push(std::move(block), 1024); }
+void CoreLoop::on_peer(MemberIndex member) { queue_.push(consensus::PeerConnected{member}); }
+void CoreLoop::request_stop() { queue_.push(consensus::StopRequested{}); }
+
+bool CoreLoop::vote_is_late(Height height) const {
+  Height committed = committed_height_;
+  return height <= committed && height + kLateVoteHeights > committed && now_ms() - committed_at_ms_ < kLateVoteMs;
+}
+
+void CoreLoop::run() {
+  name_this_thread("core");
+  while (!queue_.closed()) {
+    auto now = now_ms();
+    std::uint64_t wait = kIdleWaitMs;
+    if (wake_at_ms_) wait = *wake_at_ms_ > now ? std::min(wait, *wake_at_ms_ - now) : 0;
+    if (!lazy_.empty()) wait = std::min(wait, kLazyMsMax);
+    if (health_.disk_full) wait = kFullDiskWaitMs;
+    auto items = queue_.pop_all(std::chrono::milliseconds(wait), 256);
+    auto began = system_clock().monotonic_us();
+    if (health_.disk_full) {
+      for (auto& item : items) hold(item);
+      publish_status();
+      continue;
+    }
+    Pass pass;
+    step(consensus::Tick{began / 1000, system_clock().wall_ms()}, pass);
+    for (auto& item : std::exchange(held_, {})) give(item, pass);
+    for (auto member : std::exchange(held_peers_, {})) step(consensus::PeerConnected{member}, pass);
+    for (auto& item : items) give(item, pass);
+    finish(pass);
+    publish_status();
+    health_.counters.core_us += system_clock().monotonic_us() - began;
+  }
+}
+
+void CoreLoop::give(Item& item, Pass& pass) {
+  if (auto* message = std::get_if<consensus::MessageReceived>(&item)) {
+    step(*message, pass);
+  } else if (auto* batch = std::get_if<BatchPtr>(&item)) {
+    // What the core was told of has to be here when its block commits; without room, whoever needs it asks for it again.
+    if (add_batch(*batch, false))
+      step(consensus::BatchArrived{pending_of(**batch)}, pass);
+    else
+      ++health_.counters.frames_dropped;
+  } else if (auto* own = std::get_if<OwnBatch>(&item)) {
+    add_batch(own->batch, true);
+    // The outbox records and the body stand in this turn, in front of whatever the core persists for them.
+    for (auto& record : std::exchange(lazy_, {})) pass.records.push_back(std::move(record));
+    lazy_bytes_ = 0;
+    for (auto& outbox : own->outbox) {
+      pass.outbox.push_back({pass.records.size(), outbox.id});
+      pass.records.push_back({kLogOutbox, true, std::move(outbox.bytes)});
+    }
+    pass.own_batches.push_back(own->batch);
+    pass.must_sync = true;
+    step(consensus::BatchArrived{pending_of(*own->batch)}, pass);
+  } else if (auto* durable = std::get_if<Durable>(&item)) {
+    durable_token_ = std::max(durable_token_, durable->token.value());
+    step(consensus::Durable{durable->token.value()}, pass);
+  } else if (auto* executed = std::get_if<ExecutedSubject>(&item)) {
+    step(consensus::BlockExecuted{*executed}, pass);
+  } else if (auto* fetched = std::get_if<FetchedBlock>(&item)) {
+    // Named one by one: what stands in the chain must not be proposed again.
+    std::vector<consensus::PendingBatch> batches;
+    for (const auto& body : fetched->block->batches) {
+      add_batch(body, true);
+      batches.push_back(pending_of(*body));
+    }
+    step(consensus::BlockFetched{fetched->block->skeleton, fetched->certificate, std::move(batches)}, pass);
+  } else if (auto* peer = std::get_if<consensus::PeerConnected>(&item)) {
+    step(*peer, pass);
+  } else {
+    step(consensus::StopRequested{}, pass);
+  }
+}
+
+void CoreLoop::hold(Item& item) {
+  if (std::holds_alternative<OwnBatch>(item) || std::holds_alternative<Durable>(item) ||
+      std::holds_alternative<ExecutedSubject>(item))
+    held_.push_back(std::move(item));
+  else if (auto* peer = std::get_if<consensus::PeerConnected>(&item))
+    held_peers_.insert(peer->member);
+  else if (std::holds_alternative<consensus::StopRequested>(item))
+    ports_.ready_to_stop();  // a tenure is handed over by a promise, and there is no room for one
+}
+
+bool CoreLoop::add_batch(const BatchPtr& batch, bool needed) {
+  const auto added = pool_.add(batch, needed);
+  if (added != BatchPool::Added::yes) return added == BatchPool::Added::known;
+  // Its record comes later than what the log gives next: a lower bound of where it will stand.
+  pool_.logged(batch->digest(), store_.next_seq());
+  if (lazy_.empty()) lazy_since_ms_ = now_ms();
+  lazy_bytes_ += batch->bytes().size();
+  lazy_.push_back({kLogBatch, false, batch->bytes()});
+  return true;
+}
+
+void CoreLoop::step(const consensus::Input& input, Pass& pass) { absorb(replica_.step(input), pass); }
+
+void CoreLoop::absorb(consensus::Effects effects, Pass& pass) {
+  for (auto& persist : effects.take_persists()) {
+    for (auto& record : std::exchange(lazy_, {})) pass.records.push_back(std::move(record));
+    lazy_bytes_ = 0;
+    for (auto& record : persist.records) pass.records.push_back({kLogConsensus, true, std::move(record.payload)});
+    pass.token = persist.token;
+    pass.must_sync = true;
+  }
+  for (const auto& send : effects.sends()) {
+    auto bytes = std::make_shared<const Bytes>(
+        peer_message(PeerMessageKind::consensus, consensus::encode(*send.message)));
+    if (!send.after || send.after->value() <= durable_token_)
+      ports_.send_vote(send.to, std::move(bytes));
+    else
+      pass.votes.emplace_back(send.to, std::move(bytes));
+  }
+  for (auto& committed : effects.commits) commit(committed);
+  for (auto& certificate : effects.executed_certificates) {
+    certified_height_ = std::max<Height>(certified_height_, certificate.subject.height);
+    ports_.executed_certificate(std::move(certificate));
+  }
+  for (const auto& fetch : effects.fetch_batches) ports_.fetch_batches(fetch);
+  for (const auto& fetch : effects.fetch_blocks) ports_.fetch_blocks(fetch);
+  for (const auto& event : effects.events) report(event);
+  wake_at_ms_ = effects.wake_at_ms;
+  for (const auto& request : effects.sign_requests)
+    step(consensus::Signed{request.token, identity_.consensus_key.sign(request.bytes)}, pass);
+}
+
+void CoreLoop::commit(const consensus::Effects::CommittedBlock& committed) {
+  auto block = std::make_shared<Block>();
+  block->skeleton = committed.block;
+  LogSeq needed_from = store_.next_seq();
+  for (const auto& digest : committed.block.batch_digests) {
+    auto batch = pool_.find(digest);
+    GALEN_ASSERT(batch != nullptr);  // the core commits a block only when every batch has arrived
+    block->batches.push_back(std::move(batch));
+    if (auto seq = pool_.used(digest); seq != 0) needed_from = std::min(needed_from, seq);
+  }
+  if (committed.block.header.height % kExpireHeights == 0) pool_.expire(committed.block.header.time_ms);
+  committed_height_ = committed.block.header.height;
+  committed_at_ms_ = now_ms();
+  store_.set_committed(committed.block.header.height);
+  if (lazy_.empty()) lazy_since_ms_ = now_ms();
+  auto record = encode_committed(committed.block, committed.certificate);
+  lazy_bytes_ += record.size();
+  lazy_.push_back({kLogCommitted, false, std::move(record)});
+  ports_.commit({std::move(block), committed.certificate}, needed_from);
+}
+
+// One turn for the store thread, if there is anything to promise or the lazy records have waited long enough.
+void CoreLoop::finish(Pass& pass) {
+  bool lazy_due = !lazy_.empty() && (lazy_bytes_ > kLazyBytesMax || now_ms() - lazy_since_ms_ >= kLazyMsMax);
+  if (lazy_due) {
+    for (auto& record : std::exchange(lazy_, {})) pass.records.push_back(std::move(record));
+    lazy_bytes_ = 0;
+  }
+  if (pass.records.empty() && pass.votes.empty()) return;
+  Turn turn;
+  turn.records = std::move(pass.records);
+  turn.durable = [this, token = pass.token, votes = std::move(pass.votes), own = std::move(pass.own_batches),
+                  outbox = std::move(pass.outbox)](LogSeq first) {
+    for (const auto& [to, bytes] : votes) ports_.send_vote(to, bytes);
+    for (const auto& batch : own)
+      ports_.broadcast_batch(std::make_shared<const Bytes>(peer_message(PeerMessageKind::batch, batch->bytes())));
+    if (token) (void)queue_.force_push(Durable{*token});
+    std::vector<TransactionId> ids;
+    for (const auto& at : outbox) ids.push_back(at.id);
+    if (!ids.empty()) ports_.outbox_logged(std::move(ids), first + outbox.front().record);
+  };
+  store_.push(std::move(turn));
+}
+
+void CoreLoop::report(const consensus::Event& event) {
+  using consensus::EventKind;
+  auto name = consensus::to_name(event.kind);
+  switch (event.kind) {
+    case EventKind::diverged:
+    case EventKind::fork:
+      log::error("{} view={} height={} member={}", name, event.view, event.height, identity_.member_name(event.member));
+      if (event.kind == EventKind::diverged) ports_.diverged(event.height);
+      break;
+    case EventKind::recovering:
+      report_recovering(event);
+      break;
+    case EventKind::equivocation:
+    case EventKind::root_mismatch:
+    case EventKind::proposal_refused:
+    case EventKind::clock_off:
+      log::warn("{} view={} height={} member={} value={}", name, event.view, event.height,
+                identity_.member_name(event.member), event.value);
+      break;
+    case EventKind::ready_to_stop: ports_.ready_to_stop(); break;
+    case EventKind::view_change_sent: ++health_.counters.view_changes; [[fallthrough]];
+    default: log::info("{} view={} height={} value={}", name, event.view, event.height, event.value);
+  }
+}
+
+// A new log is what a member has that comes to a running chain: nothing went wrong. Promises that are gone are another
+// matter.
+void CoreLoop::report_recovering(const consensus::Event& event) {
+  using consensus::RecoveryReason;
+  switch (static_cast<RecoveryReason>(event.value)) {
+    case RecoveryReason::new_log:
+      log::info("recovering reason=new_log height={}: the chain had begun; follows without voting until a later view",
+                event.height);
+      break;
+    case RecoveryReason::not_over:
+      log::info("recovering reason=not_over height={}: follows without voting until a later view", event.height);
+      break;
+    case RecoveryReason::votes_lost:
+      log::error("recovering reason=votes_lost view={} height={}: the log does not hold what this node voted; follows "
+                 "without voting until a later view",
+                 event.view, event.height);
+      break;
+  }
+}
+
+void CoreLoop::publish_status() {
+  auto status = replica_.status();
+  CoreStatus out;
+  out.view = status.view;
+  out.leader = status.leader;
+  out.committed_height = status.committed;
+  std::optional<std::string> behind;
+  if (status.highest_known > status.executed + kCatchingUpBlocks)
+    behind = fmt::format("executed {} of {} blocks", status.executed, status.highest_known);
+  switch (status.mode) {
+    case consensus::Mode::fresh:
+      out.mode = galen::v1::NODE_MODE_FRESH;
+      out.detail = "a new log: asks the other members whether the chain has begun";
+      break;
+    case consensus::Mode::starting:
+      out.mode = galen::v1::NODE_MODE_STARTING;
+      out.detail = "asks the other members what they saw of this node before its first vote";
+      break;
+    case consensus::Mode::voting:
+      out.mode = galen::v1::NODE_MODE_VOTING;
+      if (behind) {
+        out.mode = galen::v1::NODE_MODE_CATCHING_UP;
+        out.detail = *behind;
+      }
+      break;
+    case consensus::Mode::recovering:
+      out.mode = galen::v1::NODE_MODE_RECOVERING;
+      out.detail =
+          "the vote log is new or incomplete on a running chain: follows and executes without voting until a "
+          "certificate of a later view";
+      if (behind) out.detail += "; " + *behind;
+      break;
+    case consensus::Mode::diverged:
+      out.mode = galen::v1::NODE_MODE_DIVERGED;
+      out.detail = "this node's state differs from the one that a quorum certified";
+      if (auto file = health_.divergence_file(); !file.empty()) out.detail += "; in what stands in " + file;
+      break;
+  }
+  if (health_.disk_full && out.mode != galen::v1::NODE_MODE_DIVERGED) {
+    out.mode = galen::v1::NODE_MODE_DISK_FULL;
+    out.detail = "the data directory's volume is full: this node neither votes nor writes until space is freed, then goes on "
+                 "by itself";
+  }
+  health_.set_core(out);
+}
+
+}  // namespace galen::node

@@ -1,0 +1,95 @@
+#include "node/exec_loop.hpp"
+
+#include "galen/base/clock.hpp"
+#include "galen/base/log.hpp"
+#include "galen/base/thread_name.hpp"
+
+namespace galen::node {
+namespace {
+
+constexpr std::size_t kEarlyCertificatesMax = 64;
+
+}  // namespace
+
+ExecLoop::ExecLoop(execution::Executor& executor, ledger::Store& store, Health& health, Ports ports)
+    : executor_(executor),
+      store_(store),
+      health_(health),
+      ports_(std::move(ports)),
+      queue_({.items_max = 4096, .bytes_max = 64u << 20}) {}
+
+ExecLoop::~ExecLoop() { stop(); }
+
+void ExecLoop::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void ExecLoop::stop() {
+  queue_.close();
+  if (thread_.joinable()) thread_.join();
+  if (checkpoint_thread_.joinable()) checkpoint_thread_.join();
+}
+
+void ExecLoop::push(CommittedBlock block) {
+  std::size_t bytes = 0;
+  for (const auto& batch : block.block->batches) bytes += batch->bytes().size();
+  queue_.push(std::move(block), bytes);
+}
+void ExecLoop::push(ExecutedCertificate certificate) { queue_.push(std::move(certificate)); }
+
+void ExecLoop::run() {
+  name_this_thread("exec");
+  for (;;) {
+    auto work = queue_.pop();
+    if (!work) return;
+    if (!handle(*work)) return;
+  }
+}
+
+bool ExecLoop::handle(Work& work) {
+  if (auto* certificate = std::get_if<ExecutedCertificate>(&work)) {
+    if (certificate->subject.height > executor_.applied_height()) {
+      if (early_.size() < kEarlyCertificatesMax) early_.push_back(std::move(*certificate));
+      return true;
+    }
+    if (auto status = store_.put_certificate(*certificate); !status) return ports_.fatal(status.error()), false;
+    ports_.certified();
+    return true;
+  }
+  auto& committed = std::get<CommittedBlock>(work);
+  auto began = system_clock().monotonic_us();
+  auto executed = executor_.apply(committed.block);
+  if (!executed) return ports_.fatal(executed.error()), false;
+  if (committed.certificate) {
+    if (auto status = store_.put_certificate(*committed.certificate); !status) return ports_.fatal(status.error()), false;
+  }
+  for (auto& certificate : std::exchange(early_, {})) {
+    Work again(std::move(certificate));
+    if (!handle(again)) return false;
+  }
+  health_.counters.execute_us += system_clock().monotonic_us() - began;
+  ++health_.counters.blocks;
+  health_.counters.transactions += executed->items.size();
+  ports_.executed(std::make_shared<const execution::ExecutedBlock>(std::move(*executed)));
+  checkpoint_if_due();
+  return true;
+}
+
+void ExecLoop::checkpoint_if_due() {
+  if (checkpointing_ || !(ports_.checkpoint_due() || checkpoint_wanted_)) return;
+  if (checkpoint_thread_.joinable()) checkpoint_thread_.join();
+  checkpointing_ = true;
+  checkpoint_wanted_ = false;
+  checkpoint_thread_ = std::thread([this] {
+    name_this_thread("checkpoint");
+    auto began = system_clock().monotonic_us();
+    auto height = store_.checkpoint();
+    if (!height) return ports_.fatal(height.error());
+    if (auto status = ports_.checkpointed(*height); !status) return ports_.fatal(status.error());
+    ++health_.counters.checkpoints;
+    log::info("checkpoint height={} took_ms={}", *height, (system_clock().monotonic_us() - began) / 1000);
+    checkpointing_ = false;
+  });
+}
+
+}  // namespace galen::node

@@ -1,0 +1,83 @@
+#include "galen/node/init.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "galen/base/log.hpp"
+#include "galen/execution/executor.hpp"
+#include "galen/node/data_dir.hpp"
+#include "galen/node/file_access.hpp"
+#include "galen/node/log.hpp"
+#include "galen/types/limits.hpp"
+#include "galen/vault/records.hpp"
+
+namespace galen::node {
+
+std::string genesis_copy_path(const std::string& data_dir) { return data_dir + "/genesis.json"; }
+
+Result<Checked> check_config(const Config& config) {
+  GALEN_ASSIGN(auto genesis, Genesis::load(config.genesis));
+  std::optional<MemberIndex> self;
+  for (std::size_t i = 0; i < genesis.members.size(); ++i)
+    if (genesis.members[i].name == config.member) self = static_cast<MemberIndex>(i);
+  if (!self)
+    return Error{ErrorCode::CONFIG_INVALID,
+                 fmt::format("{}: member \"{}\" is not in {}", config.path, config.member, config.genesis)};
+  for (const auto& member : genesis.members)
+    if (!config.peers.addresses.contains(member.name))
+      return Error{ErrorCode::CONFIG_INVALID,
+                   fmt::format("{}: [peers.addresses] has no line for member \"{}\"", config.path, member.name)};
+  for (const auto& [name, address] : config.peers.addresses) {
+    bool known = std::any_of(genesis.members.begin(), genesis.members.end(), [&](const auto& m) { return m.name == name; });
+    if (!known)
+      return Error{ErrorCode::CONFIG_INVALID,
+                   fmt::format("{}: peers.addresses.{} is no member of {}", config.path, name, config.genesis)};
+  }
+  GALEN_ASSIGN(auto key, crypto::PrivateKey::load(genesis.suite, config.keys.consensus));
+  if (key.public_key() != genesis.members[*self].consensus_key)
+    return Error{ErrorCode::CONFIG_INVALID,
+                 fmt::format("{}: not the consensus key that genesis names for member \"{}\"", config.keys.consensus,
+                             config.member)};
+  return Checked{std::move(genesis), *self, std::move(key)};
+}
+
+Status create_ledger(const std::string& data_dir, const Genesis& genesis) {
+  GALEN_ASSIGN(auto store, ledger::Store::create({.directory = data_dir, .context = genesis.context()}));
+  execution::Executor executor(genesis, *store);
+  GALEN_ASSIGN(auto height, executor.start());
+  (void)height;
+  GALEN_ASSIGN(auto durable, store->checkpoint());
+  (void)durable;
+  return {};
+}
+
+Result<bool> keep_genesis_copy(const Config& config) {
+  const auto path = genesis_copy_path(config.data_dir);
+  auto& files = posix_file_access();
+  // Read as a stream: the original may lie where nothing can be written.
+  std::ifstream from(config.genesis, std::ios::binary);
+  const Bytes genesis{std::istreambuf_iterator<char>(from), std::istreambuf_iterator<char>()};
+  if (!from && !from.eof()) return Error{ErrorCode::IO_ERROR, "cannot read " + config.genesis};
+  auto copy = files.read_all(path, limits::kGenesisBytesMax);
+  if (copy && *copy == genesis) return false;
+  GALEN_TRY(files.replace(path, genesis));
+  return true;
+}
+
+Status init_data_dir(const Config& config) {
+  GALEN_ASSIGN(auto checked, check_config(config));
+  GALEN_TRY(DataDir::create(config.data_dir));
+  GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
+  GALEN_TRY(create_ledger(lock.path(), checked.genesis));
+  GALEN_TRY(vault::RecordVault::create({.keyring_directory = lock.keyring(),
+                                        .vault_directory = lock.vault(),
+                                        .master_key_file = config.keys.master,
+                                        .suite = checked.genesis.suite}));
+  GALEN_ASSIGN(bool written, keep_genesis_copy(config));
+  (void)written;
+  // The log comes last: a directory without one was never finished, and refuses to start.
+  return Log::create(lock.path(), {.segment_bytes = static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20});
+}
+
+}  // namespace galen::node

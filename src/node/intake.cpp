@@ -1,0 +1,271 @@
+// The thread of the intake: events, batches, and what callers are told. The calls themselves are in write_calls.cpp.
+
+#include "node/intake.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "galen/base/clock.hpp"
+#include "galen/base/log.hpp"
+#include "galen/base/thread_name.hpp"
+#include "galen/socket/method.hpp"
+#include "node/authority.hpp"
+#include "node/first_answer.hpp"
+
+namespace galen::node {
+
+using galen::node::v1::Call;
+using galen::node::v1::Reply;
+
+namespace {
+
+constexpr std::uint64_t kSweepIntervalUs = 100'000;
+constexpr std::uint64_t kNoQuorumGraceUs = 2'000'000;
+
+}  // namespace
+
+Intake::Intake(const Identity& identity, const ledger::Store& store, vault::RecordVault& vault, Health& health,
+               DiskWatch disk, Ports ports)
+    : identity_(identity),
+      store_(store),
+      vault_(vault),
+      health_(health),
+      disk_(std::move(disk)),
+      ports_(std::move(ports)),
+      events_({.items_max = 100'000, .bytes_max = 256u << 20}),
+      admission_(identity.genesis, identity.self),
+      mempool_(execution::PoolLimits{}, identity.self) {}
+
+Intake::~Intake() { stop(); }
+
+void Intake::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Intake::stop() {
+  stopping_ = true;
+  events_.close();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Intake::on_call(Call call) {
+  auto bytes = call.request().size() + 256;
+  return events_.try_push(Event(std::move(call)), bytes);
+}
+void Intake::on_cancel(std::uint64_t call_id) {
+  // A full queue only means that the answer is made for nobody.
+  (void)events_.try_push(Event(CancelCall{call_id}));
+}
+void Intake::on_executed(std::shared_ptr<const execution::ExecutedBlock> block) { events_.push(Event(std::move(block))); }
+void Intake::on_logged(std::vector<TransactionId> ids, std::uint64_t seq) {
+  events_.push(Event(Logged{std::move(ids), seq}));
+}
+
+void Intake::resume(std::vector<vault::OutboxRecord> pending) {
+  if (!refresh_view()) return;
+  for (const auto& record : pending) resubmit(record);
+}
+
+void Intake::run() {
+  name_this_thread("intake");
+  const auto& clock = system_clock();
+  while (!events_.closed()) {
+    auto now = clock.monotonic_us();
+    auto wait_us = kSweepIntervalUs;
+    if (auto due = mempool_.next_due_us()) wait_us = *due > now ? std::min(wait_us, *due - now) : 0;
+    auto events = events_.pop_all(std::chrono::microseconds(wait_us), 512);
+    auto began = clock.monotonic_us();
+    if (!events.empty()) {
+      if (auto status = refresh_view(); !status) return ports_.fatal(status.error());
+    }
+    for (auto& event : events) handle(event);
+    make_batches();
+    if (clock.monotonic_us() - last_sweep_us_ >= kSweepIntervalUs) expire_calls();
+    health_.pending_transactions = mempool_.items();
+    health_.counters.intake_us += clock.monotonic_us() - began;
+  }
+  for (auto& [id, open] : open_)
+    reply_error(open.call, {ErrorCode::SHUTTING_DOWN, "the node is stopping; the outcome of this call is not known yet"});
+}
+
+Status Intake::refresh_view() {
+  GALEN_ASSIGN(view_, store_.snapshot());
+  return {};
+}
+
+void Intake::handle(Event& event) {
+  if (auto* call = std::get_if<Call>(&event)) {
+    auto deadline_ms = call->deadline_ms() == 0 ? 30'000u : call->deadline_ms();
+    handle_call(std::move(*call), system_clock().monotonic_us() + deadline_ms * 1000ULL);
+  } else if (auto* cancel = std::get_if<CancelCall>(&event)) {
+    if (auto found = open_.find(cancel->call_id); found != open_.end()) {
+      for (const auto& id : found->second.awaits) mempool_.forget(id, cancel->call_id);
+      open_.erase(found);
+    }
+  } else if (auto* block = std::get_if<std::shared_ptr<const execution::ExecutedBlock>>(&event)) {
+    settle_block(**block);
+  } else if (auto* logged = std::get_if<Logged>(&event)) {
+    for (const auto& id : logged->ids) vault_.logged(id, logged->seq);
+  }
+}
+
+void Intake::handle_call(Call call, std::uint64_t deadline_us) {
+  const auto* info = socket::find_method(static_cast<socket::Method>(call.method()));
+  auto caller = PrincipalId::from(std::string_view(call.principal()));
+  if (info == nullptr || !info->writes)
+    return reply_error(call, {ErrorCode::UNIMPLEMENTED, "this method does not write"});
+  if (!caller) return reply_error(call, {ErrorCode::UNAUTHENTICATED, "the client certificate names no principal"});
+  if (auto status = authorise(*view_, identity_, *caller, *info); !status) return reply_error(call, status.error());
+  if (auto status = health_.may_serve(); !status) return reply_error(call, status.error());
+  if (health_.disk_low)
+    return reply_error(call, {ErrorCode::DISK_LOW, "too little space is left on the node's volume to take on work"});
+  if (auto missing = no_quorum()) return reply_error(call, *missing);
+  dispatch(std::move(call), deadline_us);
+}
+
+std::optional<Error> Intake::no_quorum() const {
+  const auto& members = identity_.members();
+  auto missing = health_.missing(members.size(), identity_.self);
+  if (members.size() - missing.size() >= members.quorum()) return std::nullopt;
+  std::vector<std::string> names;
+  for (auto index : missing) names.push_back(identity_.member_name(index));
+  return Error{ErrorCode::NO_QUORUM,
+               fmt::format("{} of {} members are reachable and {} are needed; missing: {}",
+                           members.size() - missing.size(), members.size(), members.quorum(), fmt::join(names, ", "))};
+}
+
+void Intake::wait(Open open) {
+  auto call_id = open.call.call_id();
+  for (const auto& id : open.awaits) {
+    if (auto status = mempool_.wait(id, call_id); !status) {
+      for (const auto& other : open.awaits) mempool_.forget(other, call_id);
+      return reply_error(open.call, status.error());
+    }
+  }
+  open_.insert_or_assign(call_id, std::move(open));
+}
+
+void Intake::make_batches() {
+  while (mempool_.batch_due(system_clock().monotonic_us())) {
+    auto items = mempool_.take_batch();
+    if (items.empty()) return;
+    OwnBatch own;
+    for (const auto& item : items) {
+      if (auto found = outbox_.find(item.transaction.id()); found != outbox_.end()) {
+        own.outbox.push_back({found->first, std::move(found->second)});
+        outbox_.erase(found);
+      }
+    }
+    own.batch = std::make_shared<const Batch>(Batch::make(
+        identity_.context, Batch::Draft{.origin = identity_.self, .items = std::move(items)}, identity_.consensus_key));
+    mempool_.batch_in_flight(own.batch);
+    ++health_.counters.batches_made;
+    ports_.submit(std::move(own));
+  }
+}
+
+// Callers hear of their transactions, and the vault of its records, before the next call is read: what a call is told, the
+// vault already knows.
+void Intake::settle_block(const execution::ExecutedBlock& block) {
+  for (const auto& item : block.items) {
+    if (!records_.contains(item.id)) continue;
+    auto code = item.answers ? static_cast<std::uint32_t>(item.code) : item.first ? item.first->code : 1u;
+    auto known = item.answers || item.first;
+    if (!known) continue;
+    auto status = vault_.on_outcome(item.id, code == 0 ? vault::Outcome::committed : vault::Outcome::rejected);
+    if (!status) return ports_.fatal(status.error());
+    records_.erase(item.id);
+  }
+  if (auto status = mark_mismatches(block); !status) return ports_.fatal(status.error());
+  tell(mempool_.on_executed(block));
+  for (const auto& item : block.items) {
+    if (item.answers || !item.first) continue;
+    auto first = first_answer(*view_, item.id, *item.first);
+    if (!first) return ports_.fatal(first.error());
+    if (first->block) tell(mempool_.on_answer(std::move(first->outcome)));
+  }
+}
+
+void Intake::tell(const std::vector<execution::Notice>& notices) {
+  for (const auto& notice : notices) {
+    auto found = open_.find(notice.token);
+    if (found == open_.end()) continue;
+    told(found->second, *notice.outcome);
+    if (found->second.awaits.empty()) finish(notice.token);
+  }
+}
+
+void Intake::told(Open& open, const execution::Outcome& outcome) {
+  open.awaits.erase(outcome.id);
+  bool own = open.own == outcome.id;
+  if (outcome.fate == execution::Fate::expired && records_.contains(outcome.id)) {
+    // Block time has passed valid_until: no later block can hold it, so the source is free again.
+    if (auto status = vault_.on_outcome(outcome.id, vault::Outcome::rejected); !status) ports_.fatal(status.error());
+    records_.erase(outcome.id);
+  }
+  if (!own) {
+    if (outcome.fate != execution::Fate::committed) open.again = true;
+    return;
+  }
+  if (open.outcome == nullptr) return;
+  open.outcome->set_transaction_id(outcome.id.str());
+  open.outcome->set_height(outcome.height);
+  open.outcome->set_time_ms(outcome.time_ms);
+  open.outcome->set_reason(std::string(to_reason(outcome.code)));
+  open.outcome->set_state(outcome.fate == execution::Fate::committed  ? galen::v1::TRANSACTION_STATE_COMMITTED
+                          : outcome.fate == execution::Fate::rejected ? galen::v1::TRANSACTION_STATE_REJECTED
+                                                                      : galen::v1::TRANSACTION_STATE_EXPIRED);
+  if (outcome.fate == execution::Fate::expired) open.outcome->set_reason("EXPIRED");
+  for (const auto& result : outcome.results) open.outcome->add_results(to_string(result));
+}
+
+void Intake::expire_calls() {
+  auto now = system_clock().monotonic_us();
+  last_sweep_us_ = now;
+  disk_.look();
+  auto missing = no_quorum();
+  if (!missing)
+    quorum_lost_us_ = 0;
+  else if (quorum_lost_us_ == 0)
+    quorum_lost_us_ = now;
+  std::vector<std::uint64_t> ended;
+  for (auto& [call_id, open] : open_) {
+    bool late = now >= open.deadline_us;
+    // Without a quorum nobody is kept until the deadline: what is open may still be ordered later, and says so.
+    bool hopeless = missing && quorum_lost_us_ != 0 && now - quorum_lost_us_ >= kNoQuorumGraceUs;
+    if (!late && !hopeless) continue;
+    if (late)
+      reply_error(open.call, {ErrorCode::DEADLINE_EXCEEDED, "the deadline passed before the outcome was known"});
+    else
+      reply_error(open.call, {missing->code, missing->message + "; whether this call's transaction will be ordered is open, "
+                                                                "ask GetTransaction"});
+    for (const auto& id : open.awaits) mempool_.forget(id, call_id);
+    ended.push_back(call_id);
+  }
+  for (auto call_id : ended) open_.erase(call_id);
+}
+
+void Intake::reply_error(const Call& call, const Error& error) {
+  Reply reply;
+  reply.set_call_id(call.call_id());
+  reply.set_code(static_cast<std::uint32_t>(error.code));
+  reply.set_message(error.message);
+  if (error.code == ErrorCode::RESOURCE_EXHAUSTED) reply.set_retry_after_ms(100);
+  if (error.code == ErrorCode::NO_QUORUM) {
+    reply.set_retry_after_ms(1'000);
+    auto missing = health_.missing(identity_.members().size(), identity_.self);
+    std::vector<std::string> names;
+    for (auto index : missing) names.push_back(identity_.member_name(index));
+    (*reply.mutable_details())["missing_members"] = fmt::format("{}", fmt::join(names, ","));
+  }
+  ports_.reply(reply);
+}
+
+void Intake::reply_ok(const Call& call, const google::protobuf::Message& response) {
+  Reply reply;
+  reply.set_call_id(call.call_id());
+  response.SerializeToString(reply.mutable_response());
+  ports_.reply(reply);
+}
+
+}  // namespace galen::node

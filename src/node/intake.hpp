@@ -1,0 +1,160 @@
+// The vault thread: every call that writes comes through here. It plans records with the vault, builds or takes the
+// transaction, admits it, gathers batches, and tells the callers what became of theirs (D6, D12, D15).
+//
+// One thread owns vault, mempool and the open calls. Invariants: a call is answered once; nothing waits unbounded (each call
+// has a deadline); a transaction that creates vault keys never leaves without its outbox record in the same log turn.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "galen/base/bounded_queue.hpp"
+#include "galen/execution/admission.hpp"
+#include "galen/execution/mempool.hpp"
+#include "galen/node/v1/socket.pb.h"
+#include "galen/v1/patient_service.pb.h"
+#include "galen/v1/types.pb.h"
+#include "galen/vault/records.hpp"
+#include "node/disk_watch.hpp"
+#include "node/health.hpp"
+#include "node/identity.hpp"
+
+namespace galen::node {
+
+/// A batch of this node's own, with what must be in the log before it leaves.
+struct OwnBatch {
+  BatchPtr batch;
+  struct Outbox {
+    TransactionId id;
+    Bytes bytes;
+  };
+  std::vector<Outbox> outbox;
+};
+
+/// The same body: what is done, whatever the envelope around it.
+bool same_operations(const std::vector<ledger::v1::Operation>& a, const std::vector<ledger::v1::Operation>& b);
+
+class Intake {
+ public:
+  struct Ports {
+    std::function<void(const galen::node::v1::Reply&)> reply;
+    std::function<void(OwnBatch)> submit;          ///< to the core loop; blocks when the core is behind
+    std::function<void(const Error&)> fatal;       ///< a disk failed: the process stops
+  };
+
+  Intake(const Identity& identity, const ledger::Store& store, vault::RecordVault& vault, Health& health,
+         DiskWatch disk, Ports ports);
+  ~Intake();
+
+  void start();
+  void stop();  ///< answers what is open with SHUTTING_DOWN and joins
+
+  /// Any thread. False when too many calls wait: the caller answers RESOURCE_EXHAUSTED.
+  bool on_call(galen::node::v1::Call call);
+  void on_cancel(std::uint64_t call_id);
+  /// From the exec thread, in block order. Waits for room: execution must not run away from its answers.
+  void on_executed(std::shared_ptr<const execution::ExecutedBlock> block);
+  /// From the store thread: outbox records stand in the log from `seq` on.
+  void on_logged(std::vector<TransactionId> ids, std::uint64_t seq);
+  /// Before start: what the vault still owes the ledger after a restart.
+  void resume(std::vector<vault::OutboxRecord> pending);
+
+ private:
+  struct Logged {
+    std::vector<TransactionId> ids;
+    std::uint64_t seq;
+  };
+  struct CancelCall {
+    std::uint64_t call_id;
+  };
+  using Event = std::variant<galen::node::v1::Call, CancelCall, std::shared_ptr<const execution::ExecutedBlock>, Logged>;
+
+  /// A call that waits for one or more transactions.
+  struct Open {
+    galen::node::v1::Call call;
+    std::unique_ptr<google::protobuf::Message> response;
+    galen::v1::TransactionOutcome* outcome = nullptr;  ///< inside `response`
+    std::optional<TransactionId> own;     ///< the transaction this call made
+    std::set<TransactionId> awaits;       ///< own, and those of others that anchor the same bytes
+    bool again = false;                   ///< run the call anew once all it awaits is told
+    bool mismatch = false;                ///< `own` was made by an earlier request with another body
+    std::uint64_t deadline_us = 0;
+  };
+  struct AnchorWork;
+  /// What an id stands for already: in the ledger (while it counts as used), or in the pool.
+  struct Earlier {
+    std::optional<ledger::TransactionEntry> first;  ///< nothing: not ordered yet
+    std::optional<std::vector<ledger::v1::Operation>> operations;  ///< nothing: this node does not hold the block
+  };
+  Result<std::optional<Earlier>> earlier_of(const TransactionId& id) const;
+  /// Answers with what became of the earlier request, now or when it is known; with another body also that it was one.
+  Status answer_earlier(Open open, const TransactionId& id, const Earlier& earlier, bool same_body);
+  static bool same_anchors(const std::vector<ledger::v1::Operation>& planned, std::size_t retried, const Earlier& earlier);
+
+
+  void run();
+  void handle(Event& event);
+  void handle_call(galen::node::v1::Call call, std::uint64_t deadline_us);
+  void dispatch(galen::node::v1::Call call, std::uint64_t deadline_us);
+  Status anchor(galen::node::v1::Call& call, std::uint64_t deadline_us);
+  Status plan_items(AnchorWork& work);
+  Status set_record_status(galen::node::v1::Call& call, std::uint64_t deadline_us);
+  Status submit_transaction(galen::node::v1::Call& call, std::uint64_t deadline_us);
+  Status register_patient(galen::node::v1::Call& call, std::uint64_t deadline_us);
+  Status retry_registration(galen::node::v1::Call& call, std::uint64_t deadline_us,
+                            const galen::v1::RegisterPatientRequest& request, const TransactionId& id,
+                            const Earlier& earlier);
+  Status register_service(galen::node::v1::Call& call, std::uint64_t deadline_us);
+  Status decide(galen::node::v1::Call& call, std::uint64_t deadline_us);
+
+  /// Builds a transaction of one author from operations, admits it and puts it into the pool.
+  Result<TransactionId> make_transaction(const PrincipalId& author, const RequestId& request_id,
+                                std::vector<ledger::v1::Operation> operations, std::optional<vault::PlanGroup> group);
+  Status validate_only(const PrincipalId& author, const RequestId& request_id,
+                       std::vector<ledger::v1::Operation> operations);
+  Status simple_write(galen::node::v1::Call& call, std::uint64_t deadline_us, ByteSpan request_id, bool only_validate,
+                      ledger::v1::Operation operation, std::unique_ptr<google::protobuf::Message> response,
+                      galen::v1::TransactionOutcome* outcome);
+  void wait(Open open);
+  Status answer_first(Open open, const ledger::TransactionEntry& first);
+
+  void tell(const std::vector<execution::Notice>& notices);
+  void told(Open& open, const execution::Outcome& outcome);
+  void finish(std::uint64_t call_id);
+  void settle_block(const execution::ExecutedBlock& block);
+  Status mark_mismatches(const execution::ExecutedBlock& block);
+  void resubmit(const vault::OutboxRecord& record);
+  void make_batches();
+  void expire_calls();
+  void reply_error(const galen::node::v1::Call& call, const Error& error);
+  void reply_mismatch(const Open& open);
+  void reply_ok(const galen::node::v1::Call& call, const google::protobuf::Message& response);
+  std::optional<Error> no_quorum() const;
+  Status refresh_view();
+
+  const Identity& identity_;
+  const ledger::Store& store_;
+  vault::RecordVault& vault_;
+  Health& health_;
+  DiskWatch disk_;
+  const Ports ports_;
+  BoundedQueue<Event> events_;
+  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+
+  // Owned by the thread.
+  execution::Admission admission_;
+  execution::Mempool mempool_;
+  std::shared_ptr<const ledger::View> view_;
+  std::map<std::uint64_t, Open> open_;                        ///< by call id; the mempool's waiter token
+  std::map<TransactionId, Bytes> outbox_;                     ///< bound, batch not made yet
+  std::set<TransactionId> records_;                           ///< in the vault's in-flight table
+  vault::PlanGroup next_group_ = 1;
+  std::uint64_t last_sweep_us_ = 0;
+  std::uint64_t quorum_lost_us_ = 0;                          ///< 0: there is one
+};
+
+}  // namespace galen::node

@@ -1,0 +1,33 @@
+// Takes past blocks downwards, from one member after the other; each is verified before anybody sees it
+// (docs/spec/snapshots.md 1.4). Used by the joiner and by backfilling; the sync thread.
+#pragma once
+
+#include <functional>
+
+#include "galen/ledger/past_block.hpp"
+#include "node/sync_peers.hpp"
+
+namespace galen::node {
+
+class PastFetch {
+ public:
+  /// The block that is wanted now; nothing: no more.
+  using Wanted = std::function<Result<std::optional<ledger::PastWanted>>()>;
+  using Take = std::function<Status(const ledger::PastBlock&)>;
+
+  PastFetch(const Identity& identity, SyncPeers& peers) : identity_(identity), peers_(peers) {}
+
+  /// One question to one member, and what its answer brings. Returns how many blocks were taken: 0 when nobody could be
+  /// asked, or the one asked has none. Errors are ours: those of `wanted` and `take`.
+  Result<std::size_t> step(const Wanted& wanted, const Take& take);
+
+ private:
+  Result<std::size_t> take_answer(const SyncPeers::Answer& answer, const Wanted& wanted, const Take& take);
+  std::optional<MemberIndex> ask(Height highest);
+
+  const Identity& identity_;
+  SyncPeers& peers_;
+  std::optional<MemberIndex> last_good_;  ///< asked again first
+};
+
+}  // namespace galen::node

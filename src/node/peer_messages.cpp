@@ -1,0 +1,76 @@
+#include "node/peer_messages.hpp"
+
+namespace galen::node {
+
+Bytes peer_message(PeerMessageKind kind, ByteSpan body) {
+  ByteWriter out(1 + body.size());
+  out.u8(static_cast<std::uint8_t>(kind)).raw(body);
+  return std::move(out).take();
+}
+
+Bytes encode_fetch_batches(const std::vector<Hash>& digests) {
+  ByteWriter out(5 + digests.size() * Hash::kSize);
+  out.u8(static_cast<std::uint8_t>(PeerMessageKind::fetch_batches)).u32(static_cast<std::uint32_t>(digests.size()));
+  for (const auto& digest : digests) out.raw(digest);
+  return std::move(out).take();
+}
+
+Result<FetchBatches> decode_fetch_batches(ByteSpan body) {
+  ByteReader in(body);
+  auto count = in.u32();
+  if (!in.ok() || count > kFetchBatchesMax || in.remaining() != count * Hash::kSize)
+    return Error{ErrorCode::MALFORMED, "fetch_batches: the count does not fit the length"};
+  FetchBatches out;
+  out.digests.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) out.digests.push_back(in.fixed<Hash>());
+  return out;
+}
+
+Bytes encode_fetch_blocks(const FetchBlocks& request) {
+  ByteWriter out(13);
+  out.u8(static_cast<std::uint8_t>(PeerMessageKind::fetch_blocks)).u64(request.from).u32(request.count_max);
+  return std::move(out).take();
+}
+
+Result<FetchBlocks> decode_fetch_blocks(ByteSpan body) {
+  ByteReader in(body);
+  FetchBlocks out;
+  out.from = in.u64();
+  out.count_max = in.u32();
+  if (!in.done()) return Error{ErrorCode::MALFORMED, "fetch_blocks: wrong length"};
+  return out;
+}
+
+bool BlocksWriter::add(ByteSpan block, const std::optional<QuorumCertificate>& certificate) {
+  if (count_ > 0 && body_.size() + block.size() > kBlocksAnswerBytesMax) return false;
+  body_.sized(block).u8(certificate ? 1 : 0);
+  if (certificate) certificate->append_to(body_);
+  ++count_;
+  return true;
+}
+
+Bytes BlocksWriter::take() && {
+  ByteWriter out(5 + body_.size());
+  out.u8(static_cast<std::uint8_t>(PeerMessageKind::blocks)).u32(count_).raw(body_.bytes());
+  return std::move(out).take();
+}
+
+Result<std::vector<SyncBlock>> decode_blocks(ByteSpan body) {
+  ByteReader in(body);
+  auto count = in.u32();
+  if (count > kFetchBlocksMax) return Error{ErrorCode::MALFORMED, "blocks: more than an answer may hold"};
+  std::vector<SyncBlock> out;
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    SyncBlock block;
+    block.block = in.sized(limits::kFrameBytesMax);
+    if (in.u8() == 1) {
+      GALEN_ASSIGN(auto certificate, QuorumCertificate::read(in));
+      block.certificate = std::move(certificate);
+    }
+    out.push_back(std::move(block));
+  }
+  if (!in.done()) return Error{ErrorCode::MALFORMED, "blocks: wrong length"};
+  return out;
+}
+
+}  // namespace galen::node

@@ -1,0 +1,168 @@
+#include "node/queries.hpp"
+
+#include <fmt/format.h>
+
+#include "galen/base/clock.hpp"
+#include "galen/base/thread_name.hpp"
+#include "node/authority.hpp"
+#include "node/past_reads.hpp"
+
+namespace galen::node {
+
+using galen::node::v1::Call;
+using galen::node::v1::Reply;
+
+namespace {
+
+constexpr std::uint64_t kCertificateRetryUs = 10'000;
+
+/// Calls that are asked again until what they need is certified.
+bool waits_for_certificate(std::uint32_t method) {
+  switch (static_cast<socket::Method>(method)) {
+    case socket::Method::get_receipt:
+    case socket::Method::get_transaction_proof:
+    case socket::Method::get_state_proof:
+    case socket::Method::get_consistency_proof: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Queries::Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault& vault, Health& health,
+                 Options options, Ports ports)
+    : identity_(identity),
+      store_(store),
+      vault_(vault),
+      health_(health),
+      options_(std::move(options)),
+      ports_(std::move(ports)),
+      started_us_(system_clock().monotonic_us()),
+      queue_({.items_max = 20'000, .bytes_max = 128u << 20}) {}
+
+Queries::~Queries() { stop(); }
+
+void Queries::start() {
+  for (std::size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
+}
+
+void Queries::stop() {
+  queue_.close();
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+bool Queries::on_call(Call call) {
+  auto deadline_ms = call.deadline_ms() == 0 ? 30'000u : call.deadline_ms();
+  auto bytes = call.request().size() + 256;
+  return queue_.try_push({.call = std::move(call), .deadline_us = system_clock().monotonic_us() + deadline_ms * 1000ULL},
+                         bytes);
+}
+
+void Queries::run() {
+  name_this_thread("query");
+  std::vector<Waiting> later;
+  while (!queue_.closed()) {
+    auto calls = queue_.pop_all(std::chrono::microseconds(later.empty() ? 200'000 : kCertificateRetryUs), 64);
+    auto now = system_clock().monotonic_us();
+    std::vector<Waiting> still;
+    for (auto& waiting : later) (waiting.not_before_us <= now ? calls : still).push_back(std::move(waiting));
+    later = std::move(still);
+    for (auto& waiting : calls) {
+      answer(waiting);
+      if (waiting.not_before_us != 0) later.push_back(std::move(waiting));
+    }
+  }
+}
+
+// Answers, or says from when it is to be asked again: a time that has come already when looking took longer than the pause.
+void Queries::answer(Waiting& waiting) {
+  waiting.not_before_us = 0;
+  Reply reply;
+  reply.set_call_id(waiting.call.call_id());
+  auto now = system_clock().monotonic_us();
+  if (now >= waiting.deadline_us) {
+    reply.set_code(static_cast<std::uint32_t>(ErrorCode::DEADLINE_EXCEEDED));
+    reply.set_message("the deadline passed before the answer was there");
+    return ports_.reply(reply);
+  }
+  auto response = handle(waiting.call);
+  if (!response && response.error().code == ErrorCode::UNAVAILABLE && waits_for_certificate(waiting.call.method())) {
+    waiting.not_before_us = std::min(now + kCertificateRetryUs, waiting.deadline_us);
+    return;
+  }
+  if (response) {
+    reply.set_response(std::move(*response));
+  } else {
+    const auto& error = response.error();
+    if (error.code == ErrorCode::IO_ERROR || error.code == ErrorCode::CORRUPT) ports_.fatal(error);
+    reply.set_code(static_cast<std::uint32_t>(error.code));
+    reply.set_message(error.message);
+  }
+  ports_.reply(reply);
+}
+
+Result<std::string> Queries::handle(const Call& call) {
+  auto method = static_cast<socket::Method>(call.method());
+  const auto* info = socket::find_method(method);
+  auto caller = PrincipalId::from(std::string_view(call.principal()));
+  if (info == nullptr || info->writes) return Error{ErrorCode::UNIMPLEMENTED, "this method does not read"};
+  if (!caller) return Error{ErrorCode::UNAUTHENTICATED, "the client certificate names no principal"};
+  const auto floor = store_.backfill_floor();  // before the snapshot: it only falls
+  GALEN_ASSIGN(auto snapshot, store_.snapshot());
+  const auto& view = *snapshot;
+  GALEN_TRY(authorise(view, identity_, *caller, *info));
+  GALEN_TRY(check_past_reads(method, call.request(), floor));
+  bool about_itself = info->service == "galen.v1.NodeService";
+  if (!about_itself) GALEN_TRY(health_.may_serve());
+  switch (method) {
+    case socket::Method::get_record: return get_record(view, call.request());
+    case socket::Method::list_record_versions: return list_record_versions(view, call.request());
+    case socket::Method::verify_record: return verify_record(view, call.request());
+    case socket::Method::get_head: return get_head(view);
+    case socket::Method::get_block: return get_block(view, call.request());
+    case socket::Method::get_transaction: return get_transaction(view, *caller, call.request());
+    case socket::Method::get_receipt: return get_receipt(view, *caller, call.request());
+    case socket::Method::get_transaction_proof: return get_transaction_proof(view, *caller, call.request());
+    case socket::Method::get_state_proof: return get_state_proof(view, call.request());
+    case socket::Method::get_consistency_proof: return get_consistency_proof(view, call.request());
+    case socket::Method::open_record: return open_record(view, call.request());
+    case socket::Method::get_status: return get_status(view);
+    case socket::Method::list_peers: return list_peers();
+    case socket::Method::who_am_i: return who_am_i(view, *caller);
+    case socket::Method::get_principal: return get_principal(view, call.request());
+    case socket::Method::get_consent: return get_consent(view, call.request());
+    case socket::Method::list_consents: return list_consents(view, call.request());
+    case socket::Method::list_accesses: return list_accesses(view, call.request());
+    default: return Error{ErrorCode::UNIMPLEMENTED, "no such method"};
+  }
+}
+
+void Queries::set_read_point(const ledger::View& view, galen::v1::ReadPoint* out) const {
+  const auto& header = view.head().header;
+  out->set_height(header.height);
+  out->set_block_time_ms(header.time_ms);
+  auto now_ms = system_clock().wall_ms();
+  out->set_age_ms(now_ms > header.time_ms ? now_ms - header.time_ms : 0);
+  auto missing = health_.missing(identity_.members().size(), identity_.self).size();
+  out->set_quorum(identity_.members().size() - missing >= identity_.members().quorum());
+}
+
+// The newest height whose state root q members certified, among the versions that the tree keeps.
+Status Queries::set_proof(const ledger::View& view, StateKind kind, ByteSpan key, galen::v1::StateProof* out) const {
+  GALEN_ASSIGN(auto value, view.state(static_cast<std::uint8_t>(kind), key));
+  auto height = view.height();
+  GALEN_ASSIGN(auto certificate, view.executed_certificate(height));
+  if (!certificate) return Error{ErrorCode::UNAVAILABLE, "the newest block's outcome is not certified yet; ask again"};
+  GALEN_ASSIGN(auto proof, view.prove_state(static_cast<std::uint8_t>(kind), key, height));
+  out->set_kind(static_cast<std::uint32_t>(kind));
+  out->set_key(to_string(key));
+  if (value) out->set_value(to_string(*value));
+  out->set_present(value.has_value());
+  out->set_proof(to_string(proof.encode()));
+  out->set_height(height);
+  out->set_executed_certificate(to_string(certificate->encode()));
+  return {};
+}
+
+}  // namespace galen::node

@@ -1,0 +1,99 @@
+// The query threads: every call that reads, from a snapshot, so that reading never waits for writing. Answers say how
+// fresh they are (D19). A receipt whose outcome is not certified yet is asked for again until the call's deadline.
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "galen/base/bounded_queue.hpp"
+#include "galen/ledger/store.hpp"
+#include "galen/net/mesh.hpp"
+#include "galen/node/v1/socket.pb.h"
+#include "galen/socket/method.hpp"
+#include "galen/types/receipt.hpp"
+#include "galen/v1/types.pb.h"
+#include "galen/vault/records.hpp"
+#include "node/health.hpp"
+#include "node/identity.hpp"
+
+namespace galen::node {
+
+class Queries {
+ public:
+  struct Ports {
+    std::function<void(const galen::node::v1::Reply&)> reply;
+    std::function<void(const Error&)> fatal;
+    std::function<std::vector<net::PeerStatus>()> peers;
+    std::function<bool()> front_end_up;
+  };
+  struct Options {
+    std::string data_dir;
+    std::vector<std::string> addresses;  ///< of the members, by index
+    std::size_t threads = 1;
+  };
+
+  Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault& vault, Health& health,
+          Options options, Ports ports);
+  ~Queries();
+
+  void start();
+  void stop();
+  /// Any thread; false when too many wait.
+  bool on_call(galen::node::v1::Call call);
+
+ private:
+  struct Waiting {
+    galen::node::v1::Call call;
+    std::uint64_t deadline_us = 0;
+    std::uint64_t not_before_us = 0;
+  };
+  void run();
+  void answer(Waiting& waiting);
+  /// The response, or why not. UNAVAILABLE from receipts and proofs means: ask again in a moment.
+  Result<std::string> handle(const galen::node::v1::Call& call);
+
+  Result<std::string> get_record(const ledger::View& view, const std::string& request);
+  Result<std::string> list_record_versions(const ledger::View& view, const std::string& request);
+  Result<std::string> verify_record(const ledger::View& view, const std::string& request);
+  Result<std::string> get_head(const ledger::View& view);
+  Result<std::string> get_block(const ledger::View& view, const std::string& request);
+  Result<std::string> get_transaction(const ledger::View& view, const PrincipalId& caller, const std::string& request);
+  Result<std::string> get_receipt(const ledger::View& view, const PrincipalId& caller, const std::string& request);
+  // proof_calls.cpp
+  Result<std::string> get_transaction_proof(const ledger::View& view, const PrincipalId& caller,
+                                            const std::string& request);
+  Result<std::string> get_state_proof(const ledger::View& view, const std::string& request);
+  Result<std::string> get_consistency_proof(const ledger::View& view, const std::string& request);
+  Result<std::string> open_record(const ledger::View& view, const std::string& request);
+
+  Result<std::string> get_status(const ledger::View& view);
+  /// How joining and backfilling go, over what the core says.
+  void set_sync_status(galen::v1::GetStatusResponse& response) const;
+  Result<std::string> list_peers();
+  Result<std::string> who_am_i(const ledger::View& view, const PrincipalId& caller);
+  Result<std::string> get_principal(const ledger::View& view, const std::string& request);
+  Result<std::string> get_consent(const ledger::View& view, const std::string& request);
+  Result<std::string> list_consents(const ledger::View& view, const std::string& request);
+  Result<std::string> list_accesses(const ledger::View& view, const std::string& request);
+
+  void set_read_point(const ledger::View& view, galen::v1::ReadPoint* out) const;
+  Status set_proof(const ledger::View& view, StateKind kind, ByteSpan key, galen::v1::StateProof* out) const;
+  Result<galen::v1::PointerRecord> load_record(const ledger::View& view, const PointerId& id) const;
+  Result<PointerId> pointer_of(const std::string& pointer_id, bool has_source, const galen::v1::SourceId& source) const;
+  Result<TransactionId> transaction_of(const PrincipalId& caller, const std::string& id, const std::string& author,
+                                       const std::string& request_id) const;
+  /// NOT_YOURS_TO_READ unless the transaction concerns the caller's member; one that is not there may be asked for.
+  Status may_read_transaction(const ledger::View& view, const TransactionId& id) const;
+
+  const Identity& identity_;
+  const ledger::Store& store_;
+  const vault::RecordVault& vault_;
+  Health& health_;
+  const Options options_;
+  const Ports ports_;
+  const std::uint64_t started_us_;
+  BoundedQueue<Waiting> queue_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace galen::node

@@ -1,0 +1,205 @@
+#include "node/startup.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "galen/base/log.hpp"
+#include "galen/ledger/installer.hpp"
+#include "galen/node/init.hpp"
+#include "node/log_records.hpp"
+#include "node/log_replay.hpp"
+
+namespace galen::node {
+
+void LogReplay::add(const ReplayedRecord& record) {
+  switch (record.type) {
+    case kLogConsensus: safety.push_back({to_bytes(record.payload)}); break;
+    case kLogBatch: batches.push_back({record.seq, to_bytes(record.payload)}); break;
+    case kLogOutbox: outbox.push_back({record.seq, to_bytes(record.payload)}); break;
+    case kLogAmnesia: started_over = true; break;
+    case kLogCommitted: committed.push_back(to_bytes(record.payload)); break;
+    default: break;
+  }
+}
+
+Result<BatchesByDigest> decode_batches(const Identity& identity, const LogReplay& replay) {
+  BatchesByDigest bodies;
+  for (const auto& body : replay.batches) {
+    auto batch = Batch::decode(identity.context, body.bytes);
+    if (!batch) return Error{ErrorCode::CORRUPT, "a batch in the log does not decode: " + batch.error().message};
+    auto digest = batch->digest();
+    bodies.emplace(digest, std::make_shared<const Batch>(std::move(*batch)));
+  }
+  return bodies;
+}
+
+Status replay_blocks(const Identity& identity, const LogReplay& replay, const BatchesByDigest& bodies,
+                     execution::Executor& executor, ledger::Store& store) {
+  std::map<Height, CommittedRecord> committed;
+  for (const auto& bytes : replay.committed) {
+    auto record = decode_committed(identity.context.suite, bytes);
+    if (!record) return Error{ErrorCode::CORRUPT, "a committed block in the log does not decode: " + record.error().message};
+    auto height = record->skeleton.header.height;
+    committed.insert_or_assign(height, std::move(*record));
+  }
+  std::size_t replayed = 0;
+  for (auto it = committed.upper_bound(executor.applied_height()); it != committed.end(); ++it) {
+    if (it->first != executor.applied_height() + 1) break;
+    auto block = std::make_shared<Block>();
+    block->skeleton = it->second.skeleton;
+    bool whole = true;
+    for (const auto& digest : it->second.skeleton.batch_digests) {
+      auto body = bodies.find(digest);
+      whole = whole && body != bodies.end();
+      if (!whole) break;
+      block->batches.push_back(body->second);
+    }
+    if (!whole) break;
+    GALEN_ASSIGN(auto executed, executor.apply(block));
+    (void)executed;
+    GALEN_TRY(store.put_certificate(it->second.certificate));
+    ++replayed;
+  }
+  if (replayed > 0) log::info("replayed blocks={} height={}", replayed, executor.applied_height());
+  return {};
+}
+
+namespace {
+
+// Digests in the chain that may not stand in it again, walking back for as long as a batch could still be valid.
+Status load_recent(const ledger::View& view, std::uint64_t ttl_max_ms, consensus::Recovered& recovered) {
+  TimestampMs tip_ms = view.head().header.time_ms;
+  for (Height height = view.height(); height > 0; --height) {
+    GALEN_ASSIGN(auto block, view.block(height));
+    if (!block || block->skeleton.header.time_ms + ttl_max_ms < tip_ms) break;
+    for (const auto& batch : block->batches)
+      if (batch->header().valid_until_ms >= tip_ms)
+        recovered.recent_batches.emplace_back(batch->digest(), batch->header().valid_until_ms);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status load_ledger(const Identity& identity, const ledger::Store& store, consensus::Recovered& recovered) {
+  GALEN_ASSIGN(auto view, store.snapshot());
+  const auto& head = view->head();
+  recovered.tip.header = head.header;
+  recovered.tip.digest = head.digest;
+  if (head.header.height > 0) {
+    GALEN_ASSIGN(recovered.tip.certificate, view->commit_certificate_from(head.header.height));
+  }
+  GALEN_ASSIGN(recovered.history, view->history_frontier(head.header.height + 1));
+  const auto& parameters = identity.genesis.parameters;
+  Height depth = parameters.exec_lag_max + parameters.window;
+  for (Height height = head.header.height > depth ? head.header.height - depth : 0; height <= head.header.height; ++height) {
+    GALEN_ASSIGN(auto info, view->info(height));
+    // A block that came with a snapshot may have a root that no header names, so none will ask for it.
+    if (info && !info->state_root.is_zero()) recovered.executed.push_back({height, info->digest, info->state_root, info->results_root});
+  }
+  return load_recent(*view, parameters.ttl_max_ms, recovered);
+}
+
+void load_pending(const Identity& identity, const LogReplay& replay, const BatchesByDigest& bodies, BatchPool& pool,
+                  consensus::Recovered& recovered) {
+  std::map<Hash, TimestampMs> in_chain(recovered.recent_batches.begin(), recovered.recent_batches.end());
+  for (const auto& body : replay.batches) {
+    auto batch = Batch::decode(identity.context, body.bytes);
+    if (!batch) continue;
+    auto found = bodies.find(batch->digest());
+    if (found == bodies.end() || in_chain.contains(batch->digest())) continue;
+    if (batch->header().valid_until_ms < recovered.tip.header.time_ms) continue;
+    if (pool.add(found->second, true) == BatchPool::Added::known) continue;
+    pool.logged(batch->digest(), body.seq);
+    recovered.pending.push_back(
+        {batch->digest(), batch->header().origin, batch->header().valid_until_ms, batch->bytes().size()});
+  }
+}
+
+namespace {
+
+// The log keeps outbox records until the vault's index has them. An index that ends before the log begins is an older copy: what
+// was anchored in between would be unknown to it, and anchored again.
+Status check_vault_follows(const vault::RecordVault& vault, const Log& log, bool started_over) {
+  const auto applied = vault.applied_position();
+  const auto oldest = log.stats().oldest_seq;
+  const bool same_log = applied.log_id == log.log_id();
+  if (oldest <= 1 || (same_log && applied.seq >= oldest) || (!same_log && started_over)) return {};
+  return Error{ErrorCode::CORRUPT,
+               fmt::format("the vault's index is an older copy: it ends at record {} of the log, which begins at {}. Put back the "
+                           "newest copy of vault/; without one, galend repair --older-vault gives up the keys of what was "
+                           "anchored in between",
+                           same_log ? applied.seq : 0, oldest)};
+}
+
+}  // namespace
+
+Result<Identity> load_identity(const Config& config) {
+  GALEN_ASSIGN(auto checked, check_config(config));
+  auto context = checked.genesis.context();
+  return Identity{std::move(checked.genesis), checked.self, context, std::move(checked.consensus_key)};
+}
+
+Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
+  GALEN_ASSIGN(auto data_dir, DataDir::open(config.data_dir));
+  GALEN_ASSIGN(bool copied, keep_genesis_copy(config));
+  if (copied) log::warn("the copy of genesis.json in the data directory is written again");
+  auto failures = std::make_shared<FailureBell>();
+  GALEN_ASSIGN(bool joined, ledger::install_joined(data_dir.path()));
+  if (joined) log::info("the ledger is the one of a snapshot now");
+  GALEN_ASSIGN(auto store, ledger::Store::open({.directory = data_dir.path(),
+                                               .context = identity.context,
+                                               .block_cache_bytes = std::size_t{config.limits.block_cache_mib} << 20,
+                                               .failures = failures}));
+  auto executor = std::make_unique<execution::Executor>(identity.genesis, *store);
+  GALEN_ASSIGN(auto applied, executor->start());
+  GALEN_ASSIGN(auto vault, vault::RecordVault::open({.keyring_directory = data_dir.keyring(),
+                                                     .vault_directory = data_dir.vault(),
+                                                     .master_key_file = config.keys.master,
+                                                     .suite = identity.context.suite,
+                                                     .failures = failures}));
+  LogReplay replay;
+  GALEN_ASSIGN(auto opened, Log::open(data_dir.path(), [&](const ReplayedRecord& record) { replay.add(record); }));
+  log::info("data directory open ledger_height={} log_records={} log={}", applied, opened.verdict.records,
+            opened.verdict.reason.empty() ? "clean" : opened.verdict.reason);
+
+  // A log that lost segments begins too late by itself, and says so.
+  if (opened.verdict.kind != LogVerdict::Kind::amnesia)
+    GALEN_TRY(check_vault_follows(vault, *opened.log, replay.started_over));
+  GALEN_ASSIGN(auto bodies, decode_batches(identity, replay));
+  GALEN_TRY(replay_blocks(identity, replay, bodies, *executor, *store));
+
+  Opened out{.data_dir = std::move(data_dir),
+             .failures = std::move(failures),
+             .store = std::move(store),
+             .executor = std::move(executor),
+             .vault = std::make_unique<vault::RecordVault>(std::move(vault)),
+             .log = std::move(opened.log),
+             .pool = std::make_unique<BatchPool>(),
+             .recovered = consensus::Recovered()};
+  for (const auto& record : replay.outbox) GALEN_TRY(out.vault->replay(out.log->log_id(), record.seq, record.bytes));
+
+  auto safety = consensus::recover(identity.context.epoch, identity.context.suite, replay.safety);
+  bool amnesia = opened.verdict.kind == LogVerdict::Kind::amnesia || !safety;
+  if (amnesia) {
+    // Votes may be lost: a log that says so is begun, with what the vault still owes (consensus.md 1.9).
+    log::error("the vote log is damaged and is begun anew: this node follows without voting until it has recovered reason=\"{}\"",
+               opened.verdict.reason.empty() ? "records do not decode" : opened.verdict.reason);
+    auto marker = consensus::amnesia_record(identity.context.epoch);
+    std::vector<OwnedLogRecord> first{{kLogConsensus, true, marker.payload}};
+    for (const auto& record : out.vault->pending()) first.push_back({kLogOutbox, true, record.encode()});
+    GALEN_TRY(out.log->start_over(first));
+    // The index counts in the new log's numbers from here on.
+    GALEN_ASSIGN(auto seq, out.vault->flush(out.log->log_id(), out.log->stats().oldest_seq));
+    (void)seq;
+    safety = consensus::recover(identity.context.epoch, identity.context.suite, std::vector{marker});
+    if (!safety) return safety.error();
+  }
+  out.recovered.safety = std::move(*safety);
+  GALEN_TRY(load_ledger(identity, *out.store, out.recovered));
+  load_pending(identity, replay, bodies, *out.pool, out.recovered);
+  return out;
+}
+
+}  // namespace galen::node

@@ -1,0 +1,51 @@
+// Hands out snapshots and past blocks to members that ask for them (docs/spec/snapshots.md 2), on a thread of its own:
+// its reads of files never stand in the way of votes. What fails its checksum is not handed out.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "galen/base/bounded_queue.hpp"
+#include "galen/ledger/snapshot_files.hpp"
+#include "galen/ledger/store.hpp"
+#include "galen/net/frame.hpp"
+#include "node/identity.hpp"
+#include "node/sync_messages.hpp"
+
+namespace galen::node {
+
+class SyncServer {
+ public:
+  struct Ports {
+    std::function<void(MemberIndex, Bytes)> send;  ///< bulk lane
+    std::function<void(const Error&)> fatal;
+  };
+  SyncServer(const Identity& identity, const ledger::Store& store, const ledger::SnapshotFiles& files, Ports ports);
+  ~SyncServer();
+
+  void start();
+  void stop();
+  /// The net thread; never waits. A request that finds too many waiting is dropped: the asker repeats it.
+  void on_request(net::Frame frame);
+  /// Somebody took something of this snapshot within the last minute. Any thread.
+  bool in_use(Height height) const;
+
+ private:
+  void run();
+  Status answer(const net::Frame& frame);
+  Result<Bytes> past(const SyncSubject& wanted) const;
+  void used(Height height);
+
+  const Identity& identity_;
+  const ledger::Store& store_;
+  const ledger::SnapshotFiles& files_;
+  const Ports ports_;
+  BoundedQueue<net::Frame> queue_;
+  std::thread thread_;
+  mutable std::mutex mutex_;
+  std::map<Height, std::uint64_t> used_us_;
+};
+
+}  // namespace galen::node

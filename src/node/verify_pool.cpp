@@ -1,0 +1,135 @@
+#include "node/verify_pool.hpp"
+
+#include "galen/base/clock.hpp"
+#include "galen/base/log.hpp"
+#include "galen/base/thread_name.hpp"
+#include "node/peer_messages.hpp"
+#include "node/repair_answers.hpp"
+
+namespace galen::node {
+namespace {
+
+/// Own copies of a batch may come from several members at once; only the first is worth its signatures.
+bool known(const BatchPool& pool, const Hash& digest) { return pool.find(digest) != nullptr; }
+
+}  // namespace
+
+VerifyPool::VerifyPool(const Identity& identity, CoreLoop& core, BatchPool& pool, BlockSync& sync,
+                       const ledger::Store& store, Health& health, Ports ports, std::size_t threads)
+    : identity_(identity),
+      core_(core),
+      pool_(pool),
+      sync_(sync),
+      store_(store),
+      health_(health),
+      ports_(std::move(ports)),
+      keys_(identity.context.suite, identity.members()),
+      thread_count_(std::max<std::size_t>(1, threads)),
+      queue_({.items_max = 16'384, .bytes_max = 64u << 20}) {}
+
+VerifyPool::~VerifyPool() { stop(); }
+
+void VerifyPool::start() {
+  for (std::size_t i = 0; i < thread_count_; ++i) threads_.emplace_back([this] { run(); });
+}
+
+void VerifyPool::stop() {
+  queue_.close();
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void VerifyPool::on_frame(net::Frame frame) {
+  auto bytes = frame.payload.size();
+  if (!queue_.try_push(std::move(frame), bytes)) ++health_.counters.frames_dropped;
+}
+
+void VerifyPool::run() {
+  name_this_thread("verify");
+  while (auto frame = queue_.pop()) {
+    auto began = system_clock().monotonic_us();
+    auto status = handle(*frame);
+    health_.counters.verify_us += system_clock().monotonic_us() - began;
+    if (status) continue;
+    if (status.error().code == ErrorCode::IO_ERROR || status.error().code == ErrorCode::CORRUPT)
+      return ports_.fatal(status.error());
+    ++health_.counters.frames_invalid;
+    log::warn("invalid message from member={} reason={} error=\"{}\"", identity_.member_name(frame->from),
+              to_reason(status.error().code), status.error().message);
+  }
+}
+
+Status VerifyPool::handle(const net::Frame& frame) {
+  if (frame.payload.empty()) return Error{ErrorCode::MALFORMED, "an empty message"};
+  auto body = ByteSpan(frame.payload).subspan(1);
+  switch (static_cast<PeerMessageKind>(frame.payload[0])) {
+    case PeerMessageKind::consensus: return on_consensus(frame.from, body);
+    case PeerMessageKind::batch: return on_batch(body);
+    case PeerMessageKind::fetch_batches: return on_fetch_batches(frame.from, body);
+    case PeerMessageKind::fetch_blocks: return on_fetch_blocks(frame.from, body);
+    case PeerMessageKind::blocks: return sync_.on_blocks(frame.from, body);
+    case PeerMessageKind::fetch_tree:
+    case PeerMessageKind::fetch_stored: return on_repair_question(frame);
+    case PeerMessageKind::tree:
+    case PeerMessageKind::stored: return ports_.repair_answer(frame.from, body), Status();
+    default: break;
+  }
+  return Error{ErrorCode::MALFORMED, "an unknown kind of message"};
+}
+
+Status VerifyPool::on_consensus(MemberIndex from, ByteSpan body) {
+  GALEN_ASSIGN(auto message, consensus::decode(identity_.context.suite, body));
+  if (auto* prepare = std::get_if<consensus::Prepare>(&message); prepare && core_.vote_is_late(prepare->subject.height))
+    return {};
+  if (auto* commit = std::get_if<consensus::Commit>(&message); commit && core_.vote_is_late(commit->subject.height))
+    return {};
+  if (auto* executed = std::get_if<consensus::Executed>(&message)) {
+    // What a member says of itself over its own connection is enough for a list of peers.
+    if (executed->sender == from) health_.set_peer_height(from, executed->subject.height);
+    if (core_.executed_is_late(executed->subject.height)) return {};
+  }
+  GALEN_TRY(consensus::verify_message(identity_.context, identity_.members(), keys_, from, message));
+  core_.on_message({from, std::make_shared<const consensus::Message>(std::move(message))});
+  return {};
+}
+
+Status VerifyPool::on_batch(ByteSpan body) {
+  GALEN_ASSIGN(auto batch, Batch::decode(identity_.context, body));
+  if (known(pool_, batch.digest())) return {};
+  GALEN_TRY(batch.verify_signatures(identity_.context, identity_.members()));
+  core_.on_batch(std::make_shared<const Batch>(std::move(batch)));
+  return {};
+}
+
+Status VerifyPool::on_fetch_batches(MemberIndex from, ByteSpan body) {
+  GALEN_ASSIGN(auto request, decode_fetch_batches(body));
+  for (const auto& digest : request.digests)
+    if (auto batch = pool_.find(digest))
+      ports_.send(from, net::Lane::bulk, peer_message(PeerMessageKind::batch, batch->bytes()));
+  return {};
+}
+
+Status VerifyPool::on_repair_question(const net::Frame& frame) {
+  auto body = ByteSpan(frame.payload).subspan(1);
+  const bool tree = static_cast<PeerMessageKind>(frame.payload[0]) == PeerMessageKind::fetch_tree;
+  GALEN_ASSIGN(auto view, store_.snapshot());
+  GALEN_ASSIGN(auto answer, tree ? answer_fetch_tree(*view, body) : answer_fetch_stored(*view, body));
+  ports_.send(frame.from, net::Lane::bulk, std::move(answer));
+  return {};
+}
+
+Status VerifyPool::on_fetch_blocks(MemberIndex from, ByteSpan body) {
+  GALEN_ASSIGN(auto request, decode_fetch_blocks(body));
+  GALEN_ASSIGN(auto view, store_.snapshot());
+  BlocksWriter answer;
+  auto count_max = std::min(request.count_max, kFetchBlocksMax);
+  for (Height height = std::max<Height>(1, request.from); height <= view->height() && answer.count() < count_max; ++height) {
+    GALEN_ASSIGN(auto block, view->block_bytes(height));
+    GALEN_ASSIGN(auto certificate, view->commit_certificate(height));
+    if (!block || !answer.add(*block, certificate)) break;
+  }
+  if (answer.count() > 0) ports_.send(from, net::Lane::bulk, std::move(answer).take());
+  return {};
+}
+
+}  // namespace galen::node

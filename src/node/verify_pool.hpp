@@ -1,0 +1,55 @@
+// The verify threads: everything a peer sends is decoded and its signatures are checked here, in parallel, before it reaches
+// the core; cheap checks come first (D6, D21). They also answer peers' requests for batches and blocks.
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "galen/base/bounded_queue.hpp"
+#include "galen/consensus/verify.hpp"
+#include "galen/ledger/store.hpp"
+#include "galen/net/mesh.hpp"
+#include "node/block_sync.hpp"
+#include "node/core_loop.hpp"
+
+namespace galen::node {
+
+class VerifyPool {
+ public:
+  struct Ports {
+    std::function<void(MemberIndex, net::Lane, Bytes)> send;
+    std::function<void(MemberIndex, ByteSpan)> repair_answer;  ///< to what this node asked while mending or diverged
+    std::function<void(const Error&)> fatal;
+  };
+  VerifyPool(const Identity& identity, CoreLoop& core, BatchPool& pool, BlockSync& sync, const ledger::Store& store,
+             Health& health, Ports ports, std::size_t threads);
+  ~VerifyPool();
+
+  void start();
+  void stop();
+  /// The net thread; never waits. A frame that finds the queue full is dropped: the protocols above repeat what matters.
+  void on_frame(net::Frame frame);
+
+ private:
+  void run();
+  Status handle(const net::Frame& frame);
+  Status on_consensus(MemberIndex from, ByteSpan body);
+  Status on_batch(ByteSpan body);
+  Status on_fetch_batches(MemberIndex from, ByteSpan body);
+  Status on_fetch_blocks(MemberIndex from, ByteSpan body);
+  Status on_repair_question(const net::Frame& frame);
+
+  const Identity& identity_;
+  CoreLoop& core_;
+  BatchPool& pool_;
+  BlockSync& sync_;
+  const ledger::Store& store_;
+  Health& health_;
+  const Ports ports_;
+  const consensus::MemberKeys keys_;
+  const std::size_t thread_count_;
+  BoundedQueue<net::Frame> queue_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace galen::node

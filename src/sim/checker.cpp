@@ -1,0 +1,162 @@
+#include "sim/checker.hpp"
+
+#include <algorithm>
+
+namespace galen::sim {
+
+using namespace consensus;
+
+namespace {
+
+std::string member_name(MemberIndex who) { return "member " + std::to_string(who); }
+std::string place_name(View view, Height height) { return std::to_string(view) + "/" + std::to_string(height); }
+
+}  // namespace
+
+Checker::Checker(const ChainContext& context, const MemberSet& members, const Keyring& keyring, const Hash& block_zero,
+                 std::vector<bool> honest)
+    : context_(&context), members_(&members), keyring_(&keyring), honest_(std::move(honest)), words_(members.size()) {
+  canonical_[0] = block_zero;
+}
+
+void Checker::fail(const std::string& what) {
+  if (failure_.empty()) failure_ = what;
+}
+
+void Checker::once(MemberIndex who, int kind, const VoteSubject& subject) {
+  auto [place, inserted] = words_[who].said.emplace(std::tuple(kind, subject.view, subject.height), subject.digest);
+  if (inserted || place->second == subject.digest) return;
+  static constexpr const char* kKinds[] = {"PRE-PREPARE", "PREPARE", "COMMIT"};
+  fail("two values: " + member_name(who) + " signed two of " + kKinds[kind] + " " +
+       place_name(subject.view, subject.height));
+}
+
+void Checker::said(MemberIndex who, const Message& message) {
+  if (const auto* m = std::get_if<PrePrepare>(&message)) {
+    if (m->sender == who) once(who, 0, {m->view, m->block.header.height, m->digest});
+  } else if (const auto* p = std::get_if<Prepare>(&message)) {
+    once(who, 1, p->subject);
+  } else if (const auto* c = std::get_if<Commit>(&message)) {
+    once(who, 2, c->subject);
+    check_commit(who, c->subject);
+  } else if (const auto* v = std::get_if<ViewChange>(&message)) {
+    check_view_change(who, v->header);
+  }
+}
+
+/// R5 as others see it.
+void Checker::check_commit(MemberIndex who, const VoteSubject& subject) {
+  auto& words = words_[who];
+  for (auto later = words.reported.upper_bound(subject.view); later != words.reported.end(); ++later)
+    if (later->second < Place{subject.view, subject.height})
+      fail("R5: " + member_name(who) + " gave COMMIT " + place_name(subject.view, subject.height) +
+           " after it reported less to view " + std::to_string(later->first));
+  auto& highest = words.commits[subject.view];
+  highest = std::max(highest, subject.height);
+}
+
+/// R7: a VIEW-CHANGE reports at least what its sender has COMMITted.
+void Checker::check_view_change(MemberIndex who, const ViewChangeHeader& header) {
+  auto& words = words_[who];
+  Place place{header.high.view, header.high.height};
+  auto later = words.commits.lower_bound(header.target);
+  if (later != words.commits.begin()) {
+    auto last = std::prev(later);
+    if (Place{last->first, last->second} > place)
+      fail("R7: " + member_name(who) + " reported " + place_name(place.first, place.second) + " to view " +
+           std::to_string(header.target) + " after COMMIT " + place_name(last->first, last->second));
+  }
+  if (auto owed = words.owed.find(header.target); owed != words.owed.end() && owed->second > place)
+    fail("R7: " + member_name(who) + " reported " + place_name(place.first, place.second) + " to view " +
+         std::to_string(header.target) + ", but had given out blocks on " +
+         place_name(owed->second.first, owed->second.second));
+  auto [known, inserted] = words.reported.emplace(header.target, place);
+  if (!inserted && known->second != place) fail("two values: " + member_name(who) + " signed two VIEW-CHANGEs");
+}
+
+void Checker::forgot(MemberIndex who) {
+  words_[who].reported.clear();
+  words_[who].owed.clear();
+  words_[who].commits.clear();
+}
+
+bool Checker::began_anew(MemberIndex who) {
+  bool said_something = !words_[who].said.empty();
+  words_[who] = {};
+  words_[who].began_anew = said_something;
+  return said_something;
+}
+
+void Checker::healed() { is_healed_ = true; }
+
+void Checker::reported(MemberIndex who, const Event& event, const std::optional<VoteSubject>& tip) {
+  switch (event.kind) {
+    case EventKind::fork:
+      fail("agreement: " + member_name(who) + " saw a fork at " + std::to_string(event.height));
+      break;
+    case EventKind::diverged:
+      fail("agreement: " + member_name(who) + " diverged at " + std::to_string(event.height));
+      break;
+    case EventKind::equivocation:
+      if (honest_[event.member] && !words_[event.member].began_anew)
+        fail("blame: " + member_name(who) + " blames honest " + member_name(event.member));
+      break;
+    case EventKind::proposal_refused:
+      // A liar may dress its block up as another's, so only where nobody lies.
+      if (event.value == static_cast<std::uint64_t>(RefusalReason::duplicate_batch) &&
+          std::find(honest_.begin(), honest_.end(), false) == honest_.end())
+        fail("exactly once: honest " + member_name(event.member) + " proposed a batch that is in the chain at height " +
+             std::to_string(event.height));
+      break;
+    case EventKind::view_change_sent:
+      if (event.view > wanted_ + 1)
+        fail("views: " + member_name(who) + " asks for view " + std::to_string(event.view) +
+             ", but no honest member was above " + std::to_string(wanted_));
+      wanted_ = std::max(wanted_, event.view);
+      if (tip) words_[who].owed.insert_or_assign(event.view, Place{tip->view, tip->height});
+      break;
+    case EventKind::view_entered:
+      if (is_healed_ && event.value == 0) burned_.insert(event.view);
+      wanted_ = std::max(wanted_, event.view);
+      break;
+    case EventKind::resumed:
+      wanted_ = std::max(wanted_, event.view);
+      break;
+    default:
+      break;
+  }
+}
+
+void Checker::check_certificate(const Effects::CommittedBlock& block) {
+  const auto& c = block.certificate;
+  const auto& signers = c.signers.signers;
+  if (c.phase != VotePhase::commit || c.subject.height < block.block.header.height)
+    return fail("certificate: a block was committed by a wrong one");
+  if (c.subject.height == block.block.header.height && c.subject.digest != block.digest)
+    return fail("certificate: it is about another block");
+  auto n = members_->size();
+  if (signers.size() < (n + (n - 1) / 3) / 2 + 1 || c.signatures.size() != signers.size())
+    return fail("certificate: fewer than q signatures");
+  for (std::size_t i = 0; i < signers.size(); ++i) {
+    if (signers[i] >= n || (i > 0 && signers[i] <= signers[i - 1])) return fail("certificate: signers not ascending");
+    if (!keyring_->verify(signers[i], vote_sign_bytes(*context_, c.phase, signers[i], c.subject), c.signatures[i]))
+      return fail("certificate: a signature is wrong");
+  }
+}
+
+void Checker::committed(MemberIndex who, std::size_t chain_length, const Effects::CommittedBlock& block) {
+  const auto& header = block.block.header;
+  if (header.height != chain_length + 1)
+    return fail("order: " + member_name(who) + " gives out height " + std::to_string(header.height) + " after " +
+                std::to_string(chain_length));
+  auto [place, inserted] = canonical_.emplace(header.height, block.digest);
+  if (place->second != block.digest) return fail("agreement: two blocks at height " + std::to_string(header.height));
+  if (!inserted) return;
+  check_certificate(block);
+  if (header.parent != canonical_.at(header.height - 1))
+    return fail("agreement: a block does not stand on the one before");
+  for (const auto& digest : block.block.batch_digests)
+    if (!ordered_.insert(digest).second) return fail("exactly once: a batch is in two blocks");
+}
+
+}  // namespace galen::sim

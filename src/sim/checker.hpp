@@ -1,0 +1,72 @@
+// Watches a run from outside and says the first thing that must not happen: two blocks at one height, two values signed
+// for one place, a COMMIT or VIEW-CHANGE against an earlier promise, a certificate that is none, a batch ordered twice,
+// views that no honest member wanted, an honest member blamed. It rests on nothing of the core but its message types:
+// quorums and certificates are computed here once more, so a weakened core does not weaken its judge. Part of one
+// simulated run.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "galen/consensus/effects.hpp"
+#include "sim/keyring.hpp"
+
+namespace galen::sim {
+
+class Checker {
+ public:
+  Checker(const ChainContext& context, const MemberSet& members, const Keyring& keyring, const Hash& block_zero,
+          std::vector<bool> honest);
+
+  /// An honest member lets a message out.
+  void said(MemberIndex who, const consensus::Message& message);
+  /// An honest member gives out the block after `chain_length` others.
+  void committed(MemberIndex who, std::size_t chain_length, const consensus::Effects::CommittedBlock& block);
+  /// `tip` is about the newest block it had given out before the step of the event; nothing before the first.
+  void reported(MemberIndex who, const consensus::Event& event, const std::optional<VoteSubject>& tip);
+  /// An honest member forgot all; what it forgot may not bind it until it has recovered, but binds its words for ever.
+  void forgot(MemberIndex who);
+  /// An honest member's log was new, and all told it that the chain is new as well. True if it had said something before.
+  bool began_anew(MemberIndex who);
+  /// The member's disk lost what it had acknowledged: its words bind it no more, and it may be blamed.
+  void disk_lied(MemberIndex who) { honest_[who] = false; }
+  void healed();
+  void fail(const std::string& what);
+
+  /// Empty, or what went wrong first.
+  const std::string& failure() const { return failure_; }
+  Height highest() const { return canonical_.rbegin()->first; }
+  /// Views that were entered after healing by NEW-VIEW, not by the end of a tenure.
+  std::uint64_t views_burned() const { return burned_.size(); }
+
+ private:
+  using Place = std::pair<View, Height>;
+  struct Words {
+    std::map<std::tuple<int, View, Height>, Hash> said;
+    std::map<View, Place> reported;  ///< by VIEW-CHANGE target
+    std::map<View, Place> owed;      ///< by VIEW-CHANGE target: what it must report, for it gave out blocks on it
+    std::map<View, Height> commits;  ///< the highest COMMIT of each view
+    bool began_anew = false;
+  };
+  void once(MemberIndex who, int kind, const VoteSubject& subject);
+  void check_commit(MemberIndex who, const VoteSubject& subject);
+  void check_view_change(MemberIndex who, const consensus::ViewChangeHeader& header);
+  void check_certificate(const consensus::Effects::CommittedBlock& block);
+
+  const ChainContext* context_;
+  const MemberSet* members_;
+  const Keyring* keyring_;
+  std::vector<bool> honest_;
+  std::vector<Words> words_;
+  std::map<Height, Hash> canonical_;
+  std::set<Hash> ordered_;
+  std::set<View> burned_;
+  bool is_healed_ = false;
+  View wanted_ = 0;  ///< the highest view any honest member entered or asked for
+  std::string failure_;
+};
+
+}  // namespace galen::sim

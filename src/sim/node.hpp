@@ -1,0 +1,59 @@
+// One simulated node: a replica of the core with its log, ledger and executor. Private to the simulation.
+#pragma once
+
+#include <set>
+
+#include "sim/simulation.hpp"
+
+namespace galen::sim {
+
+/// One log for all, as in the node: batches, safety records and committed blocks in the order of their writing.
+struct Simulation::LogEntry {
+  std::optional<consensus::SafetyRecord> safety;
+  std::optional<consensus::PendingBatch> batch;
+  std::optional<consensus::Effects::CommittedBlock> block;
+};
+
+struct Simulation::Node {
+  std::size_t place = 0;                 ///< in nodes_
+  MemberIndex index = 0;                 ///< whose key it has
+  std::unique_ptr<Adversary> adversary;  ///< of a Byzantine member
+  bool up = false;
+  std::uint64_t incarnation = 0;
+  std::int64_t clock_offset = 0;
+  std::unique_ptr<consensus::Replica> replica;
+  std::vector<LogEntry> log;
+  std::size_t durable = 0;  ///< entries that survive a crash
+  bool syncing = false;
+  std::uint64_t last_token = 0;
+  std::vector<std::pair<consensus::Effects::Send, std::uint64_t>> held;  ///< until their token is durable
+  std::uint64_t durable_token = 0;
+  std::uint64_t ticked = UINT64_MAX;
+  std::uint64_t woken = UINT64_MAX;
+  std::vector<consensus::Effects::CommittedBlock> chain;  ///< of this incarnation, from height 1
+  std::vector<ExecutedSubject> executed;                  ///< from height 0
+  bool executing = false;
+  std::set<Hash> bodies;
+  bool lost_log = true;             ///< new or lost: counts against the fault budget until it votes by a durable record
+  bool forgot_for_good = false;     ///< began anew where the chain had not begun, and had voted before: a second vote at worst
+  std::size_t votes_by = SIZE_MAX;  ///< that record is durable when so much of the log is
+  bool fresh_start = false;
+  // As trouble() left it; nothing of this holds after healing.
+  bool unheard = false;
+  bool deaf = false;
+  std::uint64_t slow_ms = 0;  ///< at most, for each message from and to it
+  std::uint64_t disk_ms = 0;  ///< for each sync
+
+  bool is_honest() const { return adversary == nullptr; }
+};
+
+inline constexpr std::uint64_t kWallStart = 1'700'000'000'000ULL;
+inline constexpr std::uint64_t kTimeoutMs = 300;
+
+/// Roots as a chain over the block digests: a replica that executed other blocks, or in another order, shows it.
+inline ExecutedSubject execute_block(const ExecutedSubject& before, const Hash& digest) {
+  auto state = mix(mix(1, before.state_root), digest);
+  return {before.height + 1, digest, small_hash(state, 1), small_hash(state, 2)};
+}
+
+}  // namespace galen::sim

@@ -1,0 +1,60 @@
+#include "sim/options.hpp"
+
+#include <array>
+
+#include "galen/base/rng.hpp"
+
+namespace galen::sim {
+
+namespace {
+constexpr std::array<std::string_view, static_cast<std::size_t>(Lie::count)> kLieNames{
+    "twins",  "equivocates", "votes_for_all", "withholds", "deaf", "lies_status", "lies_view_change",
+    "storms", "mutates",     "stalls",        "replays"};
+constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count)> kFaultNames{
+    "loss", "delay", "repeat", "partition", "flapping", "one_way", "slow_node", "slow_disk", "clock", "crash", "amnesia"};
+constexpr std::array<std::string_view, 4> kGroupNames{"crashes", "amnesia", "byzantine", "mixed"};
+}  // namespace
+
+std::string_view to_name(Lie lie) { return kLieNames[static_cast<std::size_t>(lie)]; }
+std::string_view to_name(Fault fault) { return kFaultNames[static_cast<std::size_t>(fault)]; }
+std::string_view to_name(Group group) { return kGroupNames[static_cast<std::size_t>(group)]; }
+
+std::optional<Group> group_named(std::string_view name) {
+  for (std::size_t i = 0; i < kGroupNames.size(); ++i)
+    if (kGroupNames[i] == name) return static_cast<Group>(i);
+  return std::nullopt;
+}
+
+Options draw(std::uint64_t seed, Group group) {
+  Options out;
+  out.seed = seed;
+  Rng rng(seed + 991);
+  out.members = rng.chance(7, 10) ? 4 : 7;
+  out.chaos_ms = 1500 + rng.below(2500);
+  auto faulty = faults_tolerated(out.members);
+  switch (group) {
+    case Group::crashes:
+      break;
+    case Group::amnesia:
+      out.amnesia = true;
+      break;
+    case Group::byzantine:
+      out.byzantine = 1 + rng.below(faulty);
+      break;
+    case Group::mixed:
+      out.byzantine = rng.chance(6, 10) ? 1 + rng.below(faulty) : 0;
+      out.amnesia = rng.chance(1, 2);
+      out.faults = !rng.chance(1, 10);
+      break;
+  }
+  if (rng.chance(1, 4)) {
+    // So few blocks may be under way that views which fail soon use them up.
+    out.window = 1 + static_cast<std::uint32_t>(rng.below(3));
+    out.exec_lag_max = out.window + 1 + static_cast<std::uint32_t>(rng.below(2));
+  }
+  // Members that lie count against the same budget as members that have forgotten.
+  if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
+  return out;
+}
+
+}  // namespace galen::sim

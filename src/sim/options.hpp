@@ -1,0 +1,101 @@
+// What one simulated run is made of: members, faults, and how its Byzantine members misbehave. All of it follows from
+// the seed and the group (docs/spec/consensus.md 10); a fault that is off is as much a part of the mix as one that is
+// on.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "galen/types/members.hpp"
+#include "sim/keyring.hpp"
+
+namespace galen::sim {
+
+class Journal;
+
+/// How a Byzantine member lies; each one draws its own set.
+enum class Lie : std::uint8_t {
+  twins,             ///< runs twice under one key, each of the two in earnest
+  equivocates,       ///< proposes different blocks to different members
+  votes_for_all,     ///< PREPAREs and COMMITs whatever it hears of
+  withholds,         ///< keeps some kinds of messages from some members
+  deaf,              ///< does not hear some kinds of messages from some members, so it builds on old knowledge
+  lies_status,       ///< STATUS with wrong views, certificates, modes and clocks
+  lies_view_change,  ///< reports less than it knows, and different things to different members
+  storms,            ///< asks for views nobody wants
+  mutates,           ///< small changes to honest messages, some of them properly signed
+  stalls,            ///< leads as slowly as it may
+  replays,           ///< says old messages again, its own and others'
+  count,
+};
+std::string_view to_name(Lie lie);
+
+/// What is done to the honest: to their messages, disks, clocks and lives.
+enum class Fault : std::uint8_t {
+  loss,       ///< messages get lost
+  delay,      ///< they take up to 55 ms, and overtake each other
+  repeat,     ///< one in twenty comes twice
+  partition,  ///< two sides that do not hear each other
+  flapping,   ///< the same, many times a second
+  one_way,    ///< a node is not heard, or does not hear
+  slow_node,  ///< everything from and to it takes longer
+  slow_disk,  ///< its syncs take up to 80 ms
+  clock,      ///< its wall clock jumps by up to three seconds
+  crash,      ///< between any two effects; what was not synced is lost, whole or in part
+  amnesia,    ///< a crash that takes the log with it, inside the fault budget
+  count,
+};
+std::string_view to_name(Fault fault);
+
+enum class Group : std::uint8_t { crashes, amnesia, byzantine, mixed };
+std::optional<Group> group_named(std::string_view name);
+std::string_view to_name(Group group);
+
+struct Options {
+  std::uint64_t seed = 0;
+  std::size_t members = 4;
+  bool faults = true;                 ///< loss, partitions, crashes before healing
+  bool amnesia = false;               ///< logs lost whole, inside the fault budget
+  std::size_t byzantine = 0;          ///< how many members lie
+  std::optional<std::uint32_t> lies;  ///< bits by Lie for all of them; drawn when there is nothing here
+  std::uint32_t without = 0;          ///< bits by Fault: kinds that are left out, as a shrunk run does
+  std::uint32_t without_lies = 0;     ///< bits by Lie, the same
+  bool trace = false;
+  Journal* journal = nullptr;  ///< gets what the trace would say, and every message that arrives
+  std::uint32_t window = 8;
+  std::uint32_t exec_lag_max = 16;
+  std::uint64_t chaos_ms = 4000;
+  std::uint64_t settle_ms = 30'000;  ///< the bound on progress after healing
+  const Keyring* keyring = nullptr;  ///< tags when null
+  const MemberSet* member_set = nullptr;
+};
+
+Options draw(std::uint64_t seed, Group group);
+
+/// "loss,crash" to bits and back; nothing if a name is unknown.
+template <class Kind>
+std::optional<std::uint32_t> bits_named(std::string_view names) {
+  std::uint32_t bits = 0;
+  while (!names.empty()) {
+    auto comma = names.find(',');
+    auto name = names.substr(0, comma);
+    names = comma == std::string_view::npos ? std::string_view{} : names.substr(comma + 1);
+    unsigned kind = 0;
+    while (kind < static_cast<unsigned>(Kind::count) && to_name(static_cast<Kind>(kind)) != name) ++kind;
+    if (kind == static_cast<unsigned>(Kind::count)) return std::nullopt;
+    bits |= 1U << kind;
+  }
+  return bits;
+}
+template <class Kind>
+std::string names_of(std::uint32_t bits) {
+  std::string out;
+  for (unsigned kind = 0; kind < static_cast<unsigned>(Kind::count); ++kind)
+    if ((bits >> kind & 1U) != 0)
+      out += (out.empty() ? "" : ",") + std::string(to_name(static_cast<Kind>(kind)));
+  return out;
+}
+
+}  // namespace galen::sim

@@ -1,0 +1,198 @@
+#include "sim/reached.hpp"
+
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace galen::sim {
+
+using namespace consensus;
+
+namespace {
+
+struct Row {
+  std::string_view name;
+  std::string_view rule;     ///< of docs/spec/consensus.md, where one stands behind it
+  std::string_view no_zero;  ///< why a zero is right; empty: it must be reached
+};
+
+constexpr std::array kBranches{
+    Row{"voting_started", "7: the check before the first vote", ""},
+    Row{"view_entered by NEW-VIEW", "V3, V4", ""},
+    Row{"view_entered by tenure end", "V3", ""},
+    Row{"view_entered by a certificate of the view", "V3", ""},
+    Row{"view_entered at start", "7", ""},
+    Row{"view_change_sent after the timer", "V1", ""},
+    Row{"view_change_sent to join others", "V2", ""},
+    Row{"view_change_sent, the leader left", "V1", ""},
+    Row{"view_change_sent to hand over", "restart fence", ""},
+    Row{"proposal_refused", "R1", ""},
+    Row{"recovering, votes lost", "8", ""},
+    Row{"recovering, a new log", "8", ""},
+    Row{"recovering, not over", "8", ""},
+    Row{"resumed", "8 c", ""},
+    Row{"diverged", "", "an alarm: no honest member may see it"},
+    Row{"root_mismatch", "R1", ""},
+    Row{"equivocation", "evidence", ""},
+    Row{"fork", "", "an alarm: no honest member may see it"},
+    Row{"fenced", "restart fence", ""},
+    Row{"falling_behind", "repair", ""},
+    Row{"clock_off", "9", ""},
+    Row{"batch_dropped", "pool", "needs 1,024 batches of one member; tests/unit/consensus covers it"},
+    Row{"ready_to_stop", "stop", "no simulated node is stopped in good order; tests/unit/consensus covers it"},
+};
+
+constexpr std::array kReasons{
+    Row{"the certificate that is named is missing", "V4", ""},
+    Row{"the certificate is about something else", "V4", ""},
+    Row{"sender is not the peer it came from", "2", ""},
+    Row{"view-change: no such member", "V2", ""},
+    Row{"view-change: target view 0", "V2", ""},
+    Row{"view-change", "V2", ""},
+    Row{"new-view: not exactly q view-changes", "V4", ""},
+    Row{"new-view: view-changes for another view", "V4", ""},
+    Row{"new-view: senders not ascending", "V4", ""},
+    Row{"tenure end: no certificate of the view before", "V3", ""},
+    Row{"justified by an epoch end", "V4e", ""},
+    Row{"not the view's leader", "R1", ""},
+    Row{"pre-prepare", "R1", ""},
+    Row{"vote", "R1, R5", ""},
+    Row{"status: no such asker", "7", ""},
+    Row{"status", "7", ""},
+    Row{"status: tip without COMMIT-QC", "7", ""},
+    Row{"executed", "EXECUTED", ""},
+    Row{"members count", "R7", ""},
+    Row{"signature count", "R7", "the encoding holds one number for both"},
+    Row{"fewer than q signatures", "R7", ""},
+    Row{"signers not ascending", "R7", "the encoding is a bitmap"},
+    Row{"signature of member", "R7", ""},
+    Row{"justification", "V4", "the decoder refuses the number first"},
+    Row{"no such member", "2", "a connection belongs to a member"},
+};
+
+/// What layer 2 counts (src/sim/whole).
+constexpr std::array<std::string_view, 23> kWholeFaults{
+    "crash", "blackout", "partition", "slow disk", "checkpoint", "receipt verified", "power cut during start",
+    "power cut between two effects", "power cut in a log write", "power cut in a checkpoint", "log: new segment",
+    "log: torn turn dropped", "log: record read from its second copy", "log: bodies lost", "log: amnesia found",
+    "write lost", "write misdirected", "data directory lost", "bit of the ledger flipped", "bit of the log flipped",
+    "ledger repaired", "start refused, made anew", "log: recycled"};
+
+constexpr RefusalReason kRefusalLast = RefusalReason::flags;
+
+/// Why a reason is right never to be given here.
+std::string_view why_never(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::expired_batch:
+    case RefusalReason::far_batch:
+    case RefusalReason::bytes:
+      return "needs a body that no simulated client makes; tests/unit/consensus covers it";
+    case RefusalReason::wrong_parent: return "a block is placed only below a parent that fits";
+    case RefusalReason::flags: return "the decoder refuses unknown flags first";
+    default: return "";
+  }
+}
+
+class Table {
+ public:
+  void add(std::string_view kind, const Row& row, std::uint64_t count) {
+    bool missing = count == 0 && row.no_zero.empty();
+    out_.missing += missing ? 1 : 0;
+    out_.table += fmt::format("| {} | {} | {} | {}{} |\n", kind, row.name, row.rule,
+                              missing ? "**0: not reached**" : std::to_string(count),
+                              count == 0 && !missing ? fmt::format(": {}", row.no_zero) : "");
+    listed_.insert(std::string(row.name));
+  }
+  void unlisted(std::string_view kind, const std::map<std::string, std::uint64_t>& counts) {
+    for (const auto& [name, count] : counts) {
+      if (listed_.contains(name)) continue;
+      out_.table += fmt::format("| {} | {} | not in the list | {} |\n", kind, name, count);
+      ++out_.unlisted;
+    }
+    listed_.clear();
+  }
+  Reached take() { return std::move(out_); }
+
+ private:
+  Reached out_{"| | what | rule | times |\n|---|---|---|---|\n"};
+  std::set<std::string> listed_;
+};
+
+std::uint64_t count_of(const std::map<std::string, std::uint64_t>& counts, std::string_view name) {
+  auto found = counts.find(std::string(name));
+  return found == counts.end() ? 0 : found->second;
+}
+
+/// Without the kind of message in front and the member behind.
+std::string reason_of(const std::string& rejected) {
+  auto reason = rejected.substr(rejected.find(": ") + 2);
+  constexpr std::string_view kOfMember = "signature of member";
+  return reason.starts_with(kOfMember) ? std::string(kOfMember) : reason;
+}
+
+}  // namespace
+
+bool has_branches(EventKind kind) {
+  return kind == EventKind::view_entered || kind == EventKind::view_change_sent || kind == EventKind::recovering;
+}
+
+std::string branch_name(const Event& event) {
+  static constexpr std::array kEntered{"by NEW-VIEW", "by tenure end", "by a certificate of the view", "at start"};
+  static constexpr std::array kSent{" after the timer", " to join others", ", the leader left", " to hand over"};
+  static constexpr std::array kRecovering{"votes lost", "a new log", "not over"};
+  auto name = std::string(consensus::to_name(event.kind));
+  auto value = static_cast<std::size_t>(event.value);
+  if (event.kind == EventKind::view_entered && value < kEntered.size()) return name + " " + kEntered[value];
+  if (event.kind == EventKind::view_change_sent && value < kSent.size()) return name + kSent[value];
+  if (event.kind == EventKind::recovering && value >= 1 && value <= kRecovering.size())
+    return name + ", " + kRecovering[value - 1];
+  return name;
+}
+
+Reached reached_table(const Tally& tally) {
+  Table table;
+  for (unsigned fault = 0; fault < static_cast<unsigned>(Fault::count); ++fault) {
+    auto name = to_name(static_cast<Fault>(fault));
+    table.add("fault", {name, "", ""}, count_of(tally.faults, name));
+  }
+  for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie) {
+    auto name = "member " + std::string(to_name(static_cast<Lie>(lie)));
+    table.add("lie", {name, "", ""}, count_of(tally.faults, name));
+  }
+  table.unlisted("fault", tally.faults);
+
+  auto branches = tally.branches;
+  for (const auto& [kind, count] : tally.kinds)
+    if (!has_branches(kind)) branches[std::string(consensus::to_name(kind))] += count;
+  for (const auto& row : kBranches) table.add("event", row, count_of(branches, row.name));
+  table.unlisted("event", branches);
+
+  for (unsigned reason = 1; reason <= static_cast<unsigned>(kRefusalLast); ++reason) {
+    auto which = static_cast<RefusalReason>(reason);
+    auto found = tally.refusals.find(which);
+    table.add("proposal refused", {consensus::to_name(which), which == RefusalReason::tenure ? "R8" : "R1", why_never(which)},
+              found == tally.refusals.end() ? 0 : found->second);
+  }
+  table.unlisted("proposal refused", {});
+
+  std::map<std::string, std::uint64_t> rejected;
+  for (const auto& [name, count] : tally.rejected) rejected[reason_of(name)] += count;
+  for (const auto& row : kReasons) table.add("message rejected", row, count_of(rejected, row.name));
+  table.unlisted("message rejected", rejected);
+  return table.take();
+}
+
+Reached reached_whole_table(const Tally& tally) {
+  Table table;
+  for (auto name : kWholeFaults) table.add("layer 2", {name, "", ""}, count_of(tally.faults, name));
+  for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie) {
+    auto name = "member " + std::string(to_name(static_cast<Lie>(lie)));
+    auto is_twins = static_cast<Lie>(lie) == Lie::twins;
+    table.add("lie", {name, "", is_twins ? "layer 1 has them" : ""}, count_of(tally.faults, name));
+  }
+  table.unlisted("layer 2", tally.faults);
+  return table.take();
+}
+
+}  // namespace galen::sim

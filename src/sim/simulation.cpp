@@ -1,0 +1,235 @@
+#include "sim/simulation.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "sim/journal.hpp"
+#include "sim/node.hpp"
+
+namespace galen::sim {
+
+using namespace consensus;
+
+namespace {
+constexpr std::uint64_t kEventsMax = 3'000'000;
+constexpr Height kProgress = 8;  ///< blocks that must follow after healing
+
+template <class Key>
+void add_counts(std::map<Key, std::uint64_t>& to, const std::map<Key, std::uint64_t>& from) {
+  for (const auto& [key, count] : from) to[key] += count;
+}
+}  // namespace
+
+void Tally::add(const Tally& other) {
+  events += other.events;
+  virtual_ms += other.virtual_ms;
+  blocks += other.blocks;
+  views_burned += other.views_burned;
+  add_counts(kinds, other.kinds);
+  add_counts(refusals, other.refusals);
+  add_counts(rejected, other.rejected);
+  add_counts(faults, other.faults);
+  add_counts(branches, other.branches);
+}
+
+Simulation::Simulation(const Options& options) : options_(options), rng_(options.seed * 7919 + 13) {
+  make_members();
+  keyring_ = options_.keyring != nullptr ? options_.keyring : &tags_;
+  context_.chain_id = small_hash(7, 7);
+  context_.members_hash = small_hash(8, 8);
+  block_zero_.chain_id = context_.chain_id;
+  block_zero_.body_root = block_zero_.history_root = crypto::merkle_root(context_.suite, {});
+  zero_digest_ = block_zero_.digest(context_.suite);
+  if (options_.faults) {
+    auto loss = rng_.chance(3, 10) ? 0 : rng_.below(25);
+    auto delay = 5 + rng_.below(50);
+    if (is_planned(Fault::loss)) loss_percent_ = loss;
+    if (is_planned(Fault::delay)) delay_max_ = delay, count(Fault::delay);
+  }
+  honest_.assign(members_.size(), true);
+  auto first_liar = rng_.below(members_.size());
+  std::vector<std::uint32_t> lies(members_.size(), 0);
+  for (std::size_t i = 0; i < options_.byzantine; ++i) {
+    auto member = (first_liar + i) % members_.size();
+    honest_[member] = false;
+    for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
+      if (options_.lies ? (*options_.lies >> lie & 1U) != 0 : rng_.chance(1, 3)) lies[member] |= 1U << lie;
+    lies[member] &= ~options_.without_lies;
+  }
+  auto add_node = [&](MemberIndex index) {
+    auto node = std::make_unique<Node>();
+    node->place = nodes_.size();
+    node->index = index;
+    node->clock_offset = static_cast<std::int64_t>(rng_.below(400)) - 200;
+    node->executed.push_back({0, zero_digest_, small_hash(1, 0), small_hash(2, 0)});
+    if (!honest_[index])
+      node->adversary =
+          std::make_unique<Adversary>(rng_.next(), context_, members_, *keyring_, index, lies[index], kTimeoutMs);
+    nodes_.push_back(std::move(node));
+  };
+  for (MemberIndex i = 0; i < members_.size(); ++i) add_node(i);
+  for (MemberIndex i = 0; i < members_.size(); ++i)
+    if ((lies[i] >> static_cast<unsigned>(Lie::twins) & 1U) != 0) add_node(i);
+  for (MemberIndex i = 0; i < members_.size(); ++i)
+    for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
+      if ((lies[i] >> lie & 1U) != 0) ++tally_.faults["member " + std::string(to_name(static_cast<Lie>(lie)))];
+  side_.assign(nodes_.size(), 0);
+  checker_.emplace(context_, members_, *keyring_, zero_digest_, honest_);
+}
+Simulation::~Simulation() = default;
+
+void Simulation::make_members() {
+  if (options_.member_set != nullptr) {
+    members_ = *options_.member_set;
+    return;
+  }
+  std::vector<Member> list(options_.members);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    list[i].id.data[0] = static_cast<std::uint8_t>(i + 1);
+    list[i].consensus_key.data[0] = static_cast<std::uint8_t>(i + 1);
+  }
+  members_ = MemberSet(std::move(list));
+}
+
+void Simulation::at(std::uint64_t delay, Action action) { queue_.push({now_ + delay, next_id_++, std::move(action)}); }
+
+void Simulation::fail(const std::string& what) { checker_->fail(what); }
+
+Tally Simulation::tally() const {
+  auto out = tally_;
+  out.virtual_ms = now_;
+  for (unsigned fault = 0; fault < happened_.size(); ++fault)
+    if (happened_[fault] > 0) out.faults[std::string(to_name(static_cast<Fault>(fault)))] += happened_[fault];
+  out.blocks = checker_->highest();
+  out.views_burned = checker_->views_burned();
+  return out;
+}
+
+/// Where members lie, all honest ones must vote before trouble begins: one that comes to a chain that has begun must
+/// recover, and might be one fault too many.
+bool Simulation::calm() const { return is_calm_ && !is_healed_; }
+
+void Simulation::await_votes() {
+  is_calm_ = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& n) { return n->is_honest() && n->lost_log; });
+  if (is_calm_) at(20, [this] { await_votes(); });
+}
+
+/// A client hands a batch to some node, which sends it to all.
+void Simulation::submit() {
+  auto origin = rng_.below(nodes_.size());
+  if (nodes_[origin]->up) {
+    PendingBatch batch{small_hash(3, next_batch_++), nodes_[origin]->index,
+                       kWallStart + now_ + 5'000 + rng_.below(50'000), 100 + rng_.below(1000)};
+    batches_.emplace(batch.digest, batch);
+    for (std::size_t to = 0; to < nodes_.size(); ++to) {
+      if (to != origin && (!linked(origin, to) || is_lost())) continue;
+      at(to == origin ? 0 : latency(), [this, to, batch] {
+        auto& node = *nodes_[to];
+        if (!node.up || !node.bodies.insert(batch.digest).second) return;
+        node.log.push_back({{}, batch, {}});
+        give(to, BatchArrived{batch});
+      });
+    }
+  }
+  auto pause = rng_.chance(1, 20) ? rng_.below(1500) : rng_.below(120);
+  at(1 + pause, [this] { submit(); });
+}
+
+void Simulation::disturb() {
+  if (is_healed_) return;
+  if (calm()) return at(20, [this] { disturb(); });
+  auto what = rng_.below(10);
+  if (what < 4) {
+    auto place = rng_.below(nodes_.size());
+    if (nodes_[place]->up) {
+      bool lose = may_lose_log(*nodes_[place]) && rng_.chance(1, 3) && is_planned(Fault::amnesia);
+      bool lose_ledger = lose && rng_.chance(1, 2);
+      if (lose || is_planned(Fault::crash)) count(lose ? Fault::amnesia : Fault::crash), crash(place, lose, lose_ledger);
+      at(1 + rng_.below(rng_.chance(1, 2) ? 30 : 1500), [this, place] {
+        if (!nodes_[place]->up) start(place);
+      });
+    }
+  } else if (what < 7) {
+    if (is_planned(Fault::partition)) count(Fault::partition);
+    for (auto& side : side_) side = is_planned(Fault::partition) ? static_cast<int>(rng_.below(2)) : 0;
+  } else if (what < 9) {
+    for (auto& side : side_) side = 0;
+  } else if (is_planned(Fault::loss)) {
+    loss_percent_ = rng_.below(25);
+  }
+  if (rng_.chance(1, 4)) trouble();
+  at(30 + rng_.below(500), [this] { disturb(); });
+}
+
+void Simulation::lie(std::size_t place) {
+  auto& node = *nodes_[place];
+  if (node.up && !calm()) {
+    Adversary::Outbox outbox;
+    node.adversary->acts(node.replica->status().view, outbox);
+    post_lies(place, outbox);
+  }
+  at(20 + rng_.below(200), [this, place] { lie(place); });
+}
+
+void Simulation::heal() {
+  if (is_calm_) return at(50, [this] { heal(); });  // trouble has not begun
+  is_healed_ = true;
+  deadline_ = now_ + options_.settle_ms;
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    if (!nodes_[i]->up) start(i);
+  healed_height_ = checker_->highest();
+  checker_->healed();
+  if (options_.journal != nullptr) options_.journal->told(now_, 0, "the network heals");
+  if (options_.trace)
+    std::printf("%7llu     healed at height %llu\n", static_cast<unsigned long long>(now_),
+                static_cast<unsigned long long>(healed_height_));
+}
+
+bool Simulation::settled() const {
+  for (const auto& node : nodes_) {
+    if (!node->is_honest()) continue;
+    if (!node->up || node->chain.size() < healed_height_ + kProgress) return false;
+    if (node->replica->status().mode != Mode::voting) return false;
+  }
+  return true;
+}
+
+std::string Simulation::run() {
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    at(rng_.below(50), [this, i] {
+      if (!nodes_[i]->up) start(i);
+    });
+  at(rng_.below(200), [this] { submit(); });
+  if (options_.faults) at(100 + rng_.below(400), [this] { disturb(); });
+  if (options_.byzantine > 0) {
+    is_calm_ = true;
+    at(50, [this] { await_votes(); });
+  }
+  for (const auto& node : nodes_)
+    if (!node->is_honest()) at(100 + rng_.below(100), [this, place = node->place] { lie(place); });
+  at(options_.chaos_ms, [this] { heal(); });
+  while (!queue_.empty() && checker_->failure().empty()) {
+    auto next = std::move(const_cast<Scheduled&>(queue_.top()));
+    queue_.pop();
+    if (next.at > deadline_) break;
+    now_ = next.at;
+    ++tally_.events;
+    next.action();
+    if (is_healed_ && (tally_.events & 63) == 0 && settled()) break;
+    if (tally_.events > kEventsMax) fail("too many events");
+  }
+  if (checker_->failure().empty() && !settled()) {
+    std::string where;
+    for (const auto& node : nodes_) {
+      auto status = node->replica->status();
+      where += " [" + std::string(node->is_honest() ? "" : "liar ") + std::to_string(node->chain.size()) + " " +
+               std::string(consensus::to_name(status.mode)) + " view " + std::to_string(status.view) + "/" +
+               std::to_string(status.max_view_change) + "]";
+    }
+    fail("progress: none after healing at height " + std::to_string(healed_height_) + ":" + where);
+  }
+  auto failure = checker_->failure();
+  return failure.empty() ? failure : failure + " at " + std::to_string(now_) + " ms";
+}
+
+}  // namespace galen::sim

@@ -1,0 +1,144 @@
+// Several replicas in one process over a network that loses, delays, repeats, reorders and partitions, with crashes
+// that lose what was not synced, logs lost whole, and members that lie. Everything follows from one seed, so a failure
+// replays. What runs is the core that ships; around it stand a simulated log, network, clock and executor. One thread
+// per run.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <string>
+
+#include "galen/base/rng.hpp"
+#include "galen/consensus/replica.hpp"
+#include "sim/adversary.hpp"
+#include "sim/checker.hpp"
+#include "sim/options.hpp"
+
+namespace galen::sim {
+
+/// What happened in a run, to be added up over many.
+struct Tally {
+  std::uint64_t events = 0;
+  std::uint64_t virtual_ms = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t views_burned = 0;
+  std::map<consensus::EventKind, std::uint64_t> kinds;         ///< at honest members
+  std::map<consensus::RefusalReason, std::uint64_t> refusals;  ///< at honest members
+  std::map<std::string, std::uint64_t> rejected;  ///< messages that did not verify, by what is wrong with them
+  std::map<std::string, std::uint64_t> faults;    ///< planted, by kind
+  std::map<std::string, std::uint64_t> branches;  ///< events at honest members with the branch they name
+  void add(const Tally& other);
+};
+
+class Simulation {
+ public:
+  explicit Simulation(const Options& options);
+  ~Simulation();
+  /// Empty, or what went wrong.
+  std::string run();
+
+  std::uint64_t event_digest() const { return digest_; }
+  Tally tally() const;
+  /// By place: "0", "1 lies", "1 again" for the second place of a twin.
+  std::vector<std::string> place_names() const;
+
+ private:
+  struct Node;
+  struct LogEntry;
+  using Action = std::function<void()>;
+
+  void at(std::uint64_t delay, Action action);
+  void note(std::uint64_t value) { digest_ = (digest_ ^ value) * 0x100000001b3ULL; }
+  void fail(const std::string& what);
+  void trace(const Node& node, const std::string& text) const;
+  void trace_message(const Node& node, const consensus::Target& to, const consensus::Message& message) const;
+  static std::string brief(const consensus::Message& message);
+  bool is_traced() const { return options_.trace || options_.journal != nullptr; }
+
+  // simulation.cpp
+  void make_members();
+  void submit();
+  void disturb();
+  void lie(std::size_t place);
+  void heal();
+  bool is_planned(Fault fault) const {
+    return options_.faults && (options_.without >> static_cast<unsigned>(fault) & 1U) == 0;
+  }
+  void count(Fault fault) { ++happened_[static_cast<std::size_t>(fault)]; }
+
+  // trouble.cpp: what disturb() does besides crashes and partitions
+  void trouble();
+  void flap(unsigned times);
+  bool is_cut(std::size_t from, std::size_t to) const;
+  std::uint64_t slowness(std::size_t from, std::size_t to);
+  bool settled() const;
+  bool calm() const;
+  void await_votes();
+
+  // life.cpp: one node from start to crash
+  void start(std::size_t place);
+  consensus::Recovered recovered_state(Node& node);
+  void crash(std::size_t place, bool lose_log, bool lose_ledger);
+  bool may_lose_log(const Node& node) const;
+  void give(std::size_t place, const consensus::Input& input);
+  void carry_out(Node& node, consensus::Effects effects);
+  void note_events(Node& node, const consensus::Effects& effects);
+  void sync(Node& node);
+  void wake(Node& node, std::uint64_t at_ms);
+  void committed(Node& node, const consensus::Effects::CommittedBlock& block);
+  void execute(Node& node);
+
+  // network.cpp
+  void send(Node& node, const consensus::Target& to, const consensus::MessagePtr& message);
+  void post(std::size_t from, MemberIndex to, const consensus::MessagePtr& message, std::uint64_t delay_ms);
+  void post_lies(std::size_t from, const Adversary::Outbox& outbox);
+  void deliver(std::size_t from, std::size_t to, const consensus::MessagePtr& message);
+  bool verified(std::size_t from, const consensus::MessagePtr& message);
+  void answer_batches(std::size_t from, std::size_t to, const std::vector<Hash>& digests);
+  void answer_blocks(std::size_t from, std::size_t to, Height first);
+  bool linked(std::size_t a, std::size_t b) const;
+  bool is_lost();
+  std::uint64_t latency();
+  std::size_t place_of(MemberIndex member);
+
+  Options options_;
+  Rng rng_;
+  ChainContext context_;
+  MemberSet members_;
+  TagKeyring tags_;
+  const Keyring* keyring_;
+  BlockHeader block_zero_;
+  Hash zero_digest_;
+
+  struct Scheduled {
+    std::uint64_t at;
+    std::uint64_t id;
+    Action action;
+    bool operator<(const Scheduled& other) const { return std::tie(at, id) > std::tie(other.at, other.id); }
+  };
+  std::priority_queue<Scheduled> queue_;
+  std::uint64_t next_id_ = 0;
+  std::uint64_t now_ = 0;
+  std::uint64_t digest_ = 0xcbf29ce484222325ULL;
+  std::uint64_t loss_percent_ = 0;
+  std::uint64_t delay_max_ = 10;
+  bool is_healed_ = false;
+  bool is_calm_ = false;
+  std::uint64_t deadline_ = UINT64_MAX;
+  Height healed_height_ = 0;
+  std::uint64_t next_batch_ = 1;
+  std::vector<std::unique_ptr<Node>> nodes_;  ///< one for each member, and a second for each that runs twice
+  std::vector<int> side_;
+  std::array<std::uint64_t, static_cast<std::size_t>(Fault::count)> happened_{};
+  std::vector<bool> honest_;  ///< by member
+  std::optional<Checker> checker_;
+  std::map<Hash, consensus::PendingBatch> batches_;
+  Tally tally_;
+  std::pair<consensus::MessagePtr, MemberIndex> judged_;  ///< the last message verified, and from whom
+  bool verdict_ = false;
+};
+
+}  // namespace galen::sim

@@ -1,0 +1,53 @@
+// Faults beyond crashes and plain partitions: what is half broken is harder than what is gone.
+#include "sim/node.hpp"
+
+namespace galen::sim {
+
+/// One node, or the network as a whole, gets worse in one way, or one node gets well again.
+void Simulation::trouble() {
+  auto& node = *nodes_[rng_.below(nodes_.size())];
+  auto draw = rng_.next();
+  auto hit = [&](Fault fault) {
+    if (is_planned(fault)) count(fault);
+    return is_planned(fault);
+  };
+  switch (rng_.below(7)) {
+    case 0:
+      if (hit(Fault::one_way)) (draw % 2 == 0 ? node.unheard : node.deaf) = true;
+      break;
+    case 1:
+      if (hit(Fault::flapping)) flap(5 + static_cast<unsigned>(draw % 40));
+      break;
+    case 2:
+      if (hit(Fault::slow_node)) node.slow_ms = 20 + draw % 180;
+      break;
+    case 3:
+      if (hit(Fault::slow_disk)) node.disk_ms = 10 + draw % 70;
+      break;
+    case 4:
+      if (hit(Fault::clock)) node.clock_offset = static_cast<std::int64_t>(draw % 6000) - 3000;
+      break;
+    default:
+      node.unheard = node.deaf = false;
+      node.slow_ms = node.disk_ms = 0;
+      node.clock_offset = static_cast<std::int64_t>(draw % 400) - 200;
+      break;
+  }
+}
+
+/// Two sides that part and meet again, faster than any timer.
+void Simulation::flap(unsigned times) {
+  if (is_healed_ || times == 0) return;
+  for (auto& side : side_) side = times % 2 == 0 ? 0 : static_cast<int>(rng_.below(2));
+  at(5 + rng_.below(60), [this, times] { flap(times - 1); });
+}
+
+bool Simulation::is_cut(std::size_t from, std::size_t to) const { return nodes_[from]->unheard || nodes_[to]->deaf; }
+
+/// What a slow end of a line adds; overtaking included.
+std::uint64_t Simulation::slowness(std::size_t from, std::size_t to) {
+  auto most = nodes_[from]->slow_ms + nodes_[to]->slow_ms;
+  return is_healed_ || most == 0 ? 0 : rng_.below(most);
+}
+
+}  // namespace galen::sim

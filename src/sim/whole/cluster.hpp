@@ -1,0 +1,137 @@
+// Layer 2: whole nodes. The shipped core, log, recovery, executor and ledger (RocksDB over files in memory) of several
+// members, over a simulated clock, network and disk, on one thread, from one seed. What the node's threads do with them is
+// done here in the same order: core (a pass over inputs, one turn of effects), store (one write and sync of the turns,
+// then what they allow), exec (blocks in order, now and then a checkpoint). docs/simulator.md says what is left out.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <set>
+#include <string>
+
+#include "sim/checker.hpp"
+#include "sim/runner.hpp"
+#include "sim/whole/world.hpp"
+
+namespace galen::sim {
+
+struct WholeOptions {
+  std::uint64_t seed = 0;
+  std::size_t members = 4;
+  std::size_t byzantine = 0;  ///< members that lie
+  bool disk_lies = false;     ///< writes get lost or go elsewhere, bits turn, directories get lost: inside the budget
+  bool blackout = false;      ///< all nodes lose power at once before healing
+  bool trace = false;
+  Journal* journal = nullptr;
+  std::uint64_t chaos_ms = 2000;
+  std::uint64_t settle_ms = 30'000;
+};
+WholeOptions draw_whole(std::uint64_t seed);
+SeedResult run_whole(const WholeOptions& options);
+
+class Cluster {
+ public:
+  explicit Cluster(const WholeOptions& options);
+  ~Cluster();
+  /// Empty, or what went wrong.
+  std::string run();
+
+  std::uint64_t event_digest() const { return digest_; }
+  Tally tally() const;
+  std::vector<std::string> place_names() const;
+
+ private:
+  struct Node;
+  struct Pass;
+  struct Turn;
+  using Action = std::function<void()>;
+
+  void at(std::uint64_t delay, Action action) { queue_.push({now_ + delay, next_id_++, std::move(action)}); }
+  /// Runs only if the node is still in the same life then.
+  void at(std::uint64_t delay, Node& node, Action action);
+  void note(std::uint64_t value) { digest_ = (digest_ ^ value) * 0x100000001b3ULL; }
+  void fail(const std::string& what) { checker_->fail(what); }
+  void count(const std::string& what) { ++tally_.faults[what]; }
+  void trace(const Node& node, const std::string& text) const;
+
+  // cluster.cpp: the run as a whole
+  void submit();
+  void disturb();
+  void hurt_disk(Node& node);
+  void lie(Node& node);
+  void heal();
+  bool is_calm() const;
+  bool may_hurt(const Node& node) const;
+  bool settled() const;
+  void check_end();
+  void check_ledger(Node& node);
+
+  // cluster_life.cpp: from a data directory to a running node, and its end
+  void start(Node& node);
+  Status open(Node& node);
+  Status make_ledger(Node& node);
+  Status open_ledger(Node& node);
+  void die(Node& node, const std::string& why);
+  bool lives(Node& node);
+  void bury();
+
+  // cluster_turns.cpp: what the core, store and exec threads do
+  void give(Node& node, const consensus::Input& input);
+  void step(Node& node, const consensus::Input& input, Pass& pass);
+  void absorb(Node& node, consensus::Effects effects, Pass& pass);
+  void report(Node& node, const consensus::Effects& effects);
+  void take_batch(Node& node, const BatchPtr& batch, bool own);
+  void add_body(Node& node, const BatchPtr& batch);
+  void commit(Node& node, const consensus::Effects::CommittedBlock& committed);
+  void finish(Node& node, Pass& pass);
+  void write(Node& node);
+  Status append(Node& node, const std::vector<Turn>& turns);
+  void execute(Node& node);
+  Status apply_next(Node& node);
+  void checkpoint(Node& node);
+
+  // cluster_network.cpp
+  void send(Node& node, const consensus::Target& to, const consensus::MessagePtr& message);
+  void post(Node& from, MemberIndex to, const consensus::MessagePtr& message, std::uint64_t delay_ms);
+  void deliver(Node& from, Node& to, const consensus::MessagePtr& message);
+  bool verified(const Node& from, const consensus::MessagePtr& message);
+  void broadcast_batch(Node& node, const BatchPtr& batch);
+  void answer_batches(Node& from, Node& to, const std::vector<Hash>& digests);
+  void answer_blocks(Node& from, Node& to, Height first);
+  bool linked(const Node& a, const Node& b) const;
+  bool is_lost() { return !is_healed_ && !is_calm_ && rng_.below(100) < loss_percent_; }
+  std::uint64_t latency() { return 1 + rng_.below(is_healed_ ? 10 : delay_max_); }
+
+  struct Scheduled {
+    std::uint64_t at;
+    std::uint64_t id;
+    Action action;
+    bool operator<(const Scheduled& other) const { return std::tie(at, id) > std::tie(other.at, other.id); }
+  };
+
+  WholeOptions options_;
+  Rng rng_;
+  World world_;
+  std::priority_queue<Scheduled> queue_;
+  std::uint64_t next_id_ = 0, now_ = 0, digest_ = 0xcbf29ce484222325ULL, deadline_ = UINT64_MAX;
+  std::uint64_t loss_percent_ = 0, delay_max_ = 10;
+  bool is_calm_ = true;  ///< until all honest nodes vote
+  bool is_healed_ = false;
+  Height healed_height_ = 0;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::optional<Checker> checker_;
+  Tally tally_;
+  std::vector<BatchItem> retries_;         ///< sent before, to be sent again
+  std::map<Height, ExecutedSubject> roots_;  ///< of the first node that executed the height
+  std::set<TransactionId> answered_;       ///< by the canonical chain, each once
+  std::map<TransactionId, Height> acknowledged_;  ///< a client was told that it is done, in this block
+  std::pair<consensus::MessagePtr, MemberIndex> judged_;
+  bool verdict_ = false;
+};
+
+}  // namespace galen::sim

@@ -1,0 +1,143 @@
+// Verifying evidence files in the order of docs/spec/evidence.md 3.
+#include "galen/crypto/hash.hpp"
+#include "galen/types/evidence.hpp"
+
+namespace galen {
+
+namespace {
+
+/// Only characters that a terminal shows, in valid UTF-8: the page must not be able to play tricks on its reader.
+bool is_plain_text(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    auto lead = static_cast<std::uint8_t>(text[at]);
+    std::size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (lead > 0xf4 || (lead >= 0x80 && lead < 0xc2) || at + length > text.size()) return false;
+    std::uint32_t point = length == 1 ? lead : lead & (0x7fu >> length);
+    for (std::size_t i = 1; i < length; ++i) {
+      auto next = static_cast<std::uint8_t>(text[at + i]);
+      if ((next & 0xc0) != 0x80) return false;
+      point = point << 6 | (next & 0x3f);
+    }
+    bool overlong = (length == 3 && point < 0x800) || (length == 4 && point < 0x10000);
+    bool control = (point < 0x20 && point != '\n') || (point >= 0x7f && point <= 0x9f);
+    if (overlong || control || (point >= 0xd800 && point <= 0xdfff) || point > 0x10ffff) return false;
+    at += length;
+  }
+  return true;
+}
+
+/// Puts the kind of file before the part.
+template <class T>
+Result<T> of_kind(const char* kind, Result<T> result) {
+  if (result) return result;
+  return Error{result.error().code, std::string(kind) + ": " + result.error().message};
+}
+
+Status check_chain(const Genesis& genesis, const Hash& chain_id) {
+  if (chain_id == genesis.chain_id) return {};
+  return proof_error(ErrorCode::WRONG_CHAIN, "chain_id", "it is not the one of this genesis.json");
+}
+
+Result<TransactionFileVerdict> check(const Genesis& genesis, const TransactionProofFile& file) {
+  GALEN_TRY(check_chain(genesis, file.chain_id));
+  GALEN_ASSIGN(auto block, check_certified_block(genesis, file.block, "block"));
+  GALEN_ASSIGN(auto transaction, check_transaction_proof(genesis, block, file.proof, "transaction"));
+  return TransactionFileVerdict{std::move(block), std::move(transaction)};
+}
+
+Result<StateFileVerdict> check(const Genesis& genesis, const StateProofFile& file) {
+  GALEN_TRY(check_chain(genesis, file.chain_id));
+  GALEN_ASSIGN(auto block, check_certified_block(genesis, file.block, "block"));
+  GALEN_ASSIGN(auto state, check_state_row_proof(genesis, block, file.proof, "state"));
+  return StateFileVerdict{std::move(block), std::move(state)};
+}
+
+Result<ConsistencyVerdict> check(const Genesis& genesis, const ConsistencyProofFile& file) {
+  GALEN_TRY(check_chain(genesis, file.chain_id));
+  return check_consistency_proof(genesis, file.proof, "consistency");
+}
+
+Result<Genesis> check_frame(const std::optional<Bytes>& given, const EvidenceBundle& bundle) {
+  if (!is_plain_text(bundle.summary))
+    return proof_error(ErrorCode::MALFORMED, "summary", "it holds more than plain text");
+  if (given && *given != bundle.genesis)
+    return proof_error(ErrorCode::WRONG_CHAIN, "genesis", "the bundle was made for another genesis.json");
+  auto genesis = Genesis::parse(bundle.genesis);
+  if (!genesis) return in_part("genesis", genesis.error());
+  GALEN_TRY(check_chain(*genesis, bundle.chain_id));
+  const auto& first = bundle.members.front();
+  if (first.epoch != 1 || first.members != genesis->member_set.encode())
+    return proof_error(ErrorCode::BAD_PROOF, "members", "they are not those of genesis");
+  return genesis;
+}
+
+Status check_opening(const Genesis& genesis, const EvidenceBundle& bundle, std::size_t index) {
+  const auto& opening = bundle.openings[index];
+  const auto& state = bundle.states[opening.state].proof;
+  auto part = "openings[" + std::to_string(index) + "]";
+  ledger::v1::RecordState record;
+  if (state.kind != static_cast<std::uint8_t>(StateKind::record) || !state.value ||
+      !record.ParseFromArray(state.value->data(), static_cast<int>(state.value->size())) ||
+      record.commitment().size() != Hash::kSize)
+    return proof_error(ErrorCode::MALFORMED, part + ".record", "its state is no record");
+  auto head = ByteWriter(15).raw("galen1").u8(static_cast<std::uint8_t>(record.canon())).u64(opening.document.size());
+  auto commitment = crypto::hmac(genesis.suite, opening.record_key, {head.bytes(), opening.document});
+  if (as_text(commitment) != record.commitment())
+    return proof_error(ErrorCode::COMMITMENT_MISMATCH, part + ".document", "it is not the one that was anchored");
+  return {};
+}
+
+std::string nth(const char* list, std::size_t index) { return std::string(list) + "[" + std::to_string(index) + "]"; }
+
+Result<BundleVerdict> check(const std::optional<Bytes>& given, const EvidenceBundle& bundle) {
+  BundleVerdict out;
+  GALEN_ASSIGN(out.genesis, check_frame(given, bundle));
+  out.genesis_from_bundle = !given;
+  const auto& genesis = out.genesis;
+  for (std::size_t i = 0; i < bundle.blocks.size(); ++i) {
+    GALEN_ASSIGN(auto block, check_certified_block(genesis, bundle.blocks[i], nth("blocks", i)));
+    out.blocks.push_back(std::move(block));
+  }
+  for (std::size_t i = 0; i < bundle.transactions.size(); ++i) {
+    const auto& item = bundle.transactions[i];
+    GALEN_ASSIGN(auto verdict,
+                 check_transaction_proof(genesis, out.blocks[item.block], item.proof, nth("transactions", i)));
+    out.transactions.push_back(std::move(verdict));
+    out.transaction_blocks.push_back(item.block);
+  }
+  for (std::size_t i = 0; i < bundle.states.size(); ++i) {
+    const auto& item = bundle.states[i];
+    GALEN_ASSIGN(auto verdict, check_state_row_proof(genesis, out.blocks[item.block], item.proof, nth("states", i)));
+    out.states.push_back(std::move(verdict));
+    out.state_blocks.push_back(item.block);
+  }
+  for (std::size_t i = 0; i < bundle.consistency.size(); ++i) {
+    GALEN_ASSIGN(auto verdict, check_consistency_proof(genesis, bundle.consistency[i], nth("consistency", i)));
+    out.consistency.push_back(std::move(verdict));
+  }
+  for (std::size_t i = 0; i < bundle.openings.size(); ++i) {
+    GALEN_TRY(check_opening(genesis, bundle, i));
+    out.openings.push_back({bundle.openings[i].state, bundle.openings[i].document.size()});
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<TransactionFileVerdict> verify_transaction_file(const Genesis& genesis, const TransactionProofFile& file) {
+  return of_kind("transaction proof", check(genesis, file));
+}
+
+Result<StateFileVerdict> verify_state_file(const Genesis& genesis, const StateProofFile& file) {
+  return of_kind("state proof", check(genesis, file));
+}
+
+Result<ConsistencyVerdict> verify_consistency_file(const Genesis& genesis, const ConsistencyProofFile& file) {
+  return of_kind("consistency proof", check(genesis, file));
+}
+
+Result<BundleVerdict> verify_bundle(const std::optional<Bytes>& genesis, const EvidenceBundle& bundle) {
+  return of_kind("evidence", check(genesis, bundle));
+}
+
+}  // namespace galen

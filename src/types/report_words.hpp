@@ -1,0 +1,31 @@
+// Words and JSON values that the reports share. Ids are shown in hexadecimal, members by name.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "galen/types/proof_check.hpp"
+
+namespace galen {
+
+/// "2026-11-23 04:05:06 UTC"
+std::string time_text(TimestampMs time_ms);
+/// A JSON string.
+std::string quoted(std::string_view text);
+std::string member_name(const Genesis& genesis, MemberIndex index);
+/// By its id; the id where it is no member's.
+std::string member_name(const Genesis& genesis, std::string_view id);
+std::string member_names(const Genesis& genesis, const std::vector<MemberIndex>& members);
+std::string member_names_json(const Genesis& genesis, const std::vector<MemberIndex>& members);
+/// "NO_CONSENT", or the number where this release has no name.
+std::string reason_text(ledger::v1::DecisionReason reason);
+std::string decision_json(const Genesis& genesis, const ledger::v1::AccessEntry& entry);
+/// "record", "consent" …
+std::string state_kind_text(StateKind kind);
+/// One sentence about a row's content.
+std::string state_text(const Genesis& genesis, const StateVerdict& state);
+/// The lines on what the certificates and genesis cannot show, common to all kinds.
+std::string limits_text();
+
+}  // namespace galen

@@ -1,0 +1,206 @@
+// keyring.bin: kSlots slots of 512 bytes, and all of them once more half a file away. A slot is overwritten in its
+// first copy, synced, then in its second, synced: at any moment one copy is whole, and after the second sync nothing of
+// the old key is left in the file.
+#include "galen/vault/keyring.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "galen/base/crc32c.hpp"
+#include "galen/base/log.hpp"
+#include "galen/crypto/random.hpp"
+#include "posix_store.hpp"
+
+namespace galen::vault {
+namespace {
+
+constexpr std::size_t kSlotBytes = 512;
+constexpr std::size_t kCopyBytes = kSlotBytes * kSlots;
+constexpr std::string_view kMagic = "GKEY";
+constexpr std::size_t kWrappedBytes = 60;
+
+struct Slot {
+  SlotKind kind = SlotKind::free;
+  std::uint32_t version = 0;  ///< grows with every replacement
+  crypto::AeadKey key{};
+};
+
+Bytes associated_data(SlotKind kind, SlotIndex index, std::uint32_t version) {
+  ByteWriter out(32);
+  out.raw("galen/1 keyring slot").u8(static_cast<std::uint8_t>(kind)).u16(index).u32(version);
+  return std::move(out).take();
+}
+
+Bytes encode(crypto::Suite suite, const MasterKey& master, SlotIndex index, const Slot& slot) {
+  ByteWriter out(kSlotBytes);
+  out.raw(kMagic).u16(1).u8(static_cast<std::uint8_t>(slot.kind)).u8(0).u16(index).u32(slot.version);
+  const auto wrapped =
+      crypto::seal(suite, master.key(), slot.key.span(), associated_data(slot.kind, index, slot.version));
+  GALEN_ASSERT(wrapped.size() == kWrappedBytes);
+  out.raw(ByteSpan(wrapped));
+  auto bytes = std::move(out).take();
+  bytes.resize(kSlotBytes - 4);
+  ByteWriter tail;
+  tail.raw(ByteSpan(bytes)).u32(crc32c(bytes));
+  return std::move(tail).take();
+}
+
+bool all_zero(ByteSpan bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t b) { return b == 0; });
+}
+
+/// As far as it can be told without the master key.
+bool is_sound(ByteSpan bytes) {
+  return all_zero(bytes) || (as_text(bytes.first(kMagic.size())) == kMagic &&
+                             ByteReader(bytes.last(4)).u32() == crc32c(bytes.first(kSlotBytes - 4)));
+}
+
+enum class Copy { damaged, foreign_key, good };
+Copy decode(crypto::Suite suite, const MasterKey& master, SlotIndex index, ByteSpan bytes, Slot* out) {
+  if (all_zero(bytes)) {
+    *out = Slot{};
+    return Copy::good;
+  }
+  ByteReader in(bytes);
+  const auto magic = in.raw(kMagic.size());
+  const auto format = in.u16();
+  out->kind = static_cast<SlotKind>(in.u8());
+  in.u8();
+  const auto stored_index = in.u16();
+  out->version = in.u32();
+  const auto wrapped = in.raw(kWrappedBytes);
+  const bool sound = as_text(magic) == kMagic && format == 1 && stored_index == index &&
+                     ByteReader(bytes.last(4)).u32() == crc32c(bytes.first(kSlotBytes - 4));
+  if (!sound || out->kind < SlotKind::index || out->kind > SlotKind::epoch) return Copy::damaged;
+  auto key = crypto::open(suite, master.key(), wrapped, associated_data(out->kind, index, out->version));
+  if (!key) return Copy::foreign_key;
+  const auto fixed = crypto::AeadKey::from(ByteSpan(*key));
+  if (!fixed) return Copy::damaged;
+  out->key = *fixed;
+  return Copy::good;
+}
+
+std::string path_in(const std::string& directory) { return directory + "/keyring.bin"; }
+
+}  // namespace
+
+struct Keyring::State {
+  crypto::Suite suite;
+  MasterKey master;
+  InPlaceFile file;
+  std::array<Slot, kSlots> slots;
+  SlotIndex index_slot = 0, table_slot = 0, current_epoch = 0;
+
+  Status store(SlotIndex index, const Slot& slot) {
+    const auto bytes = encode(suite, master, index, slot);
+    GALEN_TRY(file.overwrite(index * kSlotBytes, bytes));
+    GALEN_TRY(file.overwrite(kCopyBytes + index * kSlotBytes, bytes));
+    slots[index] = slot;
+    return {};
+  }
+  Status load_slot(ByteSpan content, SlotIndex index);
+};
+
+Status Keyring::State::load_slot(ByteSpan content, SlotIndex index) {
+  Slot first, second;
+  const auto state_first = decode(suite, master, index, content.subspan(index * kSlotBytes, kSlotBytes), &first);
+  const auto state_second =
+      decode(suite, master, index, content.subspan(kCopyBytes + index * kSlotBytes, kSlotBytes), &second);
+  if (state_first == Copy::foreign_key || state_second == Copy::foreign_key)
+    return {ErrorCode::CORRUPT, "the keyring was made under another master key"};
+  if (state_first == Copy::damaged && state_second == Copy::damaged)
+    return {ErrorCode::CORRUPT, "slot " + std::to_string(index) + " of the keyring is damaged in both copies"};
+  const bool take_first = state_first == Copy::good && (state_second != Copy::good || first.version >= second.version);
+  slots[index] = take_first ? first : second;
+  const bool equal = state_first == state_second && first.version == second.version && first.key == second.key;
+  if (!equal) {
+    log::warn("keyring slot repaired slot={}", index);
+    GALEN_TRY(store(index, slots[index]));
+  }
+  return {};
+}
+
+Keyring::Keyring(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Keyring::Keyring(Keyring&&) noexcept = default;
+Keyring& Keyring::operator=(Keyring&&) noexcept = default;
+Keyring::~Keyring() = default;
+
+Status Keyring::create(const std::string& directory, const MasterKey& master, crypto::Suite suite) {
+  Bytes content(2 * kCopyBytes);
+  SlotIndex index = 0;
+  for (auto kind : {SlotKind::index, SlotKind::patient_table, SlotKind::epoch}) {
+    const auto bytes = encode(suite, master, index, {kind, 1, crypto::random_fixed<crypto::AeadKey>()});
+    std::copy(bytes.begin(), bytes.end(), content.begin() + index * static_cast<std::ptrdiff_t>(kSlotBytes));
+    std::copy(bytes.begin(), bytes.end(),
+              content.begin() + static_cast<std::ptrdiff_t>(kCopyBytes + index * kSlotBytes));
+    ++index;
+  }
+  return create_private_file(path_in(directory), content);
+}
+
+Result<Keyring> Keyring::open(const std::string& directory, const MasterKey& master, crypto::Suite suite) {
+  auto content = read_file(path_in(directory), 2 * kCopyBytes);
+  if (!content && content.error().code == ErrorCode::NOT_FOUND)
+    return {ErrorCode::DATA_DIR_MISSING, "there is no keyring in " + directory + ": galend init makes it"};
+  if (!content) return content.error();
+  if (content->size() != 2 * kCopyBytes) return {ErrorCode::CORRUPT, "the keyring has the wrong length"};
+  GALEN_ASSIGN(auto file, InPlaceFile::open(path_in(directory)));
+  auto state = std::unique_ptr<State>(new State{suite, master, std::move(file), {}, 0, 0, 0});
+  int index_keys = 0, table_keys = 0, epochs = 0;
+  for (SlotIndex i = 0; i < kSlots; ++i) {
+    GALEN_TRY(state->load_slot(*content, i));
+    const auto kind = state->slots[i].kind;
+    if (kind == SlotKind::index) state->index_slot = i, ++index_keys;
+    if (kind == SlotKind::patient_table) state->table_slot = i, ++table_keys;
+    if (kind == SlotKind::epoch) state->current_epoch = i, ++epochs;
+  }
+  if (index_keys != 1 || table_keys != 1 || epochs == 0) return {ErrorCode::CORRUPT, "keys are missing in the keyring"};
+  return Keyring(std::move(state));
+}
+
+std::vector<std::string> Keyring::inspect(const std::string& directory) {
+  auto content = read_file(path_in(directory), 2 * kCopyBytes);
+  if (!content) return {content.error().message};
+  if (content->size() != 2 * kCopyBytes) return {"the keyring has the wrong length"};
+  std::vector<std::string> findings;
+  for (SlotIndex i = 0; i < kSlots; ++i) {
+    const auto first = ByteSpan(*content).subspan(i * kSlotBytes, kSlotBytes);
+    const auto second = ByteSpan(*content).subspan(kCopyBytes + i * kSlotBytes, kSlotBytes);
+    const bool first_sound = is_sound(first), second_sound = is_sound(second);
+    const auto slot = "slot " + std::to_string(i) + " of the keyring ";
+    if (!first_sound && !second_sound)
+      findings.push_back(slot + "is damaged in both copies");
+    else if (!first_sound || !second_sound)
+      findings.push_back(slot + "is damaged in one copy; a start writes it anew from the other");
+    else if (!std::equal(first.begin(), first.end(), second.begin()))
+      findings.push_back(slot + "has two different copies; a start takes the newer");
+  }
+  return findings;
+}
+
+const crypto::AeadKey& Keyring::index_key() const { return state_->slots[state_->index_slot].key; }
+const crypto::AeadKey& Keyring::patient_table_key() const { return state_->slots[state_->table_slot].key; }
+SlotIndex Keyring::current_epoch() const { return state_->current_epoch; }
+
+Result<crypto::AeadKey> Keyring::epoch_key(SlotIndex slot) const {
+  if (slot >= kSlots || state_->slots[slot].kind != SlotKind::epoch)
+    return {ErrorCode::NOT_FOUND, "slot " + std::to_string(slot) + " of the keyring holds no epoch key"};
+  return state_->slots[slot].key;
+}
+
+Result<SlotIndex> Keyring::add_epoch() {
+  const auto index = static_cast<SlotIndex>(state_->current_epoch + 1);
+  if (index >= kSlots) return {ErrorCode::RESOURCE_EXHAUSTED, "the keyring is full"};
+  GALEN_TRY(state_->store(index, {SlotKind::epoch, 1, crypto::random_fixed<crypto::AeadKey>()}));
+  state_->current_epoch = index;
+  return index;
+}
+
+Result<crypto::AeadKey> Keyring::replace_epoch(SlotIndex slot) {
+  GALEN_TRY(epoch_key(slot));
+  const auto key = crypto::random_fixed<crypto::AeadKey>();
+  GALEN_TRY(state_->store(slot, {SlotKind::epoch, state_->slots[slot].version + 1, key}));
+  return key;
+}
+
+}  // namespace galen::vault

@@ -1,0 +1,68 @@
+// galend-byzantine --config F --lies equivocates,votes_for_all [--seed N]: a node that is `galend` in all but its words to the others.
+// For tests/cluster/test_byzantine.py; never installed.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "byzantine/liar.hpp"
+#include "galen/base/log.hpp"
+#include "galen/node/node.hpp"
+#include "node/startup.hpp"
+
+namespace {
+
+int complain(const galen::Error& error) {
+  fmt::print(stderr, "galend-byzantine: {} ({})\n", error.message, to_reason(error.code));
+  return 1;
+}
+
+/// Bits by sim::Lie, or nothing for an unknown name.
+std::optional<std::uint32_t> lies_named(const std::vector<std::string>& names) {
+  std::uint32_t out = 0;
+  for (const auto& name : names) {
+    unsigned bit = 0;
+    while (bit < static_cast<unsigned>(galen::sim::Lie::count) && to_name(static_cast<galen::sim::Lie>(bit)) != name) ++bit;
+    if (bit == static_cast<unsigned>(galen::sim::Lie::count)) return std::nullopt;
+    out |= 1U << bit;
+  }
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace galen;
+  CLI::App app{"galend-byzantine runs a member's node that lies to the others"};
+  std::string config_path;
+  std::vector<std::string> names;
+  std::uint64_t seed = 1;
+  app.add_option("--config", config_path, "node.toml")->required()->check(CLI::ExistingFile);
+  app.add_option("--lies", names, "names of sim::Lie, with commas")->required()->delimiter(',');
+  app.add_option("--seed", seed, "what it draws its lies from");
+  CLI11_PARSE(app, argc, argv);
+  auto lies = lies_named(names);
+  if (!lies) return complain({ErrorCode::INVALID_ARGUMENT, "an unknown lie"});
+  auto config = node::load_config(config_path);
+  if (!config) return complain(config.error());
+  log::init({.level = config->log_level, .file = config->log_file, .name = config->member});
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  auto identity = node::load_identity(*config);
+  if (!identity) return complain(identity.error());
+  auto node = node::Node::make(*config, std::make_unique<byzantine::Liar>(std::move(*identity), seed, *lies));
+  if (!node) return complain(node.error());
+  (*node)->on_fatal([](const Error& error) {
+    log::critical("the node stops at once reason={} error=\"{}\"", to_reason(error.code), error.message);
+    _exit(1);
+  });
+  if (auto started = (*node)->start(); !started) return complain(started.error());
+  int received = 0;
+  sigwait(&signals, &received);
+  (*node)->stop();
+  return 0;
+}

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""One of four members lies, as a real process with its real key (tests/byzantine): it proposes two blocks for one place, votes for
+everything, withholds, storms, stalls, changes messages. Under load from the three others: work goes on, their roots are equal, no
+honest member signed two things for one place, and the others' logs name the liar. Afterwards it comes back as an honest node.
+GALEN_BYZANTINE_S: seconds for each mix of lies (8); GALEN_FULL=1: every mix, else the first and one drawn by the seed."""
+import os
+import random
+import signal
+import subprocess
+import time
+
+import signed_record
+from consortium import BIN, SEED, AnchorLoad, check, main
+from disk_world import DiskWorld
+
+FULL = os.environ.get("GALEN_FULL") == "1"
+SECONDS = float(os.environ.get("GALEN_BYZANTINE_S", "60" if FULL else "8"))
+LIAR = "D"
+MIXES = ["equivocates,votes_for_all", "equivocates,withholds,stalls", "votes_for_all,storms,replays", "lies_status,lies_view_change,deaf",
+         "mutates,replays,withholds"]
+PROVABLE = MIXES[0]  # leaves two different signed words for one place with the others, once the liar has led; more silence may hide them
+
+
+class HonestLoad(AnchorLoad):
+    """Through the honest members only: the liar may refuse its own clients."""
+
+    def _run(self):
+        names = self.consortium.names
+        self.consortium.names = [n for n in names if n != LIAR]
+        try:
+            super()._run()
+        finally:
+            self.consortium.names = names
+
+
+def lie(world, lies, seed):
+    world.down(LIAR)
+    folder = world.folder(LIAR)
+    with open(folder / "log" / "galend.log", "ab") as log:
+        process = subprocess.Popen([BIN / "galend-byzantine", "--config", folder / "node.toml", "--lies", lies, "--seed", str(seed)],
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                   env={k: v for k, v in os.environ.items() if k != "LD_PRELOAD"})
+    (folder / "galend.pid").write_text(f"{process.pid}\n")
+    return process
+
+
+def named(world):
+    """How often the honest members' logs accuse the liar."""
+    return sum(line.count(f"member={LIAR}") for n in world.names if n != LIAR for line in world.log(n).splitlines()
+               if " equivocation " in line)
+
+
+def test():
+    rng = random.Random(SEED)
+    mixes = MIXES if FULL else [PROVABLE, rng.choice(MIXES[1:])]
+    with DiskWorld(params=["tenure_blocks=8"]) as world:  # so that the liar leads soon
+        honest = [n for n in world.names if n != LIAR]
+        for lies in mixes:
+            accused = named(world)
+            process = lie(world, lies, rng.getrandbits(32))
+            began = time.monotonic()
+            try:
+                with HonestLoad(world) as load:
+                    time.sleep(SECONDS)
+                took = time.monotonic() - began
+                check(process.poll() is None, f"the liar ended with {process.poll()}:\n{world.log(LIAR)[-1500:]}")
+                height, root = world.agree(honest, timeout=90)
+            finally:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            check(load.acknowledged, f"{lies}: nothing was acknowledged")
+            accused = named(world) - accused
+            if lies == PROVABLE:
+                check(accused, f"{lies}: nobody's log names {LIAR}")
+            world.run_node(LIAR)
+            world.agree(timeout=90, at_least=height)
+            print(f"{lies:<34} {len(load.acknowledged) * load.size / took:5.0f} records a second acknowledged, {load.refused} imports not, "
+                  f"longest pause {load.longest_gap:.1f} s; {LIAR} accused {accused} times; height {height}, root {root[:12]}", flush=True)
+        # The liar's own words are not recorded; what it says in others' names has no valid signature, and no honest node passes it on.
+        liar = world.names.index(LIAR)
+        statements = [s for s in signed_record.read(world.record_dir) if s.sender != liar]
+        found = signed_record.conflicts(statements)
+        check(statements and not found, f"{len(statements)} statements, in conflict: {found[:5]}")
+        print(f"{len(statements)} signatures of honest members, no two for one place")
+
+
+main(test)

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""Gray failures of real processes, one after the other: a node that stands still, one with a slow disk, one with a tenth of the CPU,
+a clock that is an hour off, a member that floods another, a network that is slow, cuts connections, or carries one way only. Work goes on
+through each of them, and afterwards all nodes agree. The rate of commits and p99 are printed beside the undisturbed ones of the same
+run. GALEN_FULL=1: all of them, 30 s each; else a few, drawn by the seed, for some seconds. GALEN_GRAY=name,name chooses."""
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import ssl
+import subprocess
+import threading
+import time
+
+from bad_connections import tls_connection
+from consortium import BIN, SEED, Failure, check, main
+from disk_world import SHIM, DiskWorld
+from stock import Pki
+from tcp_proxy import Proxy
+
+FULL = os.environ.get("GALEN_FULL") == "1"
+SECONDS = 30 if FULL else 5
+FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+class GrayWorld(DiskWorld):
+    """Every node reaches D through a proxy, and D the others: D's network can be hurt. D is hurt by all else as well."""
+
+    more_environment = {}
+
+    def __enter__(self):
+        super().__enter__()
+        layout = json.loads((pathlib.Path(self.dir) / "dev.json").read_text())
+        self.peer = {n["name"]: n["peer_port"] for n in layout["nodes"]}
+        self.proxies = {name: Proxy(self.peer[name]) for name in self.names}
+        for node in self.names:
+            behind = self.names if node == "D" else ["D"]
+            path = self.folder(node) / "node.toml"
+            text = path.read_text()
+            for name in behind:
+                if name != node:
+                    text = re.sub(rf'^({name} = "127\.0\.0\.1:){self.peer[name]}"', rf'\g<1>{self.proxies[name].port}"', text,
+                                  flags=re.M)
+            path.write_text(text)
+        self.ctl("dev", "down")
+        self.ctl("dev", "up", "--wait", "90", timeout=120)
+        self.client = self.environment_of("A")
+        return self
+
+    def __exit__(self, *reason):
+        super().__exit__(*reason)
+        for proxy in self.proxies.values():
+            proxy.stop()
+
+    def environment_of(self, node):
+        said = self.ctl("dev", "env", node=node)
+        return dict(os.environ, **dict(re.findall(r"^export (GALEN_\w+)='?([^'\n]*)'?$", said, re.M)))
+
+    def measure(self, seconds):
+        """(acknowledged a second, p99 in ms) of 16 callers at A."""
+        env = {k: v for k, v in self.client.items() if k not in ("LD_PRELOAD", "GALEN_RECORD_DIR")}
+        done = subprocess.run([BIN / "galen-bench", "--workload", "anchor", "--outstanding", "16", "--seconds", str(seconds),
+                               "--warm-up", "0.5", "--json"], env=env, capture_output=True, text=True, timeout=seconds + 120)
+        try:
+            row = json.loads(done.stdout.strip().splitlines()[-1])
+        except (IndexError, json.JSONDecodeError):
+            raise Failure(f"galen-bench: {done.stdout[-300:]} {done.stderr[-600:]}")
+        return row["ops_per_s"], row["p99_ms"]
+
+    def environment(self, settings):
+        return super().environment(settings) | self.more_environment
+
+    def again(self, node, **settings):
+        """Stops the node and starts it with other settings of the shim, and `more_environment`."""
+        self.down(node)
+        return self.run_node(node, **settings)
+
+
+class Disturbance:
+    """What is done to D; `with` it holds, after it all is well again."""
+
+    def __init__(self, world):
+        self.world = world
+
+    def __enter__(self):
+        self.begin()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def begin(self):
+        pass
+
+    def end(self):
+        pass
+
+
+class StandsStill(Disturbance):
+    """SIGSTOP: nothing is closed, nothing is answered."""
+
+    def begin(self):
+        self.pid = self.world.pid("D")
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def end(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+class TenthOfCpu(Disturbance):
+    """Stopped 90 of every 100 ms."""
+
+    def begin(self):
+        self.pid, self.over = self.world.pid("D"), False
+        self.thread = threading.Thread(target=self.pulse)
+        self.thread.start()
+
+    def pulse(self):
+        while not self.over:
+            os.kill(self.pid, signal.SIGSTOP)
+            time.sleep(0.09)
+            os.kill(self.pid, signal.SIGCONT)
+            time.sleep(0.01)
+
+    def end(self):
+        self.over = True
+        self.thread.join()
+
+
+class SlowDisk(Disturbance):
+    """Each sync takes 50 ms longer."""
+
+    def begin(self):
+        self.world.again("D", FAULT="delay", AT=1, EVERY=1, CALL="sync", DELAY_MS=50)
+        time.sleep(2)
+
+    def end(self):
+        self.world.again("D")
+
+
+class ClockAnHourOff(Disturbance):
+    """The wall clock alone; waiting times use the monotonic one."""
+
+    def begin(self):
+        check(FAKETIME, "libfaketime is not installed")
+        self.world.more_environment = {"LD_PRELOAD": f"{FAKETIME} {SHIM}", "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        self.world.again("D")
+        time.sleep(2)
+
+    def end(self):
+        self.world.more_environment = {}
+        self.world.again("D")
+
+
+class Floods(Disturbance):
+    """D's certificate in the wrong hands: connections that talk nonsense as fast as they can, while D is away."""
+
+    def begin(self):
+        self.world.down("D")
+        self.over, self.sent = False, 0
+        certificate = Pki(self.world).node("D")
+        self.threads = [threading.Thread(target=self.flood, args=(certificate,)) for _ in range(2)]
+        for thread in self.threads:
+            thread.start()
+
+    def flood(self, certificate):
+        hello = bytes([0, 1, 0, 1]) + bytes.fromhex(self.world.status("A")["chain_id"]) + bytes(24)
+        junk = (b"\x47\x01\x01\x07" + (65000).to_bytes(4, "big") + random.Random(SEED).randbytes(65000)) * 8
+        while not self.over:
+            try:
+                with tls_connection(self.world.peer["A"], certificate, ["galen/1"]) as channel:
+                    channel.settimeout(5)
+                    channel.sendall(b"\x47\x01\x00\x01" + len(hello).to_bytes(4, "big") + hello)
+                    while not self.over:
+                        channel.sendall(junk)
+                        self.sent += len(junk)
+            except (OSError, ssl.SSLError):
+                time.sleep(0.01)
+
+    def end(self):
+        self.over = True
+        for thread in self.threads:
+            thread.join()
+        self.world.start("D")
+
+
+class SlowNetwork(Disturbance):
+    """50 ms each way between D and all others."""
+    delay_s = 0.05
+
+    def begin(self):
+        for proxy in self.world.proxies.values():
+            proxy.delay_s = self.delay_s
+
+    def end(self):
+        for proxy in self.world.proxies.values():
+            proxy.delay_s = 0
+
+
+class CutsConnections(Disturbance):
+    """All connections of D end once a second."""
+
+    def begin(self):
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.cut)
+        self.thread.start()
+
+    def cut(self):
+        while not self.over.wait(1):
+            for proxy in self.world.proxies.values():
+                proxy.cut()
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+
+
+class OneWay(Disturbance):
+    """D hears the others, and they do not hear D: what it dials passes nothing on, what is dialled to it answers nothing."""
+
+    def begin(self):
+        for name, proxy in self.world.proxies.items():
+            proxy.held = {"out"} if name == "D" else {"in"}
+
+    def end(self):
+        for proxy in self.world.proxies.values():
+            proxy.held = set()
+
+
+KINDS = {"stands-still": StandsStill, "tenth-of-cpu": TenthOfCpu, "slow-disk": SlowDisk, "clock-an-hour-off": ClockAnHourOff,
+         "floods": Floods, "slow-network": SlowNetwork, "cuts-connections": CutsConnections, "one-way": OneWay}
+
+
+def test():
+    chosen = os.environ.get("GALEN_GRAY", "").split(",") if os.environ.get("GALEN_GRAY") else list(KINDS)
+    if not FULL and not os.environ.get("GALEN_GRAY"):
+        chosen = random.Random(SEED).sample(chosen, 2)
+    with GrayWorld() as world:
+        for name in chosen:
+            before, p99_before = world.measure(SECONDS)
+            with KINDS[name](world) as disturbance:
+                during, p99 = world.measure(SECONDS)
+            check(during > 0, f"{name}: nothing was acknowledged while it lasted")
+            world.agree(timeout=90)
+            after, p99_after = world.measure(SECONDS)
+            more = f", {disturbance.sent / 1e6:.0f} MB of nonsense" if name == "floods" else ""
+            print(f"{name:<18} acknowledged a second: {before:.0f} before, {during:.0f} while it lasts, {after:.0f} after "
+                  f"({100 * after / before:.0f} %); p99 {p99_before:.0f}, {p99:.0f}, {p99_after:.0f} ms{more}", flush=True)
+            world.agree(timeout=90)
+        statements = world.check_signatures()
+        print(f"{len(statements)} signatures on the wire, no two for one place")
+
+
+main(test)

@@ -1,0 +1,25 @@
+// Answers and questions of block sync, as they come from a peer that may send anything.
+#include "fuzz/fuzz.hpp"
+#include "node/peer_messages.hpp"
+
+namespace galen {
+namespace {
+
+/// An encoded message begins with its kind, which the decoders of bodies do not see.
+void expect_same(const Bytes& message, ByteSpan body) {
+  GALEN_ASSERT(std::equal(message.begin() + 1, message.end(), body.begin(), body.end()));
+}
+
+}  // namespace
+
+GALEN_FUZZ_TARGET(peer_messages) {
+  if (auto fetch = node::decode_fetch_batches(input)) expect_same(node::encode_fetch_batches(fetch->digests), input);
+  if (auto fetch = node::decode_fetch_blocks(input)) expect_same(node::encode_fetch_blocks(*fetch), input);
+  if (auto blocks = node::decode_blocks(input)) {
+    std::size_t bytes = 0;
+    for (const auto& block : *blocks) bytes += block.block.size();
+    GALEN_ASSERT(bytes <= input.size());
+  }
+}
+
+}  // namespace galen

@@ -1,0 +1,68 @@
+"""Evidence bundles that must be refused (docs/spec/evidence.md 2 and 3)."""
+
+import files as f
+from editing import Editor, flip, flip_sibling
+from good import case
+
+
+def bad_bundles(v, c):
+    e = Editor(v, "evidence", lambda bundle: f.write_bundle(bundle), bundle=case(c))
+    raw = f.write_bundle(case(c))
+    v.bad("evidence-cut", raw[:-1], "file", "MALFORMED", "the last byte is missing")
+    v.bad("evidence-trailing", raw + b"\0", "file", "MALFORMED", "a byte too many")
+    v.bad("evidence-version", flip(9, 3)(raw), "file", "UNSUPPORTED_VERSION", "version 2")
+    v.bad("evidence-no-genesis-chain", flip(10)(raw), "chain_id", "WRONG_CHAIN",
+          "one bit of the chain id, without another genesis.json", "")
+    b = "bundle"
+    e("chain", "chain_id", "WRONG_CHAIN", "one bit of the chain id", ((b, "chain_id"), flip(0)))
+    e("summary-empty", "file", "MALFORMED", "no summary", ((b, "summary"), b""))
+    e("summary-control", "summary", "MALFORMED", "an escape character, which could paint over the terminal",
+      ((b, "summary"), b"\x1b[2J"))
+    e("summary-c1", "summary", "MALFORMED", "U+009B", ((b, "summary"), "\u009b2J".encode()))
+    e("summary-utf8", "summary", "MALFORMED", "no UTF-8", ((b, "summary"), b"caf\xe9"))
+    e("summary-surrogate", "summary", "MALFORMED", "a surrogate in UTF-8", ((b, "summary"), b"\xed\xa0\x80"))
+    e("summary-overlong", "summary", "MALFORMED", "an overlong form", ((b, "summary"), b"\xc1\x81"))
+    e("genesis", "genesis", "WRONG_CHAIN", "another genesis.json than the verifier's",
+      ((b, "genesis"), lambda x: x + b" "))
+    e("genesis-own", "chain_id", "WRONG_CHAIN", "another genesis.json, and none to compare it with",
+      ((b, "genesis"), lambda x: x + b" "), genesis="")
+    e("genesis-broken", "genesis", "CONFIG_INVALID", "no genesis.json at all, and none to compare it with",
+      ((b, "genesis"), b"{}"), genesis="")
+    e("sets-0", "members", "EPOCH_END_REFUSED", "no member set", ((b, "sets"), 0))
+    e("sets-2", "members", "EPOCH_END_REFUSED", "two member sets", ((b, "sets"), 2))
+    e("members-epoch", "members", "BAD_PROOF", "epoch 2", ((b, "epoch"), 2))
+    e("members", "members", "BAD_PROOF", "one bit of the member set", ((b, "members"), flip(100)))
+    e("members-short", "members", "BAD_PROOF", "a member set without its last member",
+      ((b, "members"), lambda x: x[:-129]))
+    e("no-blocks", "file", "MALFORMED", "no block", ((b, "blocks"), []), ((b, "transactions"), []), ((b, "states"), []),
+      ((b, "openings"), []))
+    e("nothing", "file", "MALFORMED", "neither transaction nor state", ((b, "transactions"), []), ((b, "states"), []),
+      ((b, "openings"), []))
+    e("unused-block", "file", "MALFORMED", "a block that nothing names",
+      ((b, "blocks"), lambda x: x + [f.block_at_once(c, 1)]))
+    e("block-number", "file", "MALFORMED", "block 3 of three", ((b, "transactions", 0), lambda x: (3, x[1])))
+    e("state-number", "file", "MALFORMED", "an opening of state 2 of two", ((b, "openings", 0), lambda x: (2, *x[1:])))
+    e("other-block", "transactions[0].batch_path", "BAD_PROOF", "a transaction under another block, both of the chain",
+      ((b, "transactions", 0), lambda x: (1, x[1])), ((b, "states"), lambda x: x + [(0, f.state_proof(c, 2, 6, b""))]))
+    e("state-other-block", "states[2].block", "BAD_PROOF", "a state under a block that gives no state root",
+      ((b, "states"), lambda x: x + [(2, f.state_proof(c, 5, 6, b""))]))
+    e("block", "blocks[1].confirming.later_path", "BAD_PROOF", "one bit in the second block",
+      ((b, "blocks", 1, "confirming", "later", "path"), flip_sibling(0)))
+    e("certificate", "blocks[0].executed_certificate", "BAD_CERTIFICATE", "one bit of a signature in the first block",
+      ((b, "blocks", 0, "executed_certificate"), flip(-1)))
+    e("transaction", "transactions[2].outcome_path", "BAD_PROOF", "another outcome in the third transaction",
+      ((b, "transactions", 2, 1, "code"), 301))
+    e("operation", "transactions[1].item_path", "BAD_PROOF", "one bit of an operation",
+      ((b, "transactions", 1, 1, "shown", 0, "operation"), flip(10)))
+    e("state", "states[0].value", "BAD_PROOF", "one bit of the row", ((b, "states", 0, 1, "value"), flip(60)))
+    e("consistency", "consistency[0].path", "BAD_PROOF", "one bit", ((b, "consistency", 0, "path"), flip_sibling(0)))
+    e("opening-key", "openings[0].document", "COMMITMENT_MISMATCH", "one bit of the record key",
+      ((b, "openings", 0), lambda x: (x[0], flip(0)(x[1]), x[2])))
+    e("opening-document", "openings[0].document", "COMMITMENT_MISMATCH", "one bit of the document",
+      ((b, "openings", 0), lambda x: (*x[:2], flip(30)(x[2]))))
+    e("opening-absent", "openings[0].record", "MALFORMED", "an opening of a row that is absent",
+      ((b, "openings", 0), lambda x: (1, *x[1:])))
+    e("opening-other-kind", "openings[0].record", "MALFORMED", "an opening of the parameters",
+      ((b, "states", 0), (1, f.state_proof(c, 3, 6, b""))))
+    e("opening-empty", "openings[0].document", "COMMITMENT_MISMATCH", "no document",
+      ((b, "openings", 0), lambda x: (*x[:2], b"")))

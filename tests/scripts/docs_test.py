@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""The pages against the tree: every link between pages leads somewhere, docs/operations.md names every setting and every reason with
+the advice the program gives, and config/node.example.toml holds every setting with its default. Usage: docs_test.py ROOT [GALEND]"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(sys.argv[1]).resolve()
+problems = []
+
+
+def pages():
+    names = subprocess.run(["git", "-C", ROOT, "ls-files", "*.md"], capture_output=True, text=True)
+    if names.returncode == 0 and names.stdout:
+        return [ROOT / name for name in names.stdout.splitlines()]
+    return [page for page in ROOT.rglob("*.md") if "build" not in page.relative_to(ROOT).parts]
+
+
+def check_links(page):
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target and not (page.parent / target).exists():
+            problems.append(f"{page.relative_to(ROOT)}: {target} is not there")
+
+
+def check_reasons(operations):
+    codes = (ROOT / "include/galen/base/error.hpp").read_text()
+    for name, number, advice in re.findall(r'X\((\w+), (\d+), "((?:[^"\\]|\\.)*)"\)', codes):
+        row = re.search(rf"^\| {number} \| `{name}` \|.*$", operations, re.M)
+        if name != "OK" and (row is None or f"| {advice} |" not in row.group()):
+            problems.append(f"docs/operations.md: the row of {name} ({number}) is missing, or its advice is not \"{advice}\"")
+
+
+def check_settings(operations):
+    reader = (ROOT / "src/node/config.cpp").read_text()
+    keys = re.findall(r'(?:text|path|number|flag)_setting\("([\w.]+)"', reader)
+    if len(keys) < 15:
+        problems.append("src/node/config.cpp: the table of settings was not found")
+    example = (ROOT / "config/node.example.toml").read_text()
+    for key in keys:
+        if f"`{key}`" not in operations:
+            problems.append(f"docs/operations.md: the setting {key} is missing")
+        if not re.search(rf"^(# )?{key.split('.')[-1]} = ", example, re.M):
+            problems.append(f"config/node.example.toml: the setting {key} is missing")
+
+
+def check_example(galend):
+    """As it is, and with every default written out: what is in comments must be valid too, and must be the default."""
+    example = ROOT / "config/node.example.toml"
+    full = re.sub(r"^# (\w+ = |\[\w+\])", r"\1", example.read_text(), flags=re.M)
+    shown = []
+    for text in (example.read_text(), full):
+        copy = pathlib.Path("node.docs_test.toml").resolve()
+        copy.write_text(text)
+        done = subprocess.run([galend, "--config", copy, "--print-config"], capture_output=True, text=True)
+        copy.unlink()
+        if done.returncode != 0:
+            problems.append(f"config/node.example.toml: {done.stderr.strip()}")
+            return
+        shown.append({line.split("=")[0].strip(): line.split("=", 1)[1].split("#")[0].strip() for line in done.stdout.splitlines()})
+    for key, value in shown[0].items():
+        if key not in ("log_file", "api.program") and shown[1][key] != value:
+            problems.append(f"config/node.example.toml: {key} = {shown[1][key]} stands in a comment as the default, which is {value}")
+
+
+for page in pages():
+    check_links(page)
+text = (ROOT / "docs/operations.md").read_text()
+check_reasons(text)
+check_settings(text)
+if len(sys.argv) > 2:
+    check_example(sys.argv[2])
+print("\n".join(problems) or "the pages agree with the tree")
+sys.exit(1 if problems else 0)

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Two implementations, one verdict: galen-verify and scripts/verify/galen_verify.py on every published vector and on
+random mutations of the good ones, under both suites. Verdict, reason and part must agree; what differs is kept as a
+file, to become a vector.
+
+  verify_vectors_test.py [GALEN_VERIFY] [--suite SUITE] [--mutations N] [--seed S] [--keep DIR]
+Without GALEN_VERIFY only galen_verify.py is held against the index. GALEN_FULL=1 makes it 10,000 mutations per suite.
+"""
+
+import argparse
+import concurrent.futures
+import copy
+import json
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VECTORS = ROOT / "tests" / "golden" / "vectors"
+sys.dont_write_bytecode = True
+sys.path[:0] = [str(ROOT / "scripts" / "verify"), str(VECTORS)]
+import files
+import galen_verify
+import signature
+import suite
+
+GOLDEN = ROOT / "tests" / "golden"
+FOLDERS = {"p256-sha256": GOLDEN, "sm2-sm3": GOLDEN / "sm2-sm3"}
+
+
+def python_verdict(data, genesis_bytes):
+    failure = galen_verify.check(data, genesis_bytes).failure
+    return ("VALID", "") if failure is None else (failure.reason, failure.part)
+
+
+def cpp_verdict(program, path, genesis):
+    command = [program, str(path)] + ([str(genesis)] if genesis else []) + ["--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode not in (0, 1) or not done.stdout:
+        return ("EXIT %d" % done.returncode, done.stderr)
+    verdict = json.loads(done.stdout)
+    if verdict["valid"] != (done.returncode == 0):
+        return ("EXIT %d" % done.returncode, done.stdout)
+    if verdict["valid"]:
+        return ("VALID", "")
+    error = verdict["error"]
+    return (error["reason"], error.get("part") or part_of(error["message"]))
+
+
+def part_of(message):
+    """KIND: PART: sentence."""
+    found = re.match(r"(?:[a-z ]+: )?([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*): ", message)
+    return found[1] if found else message
+
+
+# Mutations
+
+def mutate_bytes(rng, data, other):
+    """One to three small accidents."""
+    out = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        at = rng.randrange(len(out)) if out else 0
+        kind = rng.randrange(8)
+        if not out or kind == 0:
+            out[at:at] = rng.randbytes(rng.choice((1, 1, 4, 32)))
+        elif kind == 1:
+            del out[at:at + rng.choice((1, 1, 4, 32))]
+        elif kind == 2:
+            out[at] = rng.choice((0, 1, 2, 0x7f, 0x80, 0xff))
+        elif kind == 3:
+            size = rng.choice((1, 4, 32, 64))
+            source = rng.randrange(len(out))
+            out[at:at + size] = out[source:source + size]
+        elif kind == 4:
+            out[at:at + 32] = other[at:at + 32]
+        elif kind == 5:
+            del out[at:]
+        else:
+            out[at] ^= 1 << rng.randrange(8)
+    return bytes(out)
+
+
+def children(value):
+    """(container, key) of everything inside a tree of dicts and lists."""
+    keys = sorted(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    for key in keys:
+        yield value, key
+        yield from children(value[key])
+
+
+def mutate_parsed(rng, tree, other):
+    """A change inside a field or two of a parsed file, or fields of another file put in their place."""
+    for _ in range(rng.choice((1, 1, 2))):
+        where = [(at, key) for at, key in children(tree) if key not in ("kind", "genesis", "epochs")]
+        at, key = rng.choice(where)
+        old = at[key]
+        same = [far[name] for far, name in children(other) if name == key and type(far[name]) is type(old)]
+        if same and rng.random() < 0.2:
+            at[key] = copy.deepcopy(rng.choice(same))
+        elif isinstance(old, int):
+            at[key] = rng.choice((0, 1, 2, 3, 300, old + 1, max(old - 1, 0), 65535, 2**32 - 1))
+        elif isinstance(old, bytes):
+            at[key] = mutate_bytes(rng, old, old)
+        elif isinstance(old, list):
+            mutate_list(rng, old)
+
+
+def mutate_list(rng, values):
+    kind = rng.randrange(4)
+    if not values or (kind == 0 and isinstance(values[0], bytes)):
+        values.insert(rng.randrange(len(values) + 1), rng.randbytes(32))
+    elif kind == 1:
+        values.pop(rng.randrange(len(values)))
+    elif kind == 2:
+        rng.shuffle(values)
+    else:
+        values.append(copy.deepcopy(rng.choice(values)))
+
+
+def mutation(seed, number, good):
+    rng = random.Random("%d/%d" % (seed, number))
+    data, other = rng.choice(good), rng.choice(good)
+    if rng.random() < 0.6:
+        try:
+            return files.write(mutate_tree(rng, files.parse(data), files.parse(other)))
+        except (OverflowError, TypeError, AttributeError, KeyError, IndexError):
+            pass  # A tree that cannot be written as a file any more.
+    return mutate_bytes(rng, data, other)
+
+
+def mutate_tree(rng, tree, other):
+    mutate_parsed(rng, tree, other)
+    return tree
+
+
+class Comparison:
+    def __init__(self, program, keep):
+        self.program = program
+        self.keep = keep
+        self.differ = []
+
+    def one(self, name, data, genesis, wanted=None):
+        """Compares on one file's bytes; runs in several threads, whose time is the programs'."""
+        python = cpp = python_verdict(data, genesis.read_bytes() if genesis else None)
+        if self.program:
+            with tempfile.NamedTemporaryFile(suffix=".galen") as file:
+                file.write(data)
+                file.flush()
+                cpp = cpp_verdict(self.program, file.name, genesis)
+        if cpp == python == (wanted or python):
+            return python[0]
+        self.differ.append((name, wanted, cpp, python))
+        if self.keep:
+            (pathlib.Path(self.keep) / (name.replace("/", "-") + ".galen")).write_bytes(data)
+        return "differs"
+
+    def told(self):
+        for name, wanted, cpp, python in self.differ[:40]:
+            print("%s: galen-verify %s, galen_verify.py %s%s" % (name, cpp, python,
+                                                                ", wanted %s" % (wanted,) if wanted else ""))
+        return len(self.differ)
+
+
+def check_openssl(good):
+    """Every signature of the good vectors, with the openssl program after the conversion of formats.md 6.5."""
+    signature.forget()
+    signature.ask_openssl, signature.asked = True, 0
+    for data, genesis in good:
+        galen_verify.check(data, genesis)
+    signature.ask_openssl = False
+    print("%d signatures checked with openssl as well" % signature.asked)
+    return signature.asked > 10
+
+
+def check_known_answers():
+    """SM3 of GB/T 32905 A.1 and the signature of GB/T 32918.5 A.2: what the suite stands on, before Galen's formats."""
+    sm3 = suite.SUITES["sm2-sm3"].h(b"abc").hex()
+    key = bytes.fromhex("0409f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"
+                        "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13")
+    signed = bytes.fromhex("f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3"
+                           "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa")
+    holds = signature.verify(signature.Sm2, key, b"message digest", signed)
+    changed = signature.verify(signature.Sm2, key, b"message digesT", signed)
+    return sm3 == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0" and holds and not changed
+
+
+def check_suite(options, name, index):
+    """All vectors of one suite and its mutations; True if nothing differs."""
+    folder = FOLDERS[name]
+    genesis = folder / "genesis.json"
+    mine = [entry for entry in index if entry["file"].startswith("sm2-sm3/") == (name == "sm2-sm3")]
+    compare = Comparison(options.program, options.keep)
+    vectors = {entry["file"]: (VECTORS / entry["file"]).read_bytes() for entry in mine}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(compare.one, entry["file"], vectors[entry["file"]],
+                            GOLDEN / entry["genesis"] if entry["genesis"] else None,
+                            ("VALID", "") if entry["valid"] else (entry["reason"], entry["part"])) for entry in mine]
+        for job in jobs:
+            job.result()
+        # The files that the first implementation made are good ones too.
+        made = [(path.name, path.read_bytes()) for path in sorted(folder.glob("*.galen"))]
+        for job in [pool.submit(compare.one, name, data, genesis, ("VALID", "")) for name, data in made]:
+            job.result()
+        good = [vectors[entry["file"]] for entry in mine if entry["valid"] and entry["genesis"]]
+        good += [data for _, data in made]
+        jobs = [pool.submit(compare.one, "%s-mutation-%d-%d" % (name, options.seed, i), mutation(options.seed, i, good),
+                            genesis) for i in range(options.mutations)]
+        answers = {}
+        for job in jobs:
+            answers[job.result()] = answers.get(job.result(), 0) + 1
+    print("%s: %d vectors and %d mutations: %d differ" % (name, len(mine) + len(made), options.mutations,
+                                                          len(compare.differ)))
+    print("answers to mutations:", ", ".join("%s %d" % pair for pair in sorted(answers.items(), key=lambda p: -p[1])))
+    return not compare.told() and check_openssl([(data, genesis.read_bytes()) for data in good])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program", nargs="?")
+    parser.add_argument("--suite", choices=list(FOLDERS), help="this one only")
+    parser.add_argument("--mutations", type=int, default=10000 if os.environ.get("GALEN_FULL") else 300)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--keep")
+    options = parser.parse_args()
+    print("seed", options.seed, flush=True)
+    index = json.loads((VECTORS / "index.json").read_text())
+    sound = check_known_answers()
+    if not sound:
+        print("the known answers of SM2 and SM3 are missed")
+    for name in [options.suite] if options.suite else FOLDERS:
+        sound = check_suite(options, name, index) and sound
+    remade = subprocess.run([sys.executable, "-B", str(VECTORS / "make_vectors.py"), "--check"], check=False).returncode
+    return 1 if remade or not sound else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

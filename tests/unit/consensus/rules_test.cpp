@@ -1,0 +1,712 @@
+// The voting and view-change rules one by one: a single replica (B of four) among messages made by hand.
+#include <gtest/gtest.h>
+
+#include "galen/consensus/replica.hpp"
+#include "sim/keyring.hpp"
+
+namespace galen::consensus::test {
+namespace {
+
+constexpr std::uint64_t kWall = 1'700'000'000'000ULL;
+
+Hash hash_of(std::uint8_t value) {
+  Hash out;
+  out.data.fill(value);
+  return out;
+}
+
+/// Replica B of A, B, C, D, with everything around it done at once: signatures, syncs, execution.
+class Lone {
+ public:
+  Lone() {
+    std::vector<Member> list(4);
+    for (std::size_t i = 0; i < 4; ++i)
+      list[i].id.data[0] = list[i].consensus_key.data[0] = static_cast<std::uint8_t>(i + 1);
+    config.members = MemberSet(list);
+    config.context = {crypto::Suite::p256_sha256, hash_of(1), 1, hash_of(2)};
+    config.self = 1;
+    config.parameters.tenure_blocks = 3;
+    zero.chain_id = config.context.chain_id;
+    start({});
+  }
+
+  void start(const std::vector<SafetyRecord>& records) {
+    Recovered recovered;
+    recovered.safety = *recover(1, config.context.suite, records);
+    recovered.tip = {zero, zero.digest(config.context.suite), std::nullopt, 1};
+    recovered.history.append(crypto::merkle_leaf(config.context.suite, recovered.tip.digest));
+    recovered.executed = {{0, recovered.tip.digest, hash_of(50), {}}};
+    history = recovered.history;
+    replica.emplace(config, std::move(recovered));
+    nonce.reset();
+    tick(0);
+    for (MemberIndex from : {0, 2}) answer_status(from);
+  }
+  void answer_status(MemberIndex from) {
+    StatusAnswer answer;
+    answer.sender = from;
+    answer.asker = config.self;
+    answer.nonce = *nonce;
+    answer.mode = Mode::voting;
+    answer.wall_ms = kWall + now;
+    receive(from, answer);
+  }
+
+  void tick(std::uint64_t ms) { now += ms, step(Tick{now, kWall + now}); }
+  void receive(MemberIndex from, Message message) {
+    step(MessageReceived{from, std::make_shared<const Message>(std::move(message))});
+  }
+  void step(const Input& input) {
+    std::vector<Input> next;
+    auto effects = replica->step(input);
+    for (auto& event : effects.events) events.push_back(event);
+    for (auto& persist : effects.take_persists()) {
+      for (auto& record : persist.records) log.push_back(std::move(record));
+      if (sync) next.push_back(Durable{persist.token.value()});
+      last_token = persist.token.value();
+    }
+    for (const auto& send : effects.sends()) {
+      said.push_back(send.message);
+      if (const auto* request = std::get_if<StatusRequest>(send.message.get())) nonce = request->nonce;
+    }
+    for (auto& request : effects.sign_requests)
+      next.push_back(Signed{request.token, keys.sign(config.self, request.bytes)});
+    for (auto& block : effects.commits) {
+      committed.push_back(block.block.header.height);
+      if (execute) next.push_back(BlockExecuted{{block.block.header.height, block.digest, hash_of(50), {}}});
+    }
+    for (const auto& one : next) step(one);
+  }
+
+  /// A valid empty block on `parent` (block zero when null).
+  BlockSkeleton block(View view, const BlockSkeleton* parent, std::uint16_t flags = 0, std::uint64_t salt = 1) {
+    BlockSkeleton out;
+    auto& h = out.header;
+    const auto& p = parent ? parent->header : zero;
+    h.chain_id = config.context.chain_id;
+    h.flags = flags;
+    h.view = view;
+    h.height = h.history_size = p.height + 1;
+    h.parent = p.digest(config.context.suite);
+    h.time_ms = parent ? p.time_ms + salt : kWall + now + salt;
+    h.state_root = hash_of(50);
+    h.body_root = body_root(config.context.suite, {});
+    h.proposer = config.members.leader(view);
+    auto tree = parent ? histories.at(h.parent) : history;
+    h.history_root = tree.root();
+    remember(out, tree);
+    return out;
+  }
+  /// After a change of the block: its digest is another one.
+  void remember(const BlockSkeleton& b, crypto::MerkleFrontier tree) {
+    auto digest = b.header.digest(config.context.suite);
+    tree.append(crypto::merkle_leaf(config.context.suite, digest));
+    histories.insert_or_assign(digest, tree);
+  }
+  void propose(const BlockSkeleton& b, Justification justification = {}) {
+    PrePrepare m{config.members.leader(b.header.view), b.header.view, b, std::move(justification), {},
+                 b.header.digest(config.context.suite)};
+    m.signature = keys.sign(m.sender, pre_prepare_sign_bytes(config.context, m));
+    receive(m.sender, m);
+  }
+  /// A leader opens its view with a block of an earlier one, unchanged.
+  void propose_again(View view, const BlockSkeleton& b, Justification justification) {
+    PrePrepare m{config.members.leader(view), view, b, std::move(justification), {}, b.header.digest(config.context.suite)};
+    m.signature = keys.sign(m.sender, pre_prepare_sign_bytes(config.context, m));
+    ASSERT_TRUE(verify_message(config.context, config.members, keys, m.sender, m).has_value());
+    receive(m.sender, m);
+  }
+  VoteSubject subject(const BlockSkeleton& b) const { return subject(b, b.header.view); }
+  VoteSubject subject(const BlockSkeleton& b, View in_view) const {
+    return {in_view, b.header.height, b.header.digest(config.context.suite)};
+  }
+  /// The block with one batch in it, named as work() names it.
+  BlockSkeleton with_batch(BlockSkeleton b, std::uint8_t name) {
+    b.batch_digests = {hash_of(name)};
+    b.header.batch_count = 1;
+    b.header.body_root = body_root(config.context.suite, b.batch_digests);
+    remember(b, b.header.height == 1 ? history : histories.at(b.header.parent));
+    return b;
+  }
+  template <class Vote>
+  void vote(MemberIndex from, const BlockSkeleton& b) {
+    Vote m{{from, subject(b), {}}};
+    m.signature = keys.sign(from, sign_bytes(config.context, m));
+    receive(from, m);
+  }
+  QuorumCertificate certificate(VotePhase phase, const BlockSkeleton& b) const {
+    QuorumCertificate out{phase, subject(b), {4, {0, 2, 3}}, {}};
+    for (auto signer : out.signers.signers)
+      out.signatures.push_back(keys.sign(signer, vote_sign_bytes(config.context, phase, signer, out.subject)));
+    return out;
+  }
+  ViewChange view_change(MemberIndex from, View target, const BlockSkeleton* high = nullptr) const {
+    ViewChange out;
+    out.header = {from, target, high ? subject(*high) : VoteSubject{}, 0, {}};
+    if (high) out.high_qc = certificate(VotePhase::prepare, *high);
+    out.header.signature = keys.sign(from, view_change_sign_bytes(config.context, out.header));
+    return out;
+  }
+  Justification new_view(View view, const BlockSkeleton* high) const {
+    Justification out{Justification::Kind::new_view, {}, {}};
+    for (MemberIndex from : {0, 2, 3})
+      out.view_changes.push_back(view_change(from, view, from == 2 ? high : nullptr).header);
+    if (high) out.certificate = certificate(VotePhase::prepare, *high);
+    return out;
+  }
+  template <class Vote>
+  bool voted(const VoteSubject& about) const {
+    for (const auto& message : said)
+      if (const auto* m = std::get_if<Vote>(message.get()))
+        if (m->sender == config.self && m->subject == about) return true;
+    return false;
+  }
+  template <class Vote>
+  bool voted(const BlockSkeleton& b) const {
+    return voted<Vote>(subject(b));
+  }
+  const PrePrepare* last_proposal() const {
+    const PrePrepare* out = nullptr;
+    for (const auto& message : said)
+      if (const auto* m = std::get_if<PrePrepare>(message.get())) out = m;
+    return out;
+  }
+  bool prepared(const BlockSkeleton& b) const { return voted<Prepare>(b); }
+  View asked_for() const {
+    View out = 0;
+    for (const auto& message : said)
+      if (const auto* m = std::get_if<ViewChange>(message.get())) out = std::max(out, m->header.target);
+    return out;
+  }
+  bool refused(RefusalReason reason) const {
+    for (const auto& event : events)
+      if (event.kind == EventKind::proposal_refused && event.value == static_cast<std::uint64_t>(reason)) return true;
+    return false;
+  }
+  void work(std::uint8_t name = 77) { step(BatchArrived{{hash_of(name), 2, kWall + now + 60'000, 100}}); }
+
+  sim::TagKeyring keys;
+  Config config;
+  BlockHeader zero;
+  crypto::MerkleFrontier history{crypto::Suite::p256_sha256};
+  std::map<Hash, crypto::MerkleFrontier> histories;
+  std::optional<Replica> replica;
+  std::optional<std::uint64_t> nonce;
+  std::vector<MessagePtr> said;
+  std::vector<Event> events;
+  std::vector<SafetyRecord> log;
+  std::vector<Height> committed;
+  std::uint64_t now = 1000;
+  std::uint64_t last_token = 0;
+  bool sync = true;
+  bool execute = true;
+};
+
+TEST(Rules, R1OneVoteAtAHeightAndOnlyUpwards) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto other = b.block(0, nullptr, 0, 2);
+  b.propose(one);
+  b.propose(other);
+  EXPECT_TRUE(b.prepared(one));
+  EXPECT_FALSE(b.prepared(other));
+}
+
+TEST(Rules, R1NoVoteAfterAViewChange) {
+  Lone b;
+  b.work();
+  b.tick(3000);
+  ASSERT_EQ(b.asked_for(), 1u);
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  EXPECT_FALSE(b.prepared(one));
+}
+
+TEST(Rules, R2AFirstVoteNeedsAJustification) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  for (MemberIndex from : {0, 2}) b.vote<Prepare>(from, one);
+  b.receive(2, b.view_change(2, 2, &one));
+  b.receive(3, b.view_change(3, 2, &one));
+  auto two = b.block(2, &one);
+  b.propose(two);
+  EXPECT_FALSE(b.prepared(two));
+  b.propose(two, b.new_view(2, &one));
+  EXPECT_TRUE(b.prepared(two));
+}
+
+TEST(Rules, R3VotesOfAViewAreOneChain) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto sibling = b.block(0, nullptr, 0, 2);
+  auto child = b.block(0, &sibling);
+  b.propose(one);
+  b.propose(sibling);
+  b.propose(child);
+  ASSERT_TRUE(b.prepared(one));
+  EXPECT_FALSE(b.prepared(child));
+}
+
+TEST(Rules, R4NothingFollowsATenureEndInItsView) {
+  Lone b;
+  auto one = b.block(0, nullptr, kTenureEnd);
+  auto two = b.block(0, &one);
+  b.propose(one);
+  b.propose(two);
+  EXPECT_TRUE(b.prepared(one));
+  EXPECT_FALSE(b.prepared(two));
+  EXPECT_TRUE(b.refused(RefusalReason::tenure));
+}
+
+TEST(Rules, R5ALateCommitIsAllowedUnlessAViewChangeReportedLess) {
+  for (bool certificate_first : {true, false}) {
+    Lone b;
+    auto one = b.block(0, nullptr);
+    b.propose(one);
+    b.vote<Prepare>(0, one);
+    if (certificate_first) b.vote<Prepare>(2, one);
+    b.receive(0, b.view_change(0, 1));
+    b.receive(2, b.view_change(2, 1));
+    ASSERT_EQ(b.asked_for(), 1u);
+    if (!certificate_first) b.vote<Prepare>(2, one);
+    EXPECT_EQ(b.voted<Commit>(one), certificate_first);
+  }
+  // The certificate was known when the view was left, the COMMIT is made only then: allowed.
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  b.receive(0, b.view_change(0, 1, &one));
+  b.receive(2, b.view_change(2, 1, &one));
+  ASSERT_EQ(b.asked_for(), 1u);
+  EXPECT_TRUE(b.voted<Commit>(one));
+}
+
+TEST(Rules, R6ACommitCertificateCountsInAnyMode) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto two = b.block(0, &one);
+  b.propose(one);
+  b.propose(two);
+  b.receive(0, b.view_change(0, 1));
+  b.receive(2, b.view_change(2, 1));
+  ASSERT_EQ(b.asked_for(), 1u);
+  b.receive(3, Certificate{b.certificate(VotePhase::commit, two)});
+  EXPECT_EQ(b.committed, (std::vector<Height>{1, 2})) << "the block and its ancestors, in order";
+}
+
+TEST(Rules, R7HighQcNeverFallsAndSurvives) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto two = b.block(0, &one);
+  b.propose(one);
+  b.propose(two);
+  b.receive(3, Certificate{b.certificate(VotePhase::prepare, two)});
+  b.receive(3, Certificate{b.certificate(VotePhase::prepare, one)});
+  EXPECT_EQ(b.replica->status().high, b.subject(two));
+  ASSERT_TRUE(b.voted<Commit>(two));
+  auto records = b.log;
+  b.start(records);
+  EXPECT_EQ(b.replica->status().high, b.subject(two)) << "a promise rests on it";
+}
+
+TEST(Rules, R8ATenureHasItsEnd) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto two = b.block(0, &one);
+  auto three = b.block(0, &two);
+  b.propose(one);
+  b.propose(two);
+  b.propose(three);
+  EXPECT_TRUE(b.prepared(two));
+  EXPECT_FALSE(b.prepared(three));
+  EXPECT_TRUE(b.refused(RefusalReason::tenure));
+}
+
+TEST(Rules, V1BelowAQuorumNobodyClimbs) {
+  Lone b;
+  b.work();
+  for (int i = 0; i < 40; ++i) b.tick(500);
+  EXPECT_EQ(b.asked_for(), 1u);
+  b.receive(2, b.view_change(2, 1));
+  b.receive(3, b.view_change(3, 5));  // at or above counts
+  for (int i = 0; i < 40; ++i) b.tick(500);
+  EXPECT_GT(b.asked_for(), 1u);
+}
+
+TEST(Rules, V1AnIdleReplicaIsQuiet) {
+  Lone b;
+  b.said.clear();
+  for (int i = 0; i < 90; ++i) b.tick(100);
+  EXPECT_TRUE(b.said.empty());
+  EXPECT_EQ(b.asked_for(), 0u);
+  for (int i = 0; i < 90; ++i) b.tick(100);
+  EXPECT_EQ(b.asked_for(), 1u) << "the heartbeat is overdue";
+}
+
+TEST(Rules, V2OneMemberMovesNobodyButTwoDo) {
+  Lone b;
+  b.receive(2, b.view_change(2, 7));
+  EXPECT_EQ(b.asked_for(), 0u);
+  b.receive(3, b.view_change(3, 4));
+  EXPECT_EQ(b.asked_for(), 4u) << "the largest that f+1 want";
+}
+
+TEST(Rules, ALeaderThatLeavesItsViewHasEndedIt) {
+  Lone b;
+  b.receive(0, b.view_change(0, 9));
+  EXPECT_EQ(b.asked_for(), 1u) << "one view, its own";
+}
+
+TEST(Rules, V3And4ALeaderOpensItsViewOnTheMaximum) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  b.receive(0, b.view_change(0, 1));
+  b.receive(2, b.view_change(2, 1, &one));
+  b.receive(3, b.view_change(3, 1));
+  const auto* opening = b.last_proposal();
+  ASSERT_NE(opening, nullptr);
+  EXPECT_EQ(opening->view, 1u);
+  EXPECT_EQ(opening->block, one) << "not committed: it is proposed again, unchanged";
+  EXPECT_TRUE(verify_message(b.config.context, b.config.members, b.keys, 1, *opening).has_value());
+  EXPECT_TRUE(b.voted<Prepare>(b.subject(one, 1)));
+  b.work();
+  b.tick(10);
+  EXPECT_EQ(b.last_proposal()->view, 1u);
+  EXPECT_EQ(b.last_proposal()->block.header.parent, one.header.digest(b.config.context.suite)) << "and the next follows";
+}
+
+TEST(Rules, V4ACommittedMaximumIsBuiltUpon) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  b.receive(3, Certificate{b.certificate(VotePhase::commit, one)});
+  b.receive(0, b.view_change(0, 1));
+  b.receive(2, b.view_change(2, 1, &one));
+  b.receive(3, b.view_change(3, 1));
+  const auto* opening = b.last_proposal();
+  ASSERT_NE(opening, nullptr);
+  EXPECT_EQ(opening->view, 1u);
+  EXPECT_EQ(opening->block.header.parent, one.header.digest(b.config.context.suite));
+}
+
+TEST(Rules, V4ABlockProposedAgainIsPreparedInItsNewViewWhateverItsAge) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.tick(60'000);  // past the clock rule, under which it would be refused as a first proposal
+  b.propose_again(2, one, b.new_view(2, &one));
+  EXPECT_EQ(b.replica->status().view, 2u);
+  EXPECT_TRUE(b.voted<Prepare>(b.subject(one, 2)));
+  EXPECT_FALSE(b.prepared(one)) << "not in the view it was born in";
+  auto two = b.block(2, &one, 0, 60'000);
+  b.propose(two);
+  EXPECT_TRUE(b.prepared(two)) << "its parent opened the view: no reason of its own is asked for";
+}
+
+TEST(Rules, V4WhoHasCommittedWhatIsProposedAgainVotesForItsChild) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  b.receive(3, Certificate{b.certificate(VotePhase::commit, one)});
+  ASSERT_EQ(b.committed, std::vector<Height>{1});
+  b.propose_again(2, one, b.new_view(2, &one));
+  EXPECT_EQ(b.replica->status().view, 2u);
+  EXPECT_FALSE(b.voted<Prepare>(b.subject(one, 2)));
+  auto two = b.block(2, &one);
+  b.propose(two);
+  EXPECT_TRUE(b.prepared(two));
+}
+
+TEST(Rules, V4OnlyTheMaximumItselfIsProposedAgain) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto sibling = b.block(0, nullptr, 0, 2);
+  b.propose(one);
+  b.propose_again(2, sibling, b.new_view(2, &one));
+  EXPECT_EQ(b.replica->status().view, 0u);
+  EXPECT_FALSE(b.voted<Prepare>(b.subject(sibling, 2)));
+}
+
+TEST(Rules, V4ViewsThatFailNeverUseUpTheLagOfExecution) {
+  // Each view adds a block that is PREPAREd and not committed, until no header fits; the leader of the next must not be stuck.
+  Lone b;
+  b.config.parameters.exec_lag_max = 2;
+  b.start({});
+  auto one = b.block(0, nullptr);
+  auto two = b.block(2, &one);
+  b.propose(one);
+  b.propose(two, b.new_view(2, &one));
+  b.receive(0, b.view_change(0, 5, &two));
+  b.receive(2, b.view_change(2, 5));
+  b.receive(3, b.view_change(3, 5));
+  const auto* opening = b.last_proposal();
+  ASSERT_NE(opening, nullptr) << "no child fits, and nothing else is proposed: the chain stands for ever";
+  EXPECT_EQ(opening->view, 5u);
+  EXPECT_EQ(opening->block, two);
+}
+
+TEST(Rules, V3ATenureEndsCertificateOpensTheNextView) {
+  Lone b;
+  auto one = b.block(0, nullptr, kTenureEnd);
+  b.propose(one);
+  for (MemberIndex from : {0, 2}) b.vote<Prepare>(from, one);
+  EXPECT_EQ(b.replica->status().view, 1u);
+  b.work();
+  const auto* opening = b.last_proposal();
+  ASSERT_NE(opening, nullptr);
+  EXPECT_EQ(opening->justification.kind, Justification::Kind::tenure_end);
+  EXPECT_EQ(opening->justification.certificate->subject, b.subject(one));
+  EXPECT_EQ(opening->block.header.parent, one.header.digest(b.config.context.suite));
+}
+
+TEST(Rules, V4AFirstProposalBesideTheMaximumIsNotFollowed) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto sibling = b.block(0, nullptr, 0, 2);
+  b.propose(one);
+  auto wrong = b.block(2, &sibling);
+  b.propose(wrong, b.new_view(2, &one));
+  EXPECT_FALSE(b.prepared(wrong));
+  EXPECT_EQ(b.replica->status().view, 0u);
+}
+
+TEST(Rules, V4AnUnjustifiedProposalDoesNotMaskTheOneThatOpensTheView) {
+  Lone b;
+  auto one = b.block(2, nullptr);
+  auto other = b.block(2, nullptr, 0, 2);
+  b.propose(other);
+  b.propose(one, b.new_view(2, nullptr));
+  EXPECT_EQ(b.replica->status().view, 2u);
+  EXPECT_TRUE(b.prepared(one));
+  EXPECT_FALSE(b.prepared(other));
+}
+
+TEST(Rules, V4TheFirstProposalOfANewViewMayStandBeyondTheWindow) {
+  // Its leader has committed more than we have.
+  Lone b;
+  b.config.parameters.window = 1;
+  b.start({});
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  auto two = b.block(2, &one);
+  b.propose(two, b.new_view(2, &one));
+  EXPECT_TRUE(b.prepared(two));
+  auto three = b.block(2, &two);
+  b.propose(three);
+  EXPECT_FALSE(b.prepared(three)) << "only the first";
+}
+
+TEST(Rules, V5BatchesOfDroppedBlocksWaitAgain) {
+  Lone b;
+  b.work(88);
+  auto one = b.with_batch(b.block(0, nullptr), 88);
+  b.propose(one);
+  ASSERT_TRUE(b.prepared(one));
+  b.receive(0, b.view_change(0, 1));
+  b.receive(2, b.view_change(2, 1));
+  const auto* opening = b.last_proposal();
+  ASSERT_NE(opening, nullptr);
+  EXPECT_EQ(opening->block.header.height, 1u) << "nobody showed a certificate for the block of view 0";
+  EXPECT_EQ(opening->block.batch_digests, std::vector<Hash>{hash_of(88)});
+}
+
+TEST(Rules, V6TheLeaderFollowsFromTheViewAndNobodyElseProposes) {
+  Lone b;
+  for (View view : {0u, 1u, 6u}) EXPECT_EQ(b.config.members.leader(view), view % 4);
+  auto one = b.block(0, nullptr);
+  PrePrepare m{2, 0, one, {}, {}, one.header.digest(b.config.context.suite)};
+  m.signature = b.keys.sign(2, pre_prepare_sign_bytes(b.config.context, m));
+  EXPECT_FALSE(verify_message(b.config.context, b.config.members, b.keys, 2, m).has_value());
+}
+
+TEST(Rules, V4eAnEpochEndIsRefused) {
+  Lone b;
+  auto one = b.block(0, nullptr, kEpochEnd);
+  b.propose(one);
+  EXPECT_FALSE(b.prepared(one));
+  EXPECT_TRUE(b.refused(RefusalReason::epoch_end));
+}
+
+TEST(Rules, TheFirstProposalIsNearOurClock) {
+  for (std::int64_t off : {-6000, 0, 6000}) {
+    Lone b;
+    auto one = b.block(0, nullptr);
+    one.header.time_ms = static_cast<std::uint64_t>(static_cast<std::int64_t>(kWall + b.now) + off);
+    b.propose(one);
+    EXPECT_EQ(b.prepared(one), off == 0);
+    EXPECT_EQ(b.refused(RefusalReason::clock), off != 0);
+  }
+}
+
+TEST(Rules, AVoteWaitsForTheBatchesAndJudgesThem) {
+  for (auto valid_ms : {60'000, -5, 3'600'000}) {
+    Lone b;
+    auto one = b.block(0, nullptr);
+    one.batch_digests = {hash_of(88)};
+    one.header.batch_count = 1;
+    one.header.body_root = body_root(b.config.context.suite, one.batch_digests);
+    b.propose(one);
+    EXPECT_FALSE(b.prepared(one)) << "the batch has not arrived";
+    b.step(BatchArrived{{hash_of(88), 2, kWall + b.now + static_cast<std::uint64_t>(valid_ms), 100}});
+    EXPECT_EQ(b.prepared(one), valid_ms == 60'000);
+    EXPECT_EQ(b.refused(RefusalReason::expired_batch), valid_ms == -5);
+    EXPECT_EQ(b.refused(RefusalReason::far_batch), valid_ms == 3'600'000);
+  }
+}
+
+TEST(Rules, NoBatchTwice) {
+  Lone b;
+  b.work(88);
+  auto one = b.with_batch(b.block(0, nullptr), 88);
+  auto two = b.with_batch(b.block(0, &one), 88);
+  b.propose(one);
+  b.propose(two);
+  EXPECT_TRUE(b.prepared(one));
+  EXPECT_FALSE(b.prepared(two));
+  EXPECT_TRUE(b.refused(RefusalReason::duplicate_batch));
+}
+
+TEST(Rules, WhatABlockThatWasFetchedHoldsIsNotProposedAgain) {
+  Lone b;
+  b.work(88);
+  auto one = b.with_batch(b.block(0, nullptr, kTenureEnd), 88);
+  auto certificate = b.certificate(VotePhase::commit, one);
+  EXPECT_DEATH(b.step(BlockFetched{one, certificate, {}}), "batches") << "without them the pool could not know";
+  b.step(BlockFetched{one, certificate, {{hash_of(88), 2, kWall + b.now + 60'000, 100}}});
+  ASSERT_EQ(b.replica->status().view, 1u) << "ours to lead";
+  EXPECT_EQ(b.last_proposal(), nullptr);
+  b.work(90);
+  ASSERT_NE(b.last_proposal(), nullptr);
+  EXPECT_EQ(b.last_proposal()->block.batch_digests, std::vector<Hash>{hash_of(90)});
+}
+
+TEST(Rules, WrongRootsGetNoVoteAndAQuorumOfThemMeansDiverged) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  one.header.state_root = hash_of(51);
+  b.propose(one);
+  EXPECT_FALSE(b.prepared(one));
+  EXPECT_EQ(b.replica->status().mode, Mode::voting);
+  b.receive(3, Certificate{b.certificate(VotePhase::commit, one)});
+  EXPECT_EQ(b.committed, std::vector<Height>{1}) << "the order is what it is";
+  EXPECT_EQ(b.replica->status().mode, Mode::diverged);
+}
+
+TEST(Rules, AVoteWaitsForOurOwnExecution) {
+  Lone b;
+  b.execute = false;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  b.receive(3, Certificate{b.certificate(VotePhase::commit, one)});
+  auto two = b.block(0, &one);
+  two.header.exec_height = 1;
+  b.propose(two);
+  EXPECT_FALSE(b.prepared(two));
+  b.step(BlockExecuted{{1, one.header.digest(b.config.context.suite), hash_of(50), {}}});
+  EXPECT_TRUE(b.prepared(two));
+}
+
+TEST(Rules, APromiseCountsOnlyWhenItIsDurable) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.sync = false;
+  b.propose(one);
+  b.vote<Prepare>(0, one);
+  b.vote<Prepare>(2, one);
+  EXPECT_FALSE(b.voted<Commit>(one));
+  b.sync = true;
+  b.step(Durable{b.last_token});
+  EXPECT_TRUE(b.voted<Commit>(one));
+}
+
+TEST(Rules, ARestartSaysTheSameBytesAndVotesForNothingElse) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto other = b.block(0, nullptr, 0, 2);
+  b.propose(one);
+  std::vector<Bytes> before;
+  for (const auto& message : b.said)
+    if (std::holds_alternative<Prepare>(*message)) before.push_back(encode(*message));
+  ASSERT_EQ(before.size(), 1u);
+  b.said.clear();
+  auto records = b.log;
+  b.start(records);
+  std::vector<Bytes> after;
+  for (const auto& message : b.said)
+    if (std::holds_alternative<Prepare>(*message)) after.push_back(encode(*message));
+  EXPECT_EQ(after, before);
+  b.propose(other);
+  EXPECT_FALSE(b.prepared(other));
+}
+
+TEST(Rules, AMemberThatSeesAForgottenPromiseOfItsOwnFallsSilent) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  std::optional<Prepare> promise;
+  for (const auto& message : b.said)
+    if (const auto* m = std::get_if<Prepare>(message.get())) promise = *m;
+  ASSERT_TRUE(promise.has_value());
+  Lone again;  // an older disk: voting, but without that vote
+  std::vector<SafetyRecord> records(again.log.begin(), again.log.end());
+  Recovered recovered;
+  recovered.safety = *recover(1, again.config.context.suite, records);
+  recovered.tip = {again.zero, again.zero.digest(again.config.context.suite), std::nullopt, 1};
+  recovered.history.append(crypto::merkle_leaf(again.config.context.suite, recovered.tip.digest));
+  recovered.executed = {{0, recovered.tip.digest, hash_of(50), {}}};
+  again.replica.emplace(again.config, std::move(recovered));
+  again.tick(0);
+  StatusAnswer answer;
+  answer.sender = 2;
+  answer.asker = 1;
+  answer.nonce = *again.nonce;
+  answer.mode = Mode::voting;
+  answer.seen_prepare = promise;
+  again.receive(2, answer);
+  EXPECT_EQ(again.replica->status().mode, Mode::recovering);
+}
+
+TEST(Rules, AMemberThatLostItsLogIsSilentUntilAViewAboveAllItMayHavePromised) {
+  Lone b;
+  b.start({amnesia_record(1)});
+  ASSERT_EQ(b.replica->status().mode, Mode::recovering);
+  b.answer_status(3);  // q others have answered: V is 0
+  auto one = b.block(0, nullptr, kTenureEnd);
+  b.propose(one);
+  EXPECT_FALSE(b.prepared(one));
+  auto two = b.block(1, &one, kTenureEnd);
+  b.receive(3, Certificate{b.certificate(VotePhase::prepare, two)});
+  EXPECT_EQ(b.replica->status().mode, Mode::recovering) << "view 1 may rest on a promise that is forgotten";
+  auto three = b.block(2, &two);
+  b.receive(3, Certificate{b.certificate(VotePhase::prepare, three)});
+  EXPECT_EQ(b.replica->status().mode, Mode::voting);
+  EXPECT_EQ(b.replica->status().high, b.subject(three));
+  auto state = recover(1, b.config.context.suite, b.log);
+  ASSERT_TRUE(state.has_value());
+  EXPECT_EQ(state->floor(), 2u);
+}
+
+TEST(Rules, SafetyRecordsFoldToThemselves) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  for (MemberIndex from : {0, 2}) b.vote<Prepare>(from, one);
+  b.receive(0, b.view_change(0, 1));
+  b.receive(2, b.view_change(2, 1));
+  auto state = recover(1, b.config.context.suite, b.log);
+  ASSERT_TRUE(state.has_value());
+  EXPECT_EQ(state->max_view_change(), 1u);
+  EXPECT_TRUE(state->last_prepare().has_value() && state->last_commit().has_value());
+  auto again = recover(1, b.config.context.suite, state->records());
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->records(), state->records());
+  for (View view : {0u, 1u, 2u})
+    for (Height height : {1u, 2u}) EXPECT_EQ(state->commit_allowed(view, height), again->commit_allowed(view, height));
+  auto broken = b.log;
+  broken.back().payload.pop_back();
+  EXPECT_FALSE(recover(1, b.config.context.suite, broken).has_value());
+}
+
+}  // namespace
+}  // namespace galen::consensus::test

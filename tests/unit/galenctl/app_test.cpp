@@ -1,0 +1,209 @@
+// The grammar from outside: exit codes, where errors go, what --json changes, completions.
+#include "galenctl/app.hpp"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "galen/types/json.hpp"
+#include "galenctl/arguments.hpp"
+#include "galenctl/output.hpp"
+#include "temp_dir.hpp"
+
+namespace galen::galenctl {
+namespace {
+
+struct Ran {
+  int code;
+  std::string out, err;
+};
+Ran run_with(const std::vector<std::string>& arguments) {
+  std::ostringstream out, err;
+  int code = run(arguments, out, err, false);
+  return {code, out.str(), err.str()};
+}
+
+class AppTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"GALEN_DIR", "GALEN_ENDPOINT", "GALEN_CA", "GALEN_CERT", "GALEN_KEY"}) ::unsetenv(name);
+  }
+};
+
+TEST_F(AppTest, UsageIsTwo) {
+  for (const auto& words : std::vector<std::vector<std::string>>{{},
+                                                                 {"fly"},
+                                                                 {"node"},
+                                                                 {"node", "fly"},
+                                                                 {"node", "status", "--colour"},
+                                                                 {"record", "import"},
+                                                                 {"node", "status"},
+                                                                 {"consent", "grant", "--patient", "x"},
+                                                                 {"completion", "csh"},
+                                                                 {"--timeout", "soon", "node", "status"},
+                                                                 {"record", "get", "--endpoint", "localhost:1"}}) {
+    auto plain = run_with(words);
+    EXPECT_EQ(plain.code, kExitUsage) << testing::PrintToString(words);
+    EXPECT_EQ(plain.out, "");
+    EXPECT_NE(plain.err, "");
+    auto with_json = words;
+    with_json.push_back("--json");
+    auto json = run_with(with_json);
+    EXPECT_EQ(json.code, kExitUsage) << testing::PrintToString(words);
+    auto document = JsonDocument::parse(json.err.substr(0, json.err.find('\n')));
+    ASSERT_TRUE(document) << json.err;
+    auto error = document->root().find("error");
+    ASSERT_TRUE(error) << json.err;
+    EXPECT_TRUE(error->find_text("reason") && error->find_text("message") && error->find_text("advice"));
+  }
+}
+
+TEST_F(AppTest, AnUnknownWordIsToldTheNearestOne) {
+  auto noun = run_with({"recrod", "get"}).err;
+  EXPECT_NE(noun.find("galenctl has no noun \"recrod\"; did you mean \"record\"?"), std::string::npos) << noun;
+  EXPECT_NE(noun.find("INVALID_ARGUMENT"), std::string::npos) << noun;
+  EXPECT_NE(noun.find("access, "), std::string::npos) << "all that there are: " << noun;
+  EXPECT_NE(noun.find("galenctl --help"), std::string::npos) << noun;
+  auto bogus = run_with({"bogus"}).err;
+  EXPECT_NE(bogus.find("has no noun \"bogus\""), std::string::npos) << bogus;
+  auto verb = run_with({"--node", "B", "record", "improt", "x.json"}).err;
+  EXPECT_NE(verb.find("galenctl record has no verb \"improt\"; did you mean \"import\"?"), std::string::npos) << verb;
+  EXPECT_NE(verb.find("galenctl record --help"), std::string::npos) << verb;
+  auto none = run_with({"record"}).err;
+  EXPECT_NE(none.find("galenctl record needs a verb. It has: "), std::string::npos) << none;
+  auto option = run_with({"node", "status", "--colour"}).err;
+  EXPECT_NE(option.find("--colour"), std::string::npos) << option;
+}
+
+TEST_F(AppTest, HelpIsFine) {
+  auto help = run_with({"--help"});
+  EXPECT_EQ(help.code, kExitOk);
+  EXPECT_NE(help.out.find("record"), std::string::npos);
+  EXPECT_EQ(run_with({"record", "import", "--help"}).code, kExitOk);
+}
+
+TEST_F(AppTest, NobodyAtTheAddressIsWaiting) {
+  TempDir dir;
+  auto ca = dir.write("ca.pem", "x"), cert = dir.write("c.pem", "x"), key = dir.write("k.pem", "x");
+  std::filesystem::permissions(key, std::filesystem::perms::owner_read);
+  auto words = std::vector<std::string>{"whoami", "--endpoint", "127.0.0.1:1", "--ca",      ca,   "--cert",
+                                        cert,     "--key",      key,           "--timeout", "0.2"};
+  EXPECT_EQ(run_with(words).code, kExitWaiting);
+  std::filesystem::permissions(key, std::filesystem::perms::all);
+  auto refused = run_with(words);
+  EXPECT_EQ(refused.code, kExitRefused);
+  EXPECT_NE(refused.err.find("KEY_FILE_READABLE"), std::string::npos);
+}
+
+TEST_F(AppTest, DryRunEndsWithTheSummary) {
+  TempDir dir;
+  auto good = dir.write("good.json", R"({"resourceType":"Basic","id":"1"})");
+  auto bad = dir.write("bad.json", R"({"resourceType":"Basic","id":"1","id":"2"})");
+  auto fine = run_with({"record", "import", "--dry-run", "--json", good});
+  EXPECT_EQ(fine.code, kExitOk);
+  EXPECT_EQ(fine.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0}\n");
+  auto mixed = run_with({"--json", "record", "import", "--dry-run", good, bad});
+  EXPECT_EQ(mixed.code, kExitError);
+  EXPECT_NE(mixed.out.find("JSON_DUPLICATE_KEY"), std::string::npos);
+  EXPECT_TRUE(mixed.out.ends_with("{\"resources\":2,\"anchored\":0,\"already_anchored\":0,\"refused\":1}\n"));
+}
+
+TEST_F(AppTest, CanonicalBytesNeedNoNode) {
+  TempDir dir;
+  auto plain = dir.write("plain.json", R"( {"resourceType":"Basic", "id":"1", "meta":{"versionId":"7"}, "n":1E30} )");
+  auto places =
+      dir.write("places.json", R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Basic","id":"1"}},
+    {"resource":{"resourceType":"Observation","id":"2","value":1.50}}]})");
+  auto bytes = run_with({"record", "canonical", plain});
+  EXPECT_EQ(bytes.code, kExitOk) << bytes.err;
+  EXPECT_EQ(bytes.out, R"({"id":"1","n":1e+30,"resourceType":"Basic"})");
+  auto whole = run_with({"record", "canonical", "--whole", plain});
+  EXPECT_EQ(whole.out, R"({"id":"1","meta":{"versionId":"7"},"n":1e+30,"resourceType":"Basic"})");
+  auto raw = run_with({"record", "canonical", "--method", "raw", "--entry", "0", places});
+  EXPECT_EQ(raw.out, R"({"resourceType":"Basic","id":"1"})");
+  auto strict = run_with({"record", "canonical", "--entry", "1", places});
+  EXPECT_EQ(strict.code, kExitError);
+  EXPECT_EQ(strict.out, "");
+  EXPECT_NE(strict.err.find("$.entry[1].resource.value: "), std::string::npos) << strict.err;
+  EXPECT_NE(strict.err.find("[JSON_NUMBER_INEXACT]"), std::string::npos) << strict.err;
+  auto lossy = run_with({"--json", "record", "canonical", "--lossy", "--entry", "1", places});
+  EXPECT_EQ(lossy.code, kExitOk);
+  auto document = JsonDocument::parse(lossy.out);
+  ASSERT_TRUE(document) << lossy.out;
+  EXPECT_EQ(document->root().find("lossy_numbers")->unsigned_number(), 1u);
+  EXPECT_EQ(document->root().find("lossy_paths")->children().at(0).text(), "$.entry[1].resource.value");
+  EXPECT_EQ(run_with({"record", "canonical", "--method", "raw", "--lossy", plain}).code, kExitUsage);
+  EXPECT_EQ(run_with({"record", "canonical", "--method", "sorted", plain}).code, kExitUsage);
+}
+
+TEST_F(AppTest, CompletionsKnowEveryNounAndVerb) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    auto text = run_with({"completion", shell}).out;
+    for (const char* word : {"dev", "record", "import", "history", "keygen", "grant", "decide", "receipt", "whoami",
+                             "retry-for", "evidence", "export", "prove", "consistency",
+                             "canonical", "lossy"})
+      EXPECT_NE(text.find(word), std::string::npos) << shell << " " << word;
+  }
+}
+
+TEST_F(AppTest, KeysAreMadeOnceAndPrivate) {
+  TempDir dir;
+  auto path = dir.path() + "/jane.pem";
+  EXPECT_EQ(run_with({"patient", "keygen", "--out", path}).code, kExitOk);
+  EXPECT_EQ(std::filesystem::status(path).permissions() & std::filesystem::perms::all,
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_EQ(run_with({"patient", "keygen", "--out", path}).code, kExitError);
+}
+
+TEST_F(AppTest, DevUpRefusesTooFewNodesBeforeItMakesAnything) {
+  TempDir dir;
+  auto ran = run_with({"dev", "up", "--nodes", "3", "--dir", dir.path() + "/d", "--bin-dir", dir.path()});
+  EXPECT_NE(ran.code, kExitOk);
+  EXPECT_FALSE(std::filesystem::exists(dir.path() + "/d/genesis.json"));
+  EXPECT_EQ(run_with({"dev", "status", "--dir", dir.path() + "/d"}).code, kExitError);
+}
+
+TEST(OutputTest, JsonIsEscaped) {
+  JsonWriter writer;
+  writer.begin_object()
+      .field("a\"b", "line\n\\")
+      .key("n")
+      .begin_array()
+      .value(std::uint64_t{1})
+      .value(true)
+      .begin_object();
+  writer.end_object().end_array().field("z", false).end_object();
+  EXPECT_EQ(writer.text(), "{\"a\\\"b\":\"line\\u000a\\\\\",\"n\":[1,true,{}],\"z\":false}");
+}
+
+TEST(OutputTest, NumbersAndTimesReadWell) {
+  EXPECT_EQ(format_count(0), "0");
+  EXPECT_EQ(format_count(999), "999");
+  EXPECT_EQ(format_count(1204551), "1,204,551");
+  EXPECT_EQ(format_duration(400), "0.4 s");
+  EXPECT_EQ(format_duration(182'000), "3 min 2 s");
+  EXPECT_EQ(format_time(1'700'000'000'000), "2023-11-14T22:13:20Z");
+  EXPECT_EQ(format_table({{"A", "LONG"}, {"wide cell", ""}}), "A          LONG\nwide cell");
+}
+
+TEST(ArgumentsTest, TimesAndSpans) {
+  EXPECT_EQ(*parse_time("--until", "24h", 1000), 86'401'000u);
+  EXPECT_EQ(*parse_time("--until", "2023-11-14T22:13:20Z", 0), 1'700'000'000'000u);
+  EXPECT_EQ(*parse_time("--until", "2023-11-14", 0), 1'699'920'000'000u);
+  for (const char* text : {"", "h", "24", "-1h", "24x", "tomorrow", "2023-13-01", "99999999999999999999h"})
+    EXPECT_FALSE(parse_time("--until", text, 0)) << text;
+}
+
+TEST(ArgumentsTest, PurposesAndIds) {
+  EXPECT_EQ(purposes_text(*parse_purposes("TREAT,HPAYMT")), "HPAYMT,TREAT");
+  for (const char* text : {"", "TREAT,", "treat", "NOPE"}) EXPECT_FALSE(parse_purposes(text)) << text;
+  EXPECT_TRUE(parse_request_id("--request-id", "123e4567-e89b-42d3-a456-426614174000"));
+  EXPECT_FALSE(parse_request_id("--request-id", "123e"));
+  EXPECT_FALSE(parse_id("--tx", std::string(63, 'a')));
+  EXPECT_TRUE(parse_id("--tx", std::string(64, 'A')));
+  EXPECT_EQ(parse_source("s", "Observation/a/b")->id(), "a/b");
+  EXPECT_FALSE(parse_source("s", "Observation/"));
+}
+
+}  // namespace
+}  // namespace galen::galenctl

@@ -1,0 +1,127 @@
+// What an anchor needs of a FHIR file: exact bytes, names, patients; and that one broken entry stops the whole file.
+#include "galenctl/fhir_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "unit/shared_data.hpp"
+
+namespace galen::galenctl {
+namespace {
+
+const char* kBundle = R"({"resourceType":"Bundle","type":"transaction","entry":[
+  {"fullUrl":"urn:uuid:p-1","resource":{ "resourceType":"Patient", "id":"p-1" }},
+  {"fullUrl":"urn:uuid:e-1","resource":{"resourceType":"Encounter","subject":{"reference":"urn:uuid:p-1"}}},
+  {"resource":{"resourceType":"Observation","id":"o-1","meta":{"security":[
+     {"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}]},
+     "subject":{"reference":"Patient/other"}}},
+  {"resource":{"resourceType":"Organization","id":"org","x":{"reference":"urn:uuid:p-1"}}},
+  {"resource":{"resourceType":"Claim","id":"c-1",
+     "deep":[{"reference":"https://ehr.example/fhir/Patient/p-1/_history/3"}]}}
+]})";
+
+TEST(FhirFileTest, ReadsTheEntriesOfABundle) {
+  auto file = FhirFile::parse(kBundle);
+  ASSERT_TRUE(file.problems().empty()) << file.problems()[0].error.message;
+  ASSERT_EQ(file.resources().size(), 5u);
+  const auto& all = file.resources();
+  EXPECT_EQ(all[0].content, R"({ "resourceType":"Patient", "id":"p-1" })");
+  EXPECT_EQ(all[0].patient, "p-1");
+  EXPECT_EQ(all[1].id, "e-1") << "without an id the uuid of fullUrl counts";
+  EXPECT_EQ(all[1].patient, "p-1");
+  EXPECT_EQ(all[2].patient, "other");
+  EXPECT_EQ(all[2].record_class, ledger::v1::RECORD_CLASS_R);
+  EXPECT_FALSE(all[3].patient) << "a hospital is about nobody";
+  EXPECT_EQ(all[4].patient, "p-1");
+}
+
+TEST(FhirFileTest, SurvivesAMove) {
+  auto file = std::make_unique<FhirFile>(FhirFile::parse(kBundle));
+  FhirFile moved = std::move(*file);
+  file.reset();
+  EXPECT_EQ(moved.resources()[0].content, R"({ "resourceType":"Patient", "id":"p-1" })");
+}
+
+TEST(FhirFileTest, ABareResourceIsOne) {
+  auto file = FhirFile::parse(
+      "\n {\"resourceType\":\"Observation\",\"id\":\"x\",\"subject\":{\"reference\":\"Patient/7\"}} \n");
+  ASSERT_EQ(file.resources().size(), 1u);
+  EXPECT_EQ(file.entry_count(), 1u);
+  EXPECT_EQ(file.resources()[0].content.front(), '{');
+  EXPECT_EQ(file.resources()[0].content.back(), '}');
+  EXPECT_EQ(file.resources()[0].patient, "7");
+}
+
+TEST(FhirFileTest, ABrokenThirdEntryStopsTheFile) {
+  for (const char* third :
+       {R"({"id":"x"})", R"({"resourceType":"lower","id":"x"})", R"({"resourceType":"Patient"})",
+        R"({"resourceType":"Patient","id":""})", R"({"resourceType":"Patient","id":7})", "[]", "null"}) {
+    std::string text = R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"1"}},)"
+                       R"({"resource":{"resourceType":"Patient","id":"2"}},{"resource":)" +
+                       std::string(third) + R"(},{"resource":{"resourceType":"Patient","id":"4"}}]})";
+    auto file = FhirFile::parse(text);
+    EXPECT_TRUE(file.resources().empty()) << third;
+    EXPECT_EQ(file.entry_count(), 4u);
+    ASSERT_EQ(file.problems().size(), 1u) << third;
+    EXPECT_EQ(file.problems()[0].entry, 2u);
+    EXPECT_EQ(file.problems()[0].error.code, ErrorCode::BAD_FHIR);
+    EXPECT_NE(file.problems()[0].error.message.find("$.entry[2]"), std::string::npos)
+        << file.problems()[0].error.message;
+  }
+}
+
+TEST(FhirFileTest, BadJsonIsOneRefusedResource) {
+  auto file = FhirFile::parse(R"({"resourceType":"Bundle","entry":[{"resource":{"id":"1","id":"2"}}]})");
+  EXPECT_EQ(file.entry_count(), 1u);
+  ASSERT_EQ(file.problems().size(), 1u);
+  EXPECT_EQ(file.problems()[0].error.code, ErrorCode::JSON_DUPLICATE_KEY);
+  EXPECT_NE(file.problems()[0].error.message.find("$.entry[0].resource"), std::string::npos);
+  EXPECT_EQ(FhirFile::load("/nonexistent/file.json").problems()[0].error.code, ErrorCode::IO_ERROR);
+}
+
+TEST(FhirFileTest, ReadsTheSampleBundle) {
+  auto file = FhirFile::load(GALEN_SOURCE_DIR "/config/samples/bundle.json");
+  ASSERT_TRUE(file.problems().empty()) << file.problems()[0].error.message;
+  ASSERT_GE(file.resources().size(), 8u);
+  std::size_t with_patient = 0;
+  for (const auto& resource : file.resources()) with_patient += resource.patient.has_value();
+  EXPECT_GE(with_patient, 6u);
+  EXPECT_LT(with_patient, file.resources().size());
+}
+
+TEST(FhirFileTest, ReadsRealBundles) {
+  auto paths = test::shared_files("synthea-r4");
+  GALEN_NEEDS_SHARED(paths, "synthea-r4");
+  for (const auto& path : paths) {
+    auto file = FhirFile::load(path);
+    ASSERT_TRUE(file.problems().empty()) << path << file.problems()[0].error.message;
+    EXPECT_EQ(file.resources().size(), file.entry_count());
+    std::ifstream stream(path, std::ios::binary);
+    std::stringstream whole;
+    whole << stream.rdbuf();
+    std::set<std::string> patients;
+    for (const auto& resource : file.resources()) {
+      EXPECT_NE(whole.str().find(resource.content), std::string::npos) << path << " entry " << resource.entry;
+      bool about_somebody = resource.type != "Organization" && resource.type != "Practitioner";
+      EXPECT_EQ(resource.patient.has_value(), about_somebody) << path << " " << resource.type;
+      if (resource.patient) patients.insert(*resource.patient);
+    }
+    EXPECT_LE(patients.size(), 1u) << path;
+  }
+}
+
+TEST(FhirFileTest, ReadsTheOfficialExamples) {
+  auto paths = test::shared_files("fhir-r4");
+  GALEN_NEEDS_SHARED(paths, "fhir-r4");
+  for (const auto& path : paths) {
+    if (path.ends_with("/package.json")) continue;
+    auto file = FhirFile::load(path);
+    EXPECT_TRUE(file.problems().empty()) << path << ": " << file.problems()[0].error.message;
+  }
+}
+
+}  // namespace
+}  // namespace galen::galenctl

@@ -1,0 +1,85 @@
+#include "node/batch_pool.hpp"
+
+#include "unit/execution/chain_fixture.hpp"
+
+namespace galen::node {
+namespace {
+
+using execution::test::ExecutionTest;
+
+class BatchPoolTest : public ExecutionTest {
+ protected:
+  BatchPtr one(MemberIndex origin = 0) {
+    return chain.batch(origin, {chain.item(origin == 0 ? service_a : service_b, {origin == 0 ? anchor() : ask()})});
+  }
+};
+
+TEST_F(BatchPoolTest, HoldsEachOnceAndNoMoreThanItsBytes) {
+  auto first = one(), second = one();
+  BatchPool pool(first->bytes().size() + second->bytes().size() - 1);
+  using enum BatchPool::Added;
+  EXPECT_EQ(pool.add(first), yes);
+  EXPECT_EQ(pool.add(first), known);
+  EXPECT_EQ(pool.add(second), full) << "one byte too many";
+  EXPECT_EQ(pool.find(first->digest()), first);
+  EXPECT_EQ(pool.find(second->digest()), nullptr);
+  pool.expire(first->header().valid_until_ms + 1);
+  EXPECT_EQ(pool.add(second), yes) << "what expired has made room";
+}
+
+TEST_F(BatchPoolTest, WhatBlocksHaveUsedMakesRoomAndWhatIsNeededIsTakenAnyway) {
+  auto old = one(), next = one(), another = one();
+  BatchPool pool(old->bytes().size() + next->bytes().size() - 1);
+  using enum BatchPool::Added;
+  EXPECT_EQ(pool.add(old), yes);
+  pool.used(old->digest());
+  EXPECT_EQ(pool.add(next), yes);
+  EXPECT_EQ(pool.find(old->digest()), nullptr) << "a body that is only kept for others gives way";
+  EXPECT_EQ(pool.add(another), full);
+  EXPECT_EQ(pool.add(another, true), yes) << "of a block that stands";
+  EXPECT_NE(pool.find(next->digest()), nullptr);
+}
+
+TEST_F(BatchPoolTest, OnlyWhatNoBlockCanHoldAnyMoreExpires) {
+  auto ordered = one(), waiting = one();
+  BatchPool pool;
+  pool.add(ordered);
+  pool.add(waiting);
+  pool.used(ordered->digest());
+  pool.expire(waiting->header().valid_until_ms);
+  EXPECT_NE(pool.find(waiting->digest()), nullptr) << "valid up to and with that time";
+  pool.expire(waiting->header().valid_until_ms + 1);
+  EXPECT_EQ(pool.find(waiting->digest()), nullptr);
+  EXPECT_NE(pool.find(ordered->digest()), nullptr) << "kept for members that are a little behind";
+}
+
+TEST_F(BatchPoolTest, TheLogIsNeededFromTheOldestBodyThatNoBlockUsed) {
+  auto first = one(), second = one(), unlogged = one();
+  BatchPool pool;
+  EXPECT_EQ(pool.first_needed(), std::nullopt);
+  for (const auto& batch : {first, second, unlogged}) pool.add(batch);
+  EXPECT_EQ(pool.first_needed(), std::nullopt);
+  pool.logged(second->digest(), 9);
+  pool.logged(first->digest(), 4);
+  pool.logged(first->digest(), 12);  // said again: the first record is the one that is needed
+  pool.logged(Hash{}, 1);            // of nobody
+  EXPECT_EQ(pool.first_needed(), 4u);
+  EXPECT_EQ(pool.used(first->digest()), 4u);
+  EXPECT_EQ(pool.used(first->digest()), 4u) << "told twice";
+  EXPECT_EQ(pool.first_needed(), 9u);
+  EXPECT_EQ(pool.used(unlogged->digest()), 0u);
+  EXPECT_EQ(pool.used(Hash{}), 0u);
+}
+
+TEST_F(BatchPoolTest, SendsAgainOnlyOnesOwnThatNoBlockUsed) {
+  auto mine = one(0), used = one(0), other = one(1);
+  BatchPool pool;
+  for (const auto& batch : {mine, used, other}) pool.add(batch);
+  pool.used(used->digest());
+  EXPECT_EQ(pool.unused(0, 10), std::vector{mine});
+  EXPECT_EQ(pool.unused(1, 10), std::vector{other});
+  EXPECT_TRUE(pool.unused(0, 0).empty());
+}
+
+}  // namespace
+}  // namespace galen::node

@@ -1,0 +1,99 @@
+// node.toml: what is wrong is named with file, line, key and what to write instead.
+#include "galen/node/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace galen::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ConfigTest : public testing::Test {
+ protected:
+  ConfigTest() {
+    std::string pattern = (fs::temp_directory_path() / "galen-config-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
+    dir_ = pattern;
+  }
+  ~ConfigTest() override { fs::remove_all(dir_); }
+  std::string path() const { return (dir_ / "node.toml").string(); }
+  Result<Config> load(const std::string& text) {
+    std::ofstream(path()) << text;
+    return load_config(path());
+  }
+  void refused(const std::string& text, const std::vector<std::string>& words) {
+    auto config = load(text);
+    ASSERT_FALSE(config) << text;
+    EXPECT_EQ(config.error().code, ErrorCode::CONFIG_INVALID);
+    for (const auto& word : words)
+      EXPECT_NE(config.error().message.find(word), std::string::npos) << word << " in: " << config.error().message;
+  }
+  /// The example that operators begin with.
+  static std::string example() {
+    std::ifstream file(GALEN_SOURCE_DIR "/config/node.example.toml");
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  static std::string changed(const std::string& from, const std::string& to) {
+    auto text = example();
+    auto at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+  }
+  fs::path dir_;
+};
+
+TEST_F(ConfigTest, TheExampleLoads) {
+  auto config = load(example());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_FALSE(config->member.empty());
+  EXPECT_FALSE(config->peers.addresses.empty());
+  EXPECT_EQ(config->path, path());
+}
+
+TEST_F(ConfigTest, RelativePathsAreRelativeToTheFile) {
+  auto text = example();
+  auto config = load(text);
+  ASSERT_TRUE(config);
+  for (const auto& file : {config->genesis, config->data_dir, config->keys.consensus, config->keys.tls_cert,
+                           config->keys.master, config->api.client_ca})
+    EXPECT_TRUE(fs::path(file).is_absolute()) << file;
+}
+
+TEST_F(ConfigTest, AnUnknownKeyIsToldItsLineAndTheNearestOne) {
+  refused("membre = \"A\"\n" + example(), {path() + ":1:", "unknown key \"membre\"", "did you mean \"member\""});
+  refused(example() + "\n[limits2]\nx = 1\n", {"unknown key \"limits2.x\""});
+}
+
+TEST_F(ConfigTest, WrongKindsAreTold) {
+  refused("member = 5\n", {path() + ":1:", "member must be"});
+  refused("member = \"A\"\n[api]\nenabled = \"yes\"\n", {path() + ":3:", "api.enabled must be"});
+  refused("[limits]\nopen_writes_max = -1\n", {path() + ":2:", "limits.open_writes_max must be"});
+  refused("[limits]\nopen_writes_max = 4294967296\n", {"limits.open_writes_max must be"});
+  refused("[peers]\naddresses = 3\n", {path() + ":2:", "table"});
+}
+
+TEST_F(ConfigTest, WhatIsMissingIsNamed) {
+  refused("", {"is missing"});
+  refused("log_level = \"info\"\n", {"the key \"", "is missing"});
+}
+
+TEST_F(ConfigTest, BrokenTomlIsToldItsLine) { refused("member = \"A\"\nmember = \"B\"\n", {path() + ":2:"}); }
+
+TEST_F(ConfigTest, EverySettingSaysWhereItComesFrom) {
+  std::ofstream(path()) << example();
+  auto values = explain_config(path());
+  ASSERT_TRUE(values) << values.error().message;
+  bool from_file = false, from_default = false;
+  for (const auto& value : *values) {
+    EXPECT_FALSE(value.key.empty());
+    from_file = from_file || value.source.starts_with(path() + ":");
+    from_default = from_default || value.source == "default";
+  }
+  EXPECT_TRUE(from_file && from_default);
+}
+
+}  // namespace
+}  // namespace galen::node

@@ -1,0 +1,100 @@
+// The supervision of the front end, with real processes that are none: what they inherit, that another follows one that
+// ends, and that stop() leaves nothing running.
+#include "galen/node/front_end.hpp"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace galen::node {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+class FrontEndTest : public testing::Test {
+ protected:
+  FrontEndTest() {
+    std::string pattern = (fs::temp_directory_path() / "galen-front-end-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
+    dir_ = pattern;
+  }
+  ~FrontEndTest() override { fs::remove_all(dir_); }
+
+  /// A front end that is a shell script; $out is a file of its own.
+  FrontEnd script(const std::string& text) {
+    return FrontEnd({.program = "/bin/sh",
+                     .arguments = {"-c", "out=" + file() + "; " + text},
+                     .write_credits = 1,
+                     .read_credits = 1},
+                    {.on_call = [](galen::node::v1::Call&&) {}, .on_cancel = [](std::uint64_t) {}});
+  }
+  std::string file() const { return (dir_ / "out").string(); }
+  std::vector<std::string> lines() const {
+    std::ifstream in(file());
+    std::vector<std::string> out;
+    for (std::string line; std::getline(in, line);) out.push_back(line);
+    return out;
+  }
+  /// Only a broken build waits long.
+  bool wait_for_lines(std::size_t count) const {
+    for (auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
+      if (lines().size() >= count) return true;
+      std::this_thread::sleep_for(10ms);
+    }
+    return false;
+  }
+  fs::path dir_;
+};
+
+TEST_F(FrontEndTest, AnotherFollowsOneThatEnds) {
+  auto front_end = script("echo $$ >> $out");
+  front_end.start();
+  ASSERT_TRUE(wait_for_lines(3));
+  front_end.stop();
+  auto pids = lines();
+  EXPECT_NE(pids[0], pids[1]);
+  EXPECT_FALSE(front_end.up()) << "none of them ever said hello";
+}
+
+TEST_F(FrontEndTest, ItInheritsTheSocketAndNothingElse) {
+  auto front_end = script(
+      // The descriptor that reads the directory is in the list and gone when the loop begins.
+      "for f in /proc/$$/fd/*; do [ -e $f ] && echo ${f##*/}; done > $out.new; echo end >> $out.new; mv $out.new $out; "
+      "exec sleep 1000");
+  std::ifstream of_ours("/proc/self/status");  // an open file that is not marked close-on-exec by everybody
+  front_end.start();
+  ASSERT_TRUE(wait_for_lines(2));
+  front_end.stop();
+  std::vector<std::string> inherited;
+  for (const auto& line : lines())
+    if (line != "0" && line != "1" && line != "2" && line != "end") inherited.push_back(line);
+  // The shell has one descriptor of its own for `> $out.new`, at 10 or above.
+  std::erase_if(inherited, [](const std::string& fd) { return fd.size() > 1; });
+  EXPECT_EQ(inherited, std::vector<std::string>{"3"});
+}
+
+TEST_F(FrontEndTest, StopEndsOneThatListensToNobody) {
+  auto front_end = script("trap '' TERM; echo $$ >> $out; while :; do sleep 1; done");
+  front_end.start();
+  ASSERT_TRUE(wait_for_lines(1));
+  front_end.stop();
+  EXPECT_EQ(::kill(std::stoi(lines()[0]), 0), -1) << "it still runs";
+  front_end.stop();  // again: nothing to do
+}
+
+TEST_F(FrontEndTest, AProgramThatIsNotThereIsTriedAgainUntilStopped) {
+  FrontEnd front_end({.program = (dir_ / "missing").string(), .arguments = {}, .write_credits = 1, .read_credits = 1},
+                     {.on_call = [](galen::node::v1::Call&&) {}, .on_cancel = [](std::uint64_t) {}});
+  front_end.start();
+  front_end.reply({});  // to nobody
+  front_end.stop();
+  EXPECT_FALSE(front_end.up());
+}
+
+}  // namespace
+}  // namespace galen::node

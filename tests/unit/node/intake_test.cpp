@@ -1,0 +1,212 @@
+// The intake with a real vault and a real ledger; the test stands where core, store and exec stand: it takes the
+// batches, makes blocks of them and tells what came out. No clock is awaited but for one deadline.
+#include "node/intake.hpp"
+
+#include <condition_variable>
+
+#include "galen/base/clock.hpp"
+#include "galen/socket/method.hpp"
+#include "galen/v1/access_service.pb.h"
+#include "galen/v1/record_service.pb.h"
+#include "unit/execution/chain_fixture.hpp"
+
+namespace galen::node {
+namespace {
+
+using execution::test::ExecutionTest;
+using execution::test::random_id;
+using execution::test::take;
+using execution::test::TempDir;
+using node::v1::Call;
+using node::v1::Reply;
+using socket::Method;
+
+constexpr std::chrono::seconds kPatience{30};  // only a broken build waits that long
+
+/// What one thread says and the test waits for.
+template <class Value>
+class Told {
+ public:
+  void put(Value value) {
+    std::lock_guard lock(mutex_);
+    values_.push_back(std::move(value));
+    changed_.notify_all();
+  }
+  Value next() {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return !values_.empty(); })) << "nothing was said";
+    if (values_.empty()) return {};
+    Value out = std::move(values_.front());
+    values_.erase(values_.begin());
+    return out;
+  }
+  bool empty() {
+    std::lock_guard lock(mutex_);
+    return values_.empty();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Value> values_;
+};
+
+class IntakeTest : public ExecutionTest {
+ protected:
+  IntakeTest() : identity{chain.genesis, 0, chain.genesis.context(), chain.keys[0]} {
+    // Block time is today's: the intake's transactions are valid for two minutes from now.
+    chain.time_ms = system_clock().wall_ms();
+    run({});
+    std::filesystem::create_directories(dir.path() + "/keyring");
+    std::filesystem::create_directories(dir.path() + "/vault");
+    vault::RecordVault::Options options{.keyring_directory = dir.path() + "/keyring",
+                                        .vault_directory = dir.path() + "/vault",
+                                        .master_key_file = dir.path() + "/master.key"};
+    EXPECT_TRUE(vault::RecordVault::create(options));
+    records.emplace(take(vault::RecordVault::open(options)));
+    for (MemberIndex i = 1; i < 4; ++i) health.set_connected(i, true);
+    intake.emplace(identity, node.store(), *records, health, DiskWatch(dir.path(), 0, health),
+                   Intake::Ports{.reply = [this](const Reply& reply) { replies.put(reply); },
+                                 .submit = [this](OwnBatch batch) { batches.put(std::move(batch)); },
+                                 .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }});
+    intake->resume({});
+    intake->start();
+  }
+
+  std::uint64_t call(Method method, const PrincipalId& caller, const std::string& request,
+                     std::uint32_t deadline_ms = 0) {
+    Call out;
+    out.set_call_id(++last_call);
+    out.set_method(static_cast<std::uint32_t>(method));
+    out.set_principal(caller.str());
+    out.set_request(request);
+    out.set_deadline_ms(deadline_ms);
+    EXPECT_TRUE(intake->on_call(std::move(out)));
+    return last_call;
+  }
+  ErrorCode refusal(Method method, const PrincipalId& caller, const std::string& request = {}) {
+    auto id = call(method, caller, request);
+    auto reply = replies.next();
+    EXPECT_EQ(reply.call_id(), id);
+    return static_cast<ErrorCode>(reply.code());
+  }
+  std::string anchor_request(const RequestId& request_id, const std::string& content) {
+    galen::v1::AnchorRecordRequest request;
+    request.set_request_id(request_id.str());
+    auto* item = request.mutable_item();
+    item->mutable_source()->set_system("urn:ehr");
+    item->mutable_source()->set_type("Observation");
+    item->mutable_source()->set_id("o-1");
+    item->set_content(content);
+    return request.SerializeAsString();
+  }
+  /// The batch becomes the next block, as if all members had agreed on it.
+  void order(const OwnBatch& own) {
+    for (const auto& outbox : own.outbox) intake->on_logged({outbox.id}, ++log_seq);
+    intake->on_executed(std::make_shared<const execution::ExecutedBlock>(run({own.batch})));
+  }
+  galen::v1::AnchorRecordResponse anchored(const Reply& reply) {
+    EXPECT_EQ(reply.code(), 0u) << reply.message();
+    galen::v1::AnchorRecordResponse response;
+    EXPECT_TRUE(response.ParseFromString(reply.response()));
+    return response;
+  }
+
+  TempDir dir;
+  Identity identity;
+  Health health;
+  std::optional<vault::RecordVault> records;
+  Told<Reply> replies;
+  Told<OwnBatch> batches;
+  std::uint64_t last_call = 0, log_seq = 0;
+  std::optional<Intake> intake;
+};
+
+TEST_F(IntakeTest, WhoMayNotWriteIsToldWhy) {
+  EXPECT_EQ(refusal(Method::anchor_record, random_id<PrincipalId>(chain.rng)), ErrorCode::UNKNOWN_PRINCIPAL);
+  EXPECT_EQ(refusal(Method::anchor_record, service_b), ErrorCode::NOT_YOUR_MEMBER);
+  EXPECT_EQ(refusal(Method::anchor_record, patient), ErrorCode::PERMISSION_DENIED);
+  EXPECT_EQ(refusal(Method::anchor_record, chain.member(0)), ErrorCode::PERMISSION_DENIED);
+  EXPECT_EQ(refusal(Method::register_service, service_a), ErrorCode::PERMISSION_DENIED);
+  EXPECT_EQ(refusal(Method::get_head, service_a), ErrorCode::UNIMPLEMENTED) << "a read";
+  EXPECT_EQ(refusal(Method::anchor_record, service_a, "\xff\xff"), ErrorCode::MALFORMED);
+  EXPECT_TRUE(batches.empty());
+}
+
+TEST_F(IntakeTest, WithoutAQuorumNothingIsTakenOnAndTheMissingAreNamed) {
+  health.set_connected(1, false);
+  EXPECT_EQ(refusal(Method::anchor_record, service_a, "\xff"), ErrorCode::MALFORMED) << "three of four are enough";
+  health.set_connected(3, false);
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
+  auto reply = replies.next();
+  EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::NO_QUORUM);
+  EXPECT_EQ(reply.details().at("missing_members"), "member 1,member 3");
+  EXPECT_GT(reply.retry_after_ms(), 0u);
+}
+
+TEST_F(IntakeTest, ADivergedNodeTakesNothingOn) {
+  health.set_core({.mode = galen::v1::NODE_MODE_DIVERGED, .detail = {}});
+  EXPECT_EQ(refusal(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content")),
+            ErrorCode::DIVERGED);
+}
+
+TEST_F(IntakeTest, ARecordIsAnsweredWithItsBlockAndNotAnchoredTwice) {
+  auto request_id = chain.request_id();
+  auto id = call(Method::anchor_record, service_a, anchor_request(request_id, "content"));
+  auto own = batches.next();
+  ASSERT_TRUE(own.batch);
+  EXPECT_EQ(own.outbox.size(), 1u) << "what would be lost otherwise goes into the log with it";
+  EXPECT_TRUE(replies.empty()) << "nothing is promised before the block is executed";
+  order(own);
+  auto reply = replies.next();
+  EXPECT_EQ(reply.call_id(), id);
+  auto first = anchored(reply);
+  EXPECT_EQ(first.outcome().state(), galen::v1::TRANSACTION_STATE_COMMITTED);
+  EXPECT_EQ(first.outcome().height(), node.view().height());
+  EXPECT_FALSE(first.outcome().duplicate());
+
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
+  auto again = anchored(replies.next());
+  EXPECT_TRUE(again.item().already_anchored());
+  EXPECT_EQ(again.item().pointer_id(), first.item().pointer_id());
+  EXPECT_TRUE(batches.empty());
+}
+
+TEST_F(IntakeTest, ARequestIdIsAnsweredOnce) {
+  galen::v1::DecideRequest request;
+  request.set_request_id(chain.request_id().str());
+  request.set_patient(patient.str());
+  request.set_purpose_code("TREAT");
+  galen::v1::DecideResponse first, second;
+  call(Method::decide, service_a, request.SerializeAsString());
+  order(batches.next());
+  EXPECT_TRUE(first.ParseFromString(replies.next().response()));
+  EXPECT_FALSE(first.permit());
+  EXPECT_EQ(first.reason(), "NO_CONSENT");
+  run({});
+  call(Method::decide, service_a, request.SerializeAsString());
+  EXPECT_TRUE(second.ParseFromString(replies.next().response()));
+  EXPECT_TRUE(second.outcome().duplicate());
+  EXPECT_EQ(second.height(), first.height());
+  EXPECT_EQ(second.entry().SerializeAsString(), first.entry().SerializeAsString());
+  EXPECT_TRUE(batches.empty());
+}
+
+TEST_F(IntakeTest, WhatIsNotOrderedInTimeIsOpen) {
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"), 50);
+  auto own = batches.next();
+  EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::DEADLINE_EXCEEDED);
+  order(own);  // later all the same: nobody waits, and the source is known
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
+  EXPECT_TRUE(anchored(replies.next()).item().already_anchored());
+}
+
+TEST_F(IntakeTest, StopAnswersWhatIsOpen) {
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
+  batches.next();
+  intake->stop();
+  EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::SHUTTING_DOWN);
+}
+
+}  // namespace
+}  // namespace galen::node
