@@ -12,7 +12,7 @@ BatchPool::Added BatchPool::add(const PendingBatch& batch, TimestampMs wall_ms, 
   auto& queue = queues_[batch.origin];
   bool too_far = batch.valid_until_ms > wall_ms + parameters_->ttl_max_ms + 2 * parameters_->clock_skew_max_ms;
   bool too_large = batch.bytes > std::min(parameters_->block_bytes_max, parameters_->member_block_bytes_max);
-  if (!wanted && (queue.size() >= per_origin_max_ || too_far || too_large)) return Added::refused;
+  if (too_far || too_large || (!wanted && queue.size() >= per_origin_max_)) return Added::refused;
   auto sequence = next_sequence_++;
   pending_.emplace(batch.digest, Entry{batch, sequence, monotonic_ms});
   queue.emplace(sequence, batch.digest);

@@ -90,8 +90,13 @@ bool Replica::State::take_early_proposals() {
     for (auto place = queue.by_height.begin(); place != queue.by_height.end();) {
       const auto& m = std::get<PrePrepare>(*place->second);
       if (m.block.header.height > tree.tip().height() && tree.find(m.block.header.parent) == nullptr) {
-        if (place == queue.by_height.begin()) want_block(m.block.header.parent, m.block.header.height - 1);
+        if (place == queue.by_height.begin()) want_block(m.block.header.parent, m.block.header.height - 1, false);
         ++place;
+        continue;
+      }
+      bool is_far = m.block.header.height > tree.tip().height() + 2 * limits::kWindowMax;
+      if (is_far && !is_justified(m)) {
+        ++place;  // a leader may not fill the tree with what nobody can vote for yet
         continue;
       }
       if (m.justification.kind != Justification::Kind::none) opening_message = place->second;
@@ -102,8 +107,18 @@ bool Replica::State::take_early_proposals() {
   return changed;
 }
 
+/// What nothing vouches for goes: blocks that leaders proposed and nobody may ever vote for are not to keep others out.
+void Replica::State::make_room(const Hash& parent) {
+  std::vector<Hash> kept{parent};
+  if (last_prepare) kept.push_back(last_prepare->digest);
+  for (const auto& [digest, node] : tree.nodes())
+    if (node.certified) kept.push_back(digest);
+  tree.keep_only(kept);
+}
+
 BlockNode* Replica::State::add_node(const BlockSkeleton& block, const Hash& digest) {
   bool is_new = tree.find(digest) == nullptr;
+  if (is_new && tree.is_full()) make_room(block.header.parent);
   auto* node = tree.insert(block, digest);
   if (node == nullptr || !is_new) return node;
   wanted.erase(digest);
@@ -128,6 +143,9 @@ bool Replica::State::take_proposal(const PrePrepare& m) {
       return false;
     }
   }
+  bool justified = is_justified(m);
+  // V5; the block itself is of this view, or kept.
+  if (justified) tree.drop_abandoned(m.view, tree.find(m.digest) != nullptr && again ? m.digest : m.block.header.parent);
   auto* node = add_node(m.block, m.digest);
   if (node == nullptr) return false;
   bool changed = node->proposed_in != m.view;
@@ -136,12 +154,7 @@ bool Replica::State::take_proposal(const PrePrepare& m) {
     node->justified = false;
     node->refused.reset();
   }
-  if (!node->justified && is_justified(m)) {
-    node->justified = changed = true;
-    tree.drop_abandoned(m.view, again ? m.digest : m.block.header.parent);  // V5; node itself is of this view, or kept
-    node = tree.find(m.digest);
-    if (node == nullptr) return true;
-  }
+  if (!node->justified && justified) node->justified = changed = true;
   if (!changed || node->refused) return changed;
   const auto& parent = tree.parent_of(*node);
   auto reason = check_header(config, parent, m.block);
@@ -276,7 +289,7 @@ void Replica::State::on_certificate(const QuorumCertificate& certificate) {
   auto tip_height = tree.tip().height();
   if (subject.height > tip_height) {
     if (auto* node = tree.find(subject.digest)) node->certified = true;
-    else want_block(subject.digest, subject.height);
+    else want_block(subject.digest, subject.height, true);
     if (subject.height <= tip_height + 4 * limits::kWindowMax)
       certificates.emplace(subject, certificate);
     if (certificates.size() > BlockTree::kNodesMax) certificates.erase(certificates.begin());

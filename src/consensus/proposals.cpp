@@ -29,7 +29,7 @@ const BlockNode* BlockTree::find(const Hash& digest) const {
 BlockNode* BlockTree::insert(const BlockSkeleton& block, const Hash& digest) {
   if (auto* node = find(digest)) return node;
   const auto* parent = find(block.header.parent);
-  if (parent == nullptr || block.header.height != parent->height() + 1 || nodes_.size() >= kNodesMax) return nullptr;
+  if (parent == nullptr || block.header.height != parent->height() + 1 || is_full()) return nullptr;
   BlockNode node{.block = block, .digest = digest, .history = parent->history};
   node.history.append(crypto::merkle_leaf(suite_, digest));
   bool same_view = parent->view() == block.header.view && parent->height() > 0;
@@ -73,6 +73,13 @@ void BlockTree::drop_abandoned(View view, const Hash& keep) {
   }
 }
 
+void BlockTree::keep_only(const std::vector<Hash>& blocks) {
+  std::set<Hash> kept{tip_};
+  for (const auto& block : blocks)
+    for (const auto* node : path_to(block)) kept.insert(node->digest);
+  std::erase_if(nodes_, [&](const auto& entry) { return kept.count(entry.first) == 0; });
+}
+
 bool BlockTree::holds_batch(const BlockNode& node, const Hash& batch) const {
   for (const auto* at = &node; at->digest != tip_; at = &parent_of(*at)) {
     const auto& digests = at->block.batch_digests;
@@ -107,7 +114,6 @@ std::optional<RefusalReason> check_header(const Config& config, const BlockNode&
 }
 
 std::optional<RefusalReason> check_bodies(const GenesisParameters& parameters, const BlockNode& node) {
-  GALEN_ASSERT(node.missing.empty());
   auto time = node.header().time_ms;
   std::uint64_t bytes = 0;
   std::map<MemberIndex, std::uint64_t> of_origin;

@@ -52,6 +52,9 @@ class BlockTree {
   void advance_tip(const Hash& digest);
   /// Drops blocks of views below `view` that are neither `keep` nor its ancestors (V5).
   void drop_abandoned(View view, const Hash& keep);
+  bool is_full() const { return nodes_.size() >= kNodesMax; }
+  /// Drops all but the tip, these blocks and their ancestors.
+  void keep_only(const std::vector<Hash>& blocks);
   /// Is the batch in the block or in one of its uncommitted ancestors?
   bool holds_batch(const BlockNode& node, const Hash& batch) const;
 
@@ -67,7 +70,7 @@ class BlockTree {
 
 /// What a header must be, given its parent: everything but batches, time and roots (R4, R8, history, lag, flags).
 std::optional<RefusalReason> check_header(const Config& config, const BlockNode& parent, const BlockSkeleton& block);
-/// What its batches must be, once they are all there.
+/// What its batches must be; those that are still missing are not judged.
 std::optional<RefusalReason> check_bodies(const GenesisParameters& parameters, const BlockNode& node);
 
 }  // namespace galen::consensus

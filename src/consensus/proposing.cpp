@@ -29,7 +29,7 @@ const BlockNode* Replica::State::proposal_parent(Justification& justification) {
     base = justification.certificate ? justification.certificate->subject : VoteSubject{};
   if (base.height == 0) return tree.tip().height() == 0 ? &tree.tip() : nullptr;
   const auto* node = tree.find(base.digest);
-  if (node == nullptr) want_block(base.digest, base.height);
+  if (node == nullptr) want_block(base.digest, base.height, true);
   return node;
 }
 
@@ -58,7 +58,7 @@ bool Replica::State::wants_to_propose(const BlockNode& parent, const BatchPool::
   auto position = same_view ? parent.tenure_position + 1 : 1;
   auto tenure_start = same_view ? parent.tenure_start_ms : wall;
   tenure_end = position >= config.parameters.tenure_blocks || heartbeat || stopping ||
-               (config.tenure_ms > 0 && wall >= tenure_start + config.tenure_ms);
+               (config.tenure_ms > 0 && (wall >= tenure_start + config.tenure_ms || now >= opened_at_ms + config.tenure_ms));
   if (heartbeat || announce || stuck || stopping) return true;
   if (!waiting) return false;
   // A lone client never waits; under load, blocks in flight give the next one time to fill.
@@ -103,6 +103,7 @@ bool Replica::State::try_propose() {
   PrePrepare message{config.self, view, std::move(block), std::move(justification), {}, {}};
   message.digest = message.block.header.digest(config.context.suite);
   auto refusal = check_header(config, *parent, message.block);
+  if (refusal == RefusalReason::exec_height) return false;  // the parent claims other roots than ours: one of us has diverged
   GALEN_ASSERT(!refusal.has_value());
   return add_node(message.block, message.digest) != nullptr && propose(std::move(message));
 }

@@ -1,5 +1,6 @@
 // Before the first vote: STATUS, fresh logs, and the way back from amnesia (docs/spec/consensus.md 8).
 #include <algorithm>
+#include <functional>
 
 #include "consensus/mutation.hpp"
 #include "consensus/state.hpp"
@@ -10,6 +11,8 @@ namespace galen::consensus {
 namespace {
 
 constexpr std::int64_t kClockAlarmMs = 500;
+constexpr std::uint32_t kAnswersMax = 16;  ///< STATUS for each member, in the base time of V1
+constexpr std::uint64_t kClockOffsetMaxMs = std::uint64_t{1} << 40;  ///< what others say of their clocks may be anything
 
 SafetyState::VoteKey key_of(const VoteSubject& subject) { return {subject.view, subject.height}; }
 
@@ -27,7 +30,11 @@ void Replica::State::ask_status(Target to) {
 void Replica::State::answer_status(MemberIndex from, const StatusRequest& request) {
   if (!ticked) return;
   help(from, request.view, request.commit_height);
-  if (!answering.insert(from).second) return;  // one signature at a time for each asker
+  // One signature at a time for each asker, and not for each of its messages: they cost it nothing.
+  auto& given = answered[from];
+  if (now >= given.since_ms + pacemaker.base_ms()) given = {now, 0};
+  if (given.count >= kAnswersMax || !answering.insert(from).second) return;
+  ++given.count;
   StatusAnswer answer;
   answer.sender = config.self;
   answer.asker = from;
@@ -52,7 +59,9 @@ void Replica::State::on_status(const StatusAnswer& answer) {
   if (answer.asker != config.self || answer.nonce != status_nonce) return;
   if (answer.high_qc) on_certificate(*answer.high_qc);
   if (answer.tip_qc) on_certificate(*answer.tip_qc);
-  clock_offsets[answer.sender] = static_cast<std::int64_t>(answer.wall_ms) - static_cast<std::int64_t>(wall);
+  auto ahead = answer.wall_ms > wall ? answer.wall_ms - wall : 0, behind = answer.wall_ms < wall ? wall - answer.wall_ms : 0;
+  clock_offsets[answer.sender] = static_cast<std::int64_t>(std::min(ahead, kClockOffsetMaxMs)) -
+                                 static_cast<std::int64_t>(std::min(behind, kClockOffsetMaxMs));
   check_clock();
   answers.insert_or_assign(answer.sender, answer);
   if (mode == Mode::fresh || mode == Mode::starting) judge_start();
@@ -103,22 +112,27 @@ void Replica::State::become_recovering() {
   auto reason = mode == Mode::fresh && !had_chain ? RecoveryReason::new_log : RecoveryReason::votes_lost;
   mode = Mode::recovering;
   recovery_view.reset();
+  recovery_claims.clear();
   persist(safety.mode_record(Mode::recovering));
   report(EventKind::recovering, view, tree.tip().height(), config.self, static_cast<std::uint64_t>(reason));
 }
 
-/// (a) of the recovery: V from q others that have not lost their logs themselves.
+/// (a) of the recovery. To have brought us into view V+1, at least q members were in V or asked for it (L5 of
+/// consensus-argument.md). So many of the honest ones among them have answered by now, and none of these claims less than
+/// V: the claim that so many reach is enough, and the higher ones may be lies that would keep us silent for ever.
 void Replica::State::judge_recovery() {
-  if (recovery_view) return;
-  std::size_t count = 0;
-  View highest = 0;
-  for (const auto& [member, answer] : answers) {
-    if (answer.mode == Mode::recovering || answer.mode == Mode::fresh) continue;
-    ++count;
-    highest = std::max({highest, answer.view, answer.max_view_change});
-  }
-  if (count < config.members.quorum()) return;
-  recovery_view = highest;
+  for (const auto& [member, answer] : answers)
+    if (answer.mode != Mode::recovering && answer.mode != Mode::fresh)
+      recovery_claims.emplace(member, std::max(answer.view, answer.max_view_change));
+  const auto& members = config.members;
+  if (recovery_claims.size() < members.quorum()) return;
+  std::vector<View> claims;
+  for (const auto& [member, claim] : recovery_claims) claims.push_back(claim);
+  std::sort(claims.begin(), claims.end(), std::greater<>());
+  auto silent = members.size() - 1 - claims.size();
+  auto honest = members.quorum() - members.faults();  // others, in a quorum with us and the other faulty ones
+  GALEN_ASSERT(honest > silent);
+  recovery_view = claims[honest - silent - 1];
   if constexpr (mutated(Mutation::recover_without_floor)) resume(0);
 }
 

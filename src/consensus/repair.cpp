@@ -9,6 +9,16 @@ namespace galen::consensus {
 namespace {
 constexpr std::size_t kWantedMax = 64;
 constexpr std::size_t kOrphansMax = 64;
+
+/// Room for one more: for one that is vouched for if need be in place of another.
+template <class Entries>
+bool room_for(Entries& entries, std::size_t count_max, bool vouched) {
+  if (entries.size() < count_max) return true;
+  auto other = std::find_if(entries.begin(), entries.end(), [](const auto& entry) { return !entry.second.vouched; });
+  if (!vouched || other == entries.end()) return false;
+  entries.erase(other);
+  return true;
+}
 }  // namespace
 
 MemberIndex Replica::State::someone() {
@@ -76,15 +86,28 @@ void Replica::State::help(MemberIndex member, View their_view, Height their_comm
   if (opening_message) out->send_now(member, std::get<PrePrepare>(*opening_message));
 }
 
-void Replica::State::want_block(const Hash& digest, Height height) {
-  if (height <= tree.tip().height() || tree.find(digest) != nullptr || orphans.count(digest) > 0) return;
-  // What we PREPAREd is ours to give, even when a later view has passed it by: its certificate may still turn up and win.
-  if (const auto* block = prepared_block(digest); block != nullptr && orphans.size() < kOrphansMax) {
-    if (!leads_nowhere(block->header)) orphans.emplace(digest, *block);
+bool Replica::State::add_orphan(const Hash& digest, const BlockSkeleton& block, bool vouched) {
+  if (leads_nowhere(block.header) || !room_for(orphans, kOrphansMax, vouched)) return false;
+  return orphans.emplace(digest, Orphan{block, vouched}).second;
+}
+
+void Replica::State::want_block(const Hash& digest, Height height, bool vouched) {
+  if (height <= tree.tip().height() || tree.find(digest) != nullptr) return;
+  if (auto known = orphans.find(digest); known != orphans.end()) {
+    known->second.vouched |= vouched;
     return;
   }
-  if (wanted.size() >= kWantedMax) return;
-  wanted.emplace(digest, WantedBlock{height, now + config.fetch_delay_ms, 0});
+  if (auto known = wanted.find(digest); known != wanted.end()) {
+    if (vouched) known->second.height = height, known->second.vouched = true;
+    return;
+  }
+  // What we PREPAREd is ours to give, even when a later view has passed it by: its certificate may still turn up and win.
+  if (const auto* block = prepared_block(digest)) {
+    add_orphan(digest, *block, true);
+    return;
+  }
+  if (room_for(wanted, kWantedMax, vouched))
+    wanted.emplace(digest, WantedBlock{height, vouched, now + config.fetch_delay_ms, 0});
 }
 
 const BlockSkeleton* Replica::State::prepared_block(const Hash& digest) const {
@@ -95,8 +118,11 @@ const BlockSkeleton* Replica::State::prepared_block(const Hash& digest) const {
 
 void Replica::State::on_skeleton(const BlockSkeleton& block) {
   auto digest = block.header.digest(config.context.suite);
-  if (wanted.erase(digest) == 0 || orphans.size() >= kOrphansMax) return;
-  orphans.emplace(digest, block);
+  auto place = wanted.find(digest);
+  if (place == wanted.end() || place->second.height != block.header.height) return;
+  bool vouched = place->second.vouched;
+  wanted.erase(place);
+  add_orphan(digest, block, vouched);
 }
 
 /// It cannot stand on the committed tip.
@@ -107,35 +133,40 @@ bool Replica::State::leads_nowhere(const BlockHeader& header) const {
 
 /// Blocks that came before their parents.
 bool Replica::State::place_orphans() {
-  bool changed = false;
-  for (auto place = orphans.begin(); place != orphans.end();) {
-    const auto& [digest, block] = *place;
-    const auto& header = block.header;
-    if (leads_nowhere(header)) {
-      place = orphans.erase(place);
+  bool changed = std::erase_if(orphans, [&](const auto& entry) { return leads_nowhere(entry.second.block.header); }) > 0;
+  // Wanting a parent may add one to the orphans, and take another away: by name, not by place.
+  std::vector<std::pair<Height, Hash>> by_height;
+  for (const auto& [digest, orphan] : orphans) by_height.emplace_back(orphan.block.header.height, digest);
+  std::sort(by_height.begin(), by_height.end());
+  for (const auto& [height, digest] : by_height) {
+    auto place = orphans.find(digest);
+    if (place == orphans.end()) continue;
+    const auto parent = place->second.block.header.parent;
+    if (tree.find(parent) == nullptr) {
+      bool here = orphans.count(parent) > 0;
+      want_block(parent, height - 1, place->second.vouched);
+      changed |= !here && orphans.count(parent) > 0;  // it was among what we PREPAREd
       continue;
     }
-    if (tree.find(header.parent) == nullptr) {
-      auto before = orphans.size();
-      want_block(header.parent, header.height - 1);
-      changed |= orphans.size() > before;  // it was among what we PREPAREd
-      ++place;
-      continue;
-    }
-    if (auto* node = add_node(block, digest)) {
+    if (auto* node = add_node(place->second.block, digest)) {
       node->certified = std::any_of(certificates.begin(), certificates.end(),
                                     [&](const auto& entry) { return entry.first.digest == node->digest; });
     }
     changed = true;
-    place = orphans.erase(place);
+    orphans.erase(digest);
   }
   return changed;
+}
+
+/// Of what we refused the batches are needed only when others have committed it, or what stands on it.
+bool Replica::State::is_void(const BlockNode& node) const {
+  return node.refused && !node.certified && node.height() > best_height();
 }
 
 void Replica::State::fetch_what_is_missing() {
   auto again = std::max<std::uint64_t>(pacemaker.base_ms() / 4, 1);
   for (auto& [digest, node] : tree.nodes()) {
-    if (node.missing.empty() || now < node.fetch_at_ms) continue;
+    if (node.missing.empty() || now < node.fetch_at_ms || is_void(node)) continue;
     node.fetch_at_ms = now + again;
     bool ask_leader = node.fetches++ == 0 && node.header().proposer != config.self;
     out->fetch_batches.push_back(
@@ -164,7 +195,7 @@ void Replica::State::on_fetch_skeleton(MemberIndex from, const FetchSkeleton& re
   if (const auto* node = tree.find(request.digest); node != nullptr && node->height() > tree.tip().height())
     out->send_now(from, Skeleton{node->block});
   else if (auto orphan = orphans.find(request.digest); orphan != orphans.end())
-    out->send_now(from, Skeleton{orphan->second});
+    out->send_now(from, Skeleton{orphan->second.block});
   else if (const auto* block = prepared_block(request.digest); block && block->header.height > tree.tip().height())
     out->send_now(from, Skeleton{*block});
   else help(from, view, 0);

@@ -26,6 +26,7 @@ Replica::State::State(Config config_given, Recovered recovered)
       seen(config.members.size()),
       last_heard(config.members.size(), 0),
       last_helped(config.members.size(), 0),
+      answered(config.members.size()),
       last_asked(config.members.size(), 0) {
   GALEN_ASSERT(config.self < config.members.size());
   GALEN_ASSERT(!recovered.executed.empty());
@@ -51,7 +52,7 @@ Replica::State::State(Config config_given, Recovered recovered)
   for (const auto& batch : recovered.pending) pool.add(batch, batch.valid_until_ms, 0, true);
   for (const auto& [key, prepared] : safety.prepares()) {
     if (key.second <= tree.tip().height()) continue;
-    orphans.emplace(prepared.message.subject.digest, prepared.block);
+    orphans.emplace(prepared.message.subject.digest, Orphan{prepared.block, true});
     own_prepares.emplace(key, Kept<Prepare>{prepared.message});
     votes.add(VotePhase::prepare, prepared.message);
   }
@@ -92,6 +93,9 @@ void Replica::State::on(const Tick& tick) {
     if (!changing_views()) start_view_change(view + 1, ViewChangeCause::timer);
     else if (vc_has_quorum) start_view_change(vc_target + 1, ViewChangeCause::timer);
   }
+  // R8 by time: a leader that commits just often enough to stop every timer would keep its view for long.
+  if (mode == Mode::voting && !changing_views() && work_outstanding() && now >= tenure_deadline_ms())
+    start_view_change(view + 1, ViewChangeCause::tenure);
   if (pacemaker.resend_due(now)) resend();
 }
 
@@ -133,6 +137,8 @@ void Replica::State::on(const BatchArrived& arrived) {
     if (node.missing.erase(batch.digest) == 0) continue;
     node.bodies.push_back(batch);
     wanted_by_block = true;
+    // At once, or a leader could name more than any block may hold, and all of it would be fetched.
+    if (auto reason = check_bodies(config.parameters, node)) refuse(node, *reason);
   }
   if (pool.add(batch, wall, now, wanted_by_block) == BatchPool::Added::refused)
     report(EventKind::batch_dropped, view, tree.tip().height(), batch.origin);
@@ -218,6 +224,8 @@ void Replica::State::arm_timers() {
   std::optional<std::uint64_t> wake;
   if (pacemaker.view_deadline()) wake = earliest(wake, *pacemaker.view_deadline());
   if (pacemaker.resend_at()) wake = earliest(wake, *pacemaker.resend_at());
+  if (mode == Mode::voting && !changing_views() && work_outstanding() && tenure_deadline_ms() > now)
+    wake = earliest(wake, tenure_deadline_ms());
   auto heartbeat = committed_at_ms + config.parameters.idle_block_interval_ms;
   if (heartbeat > now) wake = earliest(wake, heartbeat);
   if (is_active_leader() && pool.size() > 0 && proposed_at_ms + config.gather_ms > now)
@@ -239,6 +247,12 @@ Effects Replica::step(const Input& input) {
   state_->dispatch(input);
   state_->out = nullptr;
   return effects;
+}
+
+bool Replica::wants_batch(const Hash& digest) const {
+  return std::any_of(state_->tree.nodes().begin(), state_->tree.nodes().end(), [&](const auto& entry) {
+    return entry.second.missing.count(digest) > 0 && !state_->is_void(entry.second);
+  });
 }
 
 ReplicaStatus Replica::status() const {

@@ -34,14 +34,27 @@ struct SeenOfMember {
   std::optional<ViewChangeHeader> view_change;
 };
 
+/// STATUS given to a member lately.
+struct Answered {
+  std::uint64_t since_ms = 0;
+  std::uint32_t count = 0;
+};
+
 /// PRE-PREPAREs that cannot be judged yet; per leader only those of the highest view.
 struct EarlyProposals {
   View view = 0;
   std::map<Height, std::shared_ptr<const Message>> by_height;
 };
 
+/// Blocks that are wanted or wait for their parents. Vouched for: a certificate, or we ourselves, stand behind it or what stands
+/// on it; these come first, so a leader that names blocks nobody has cannot crowd them out.
+struct Orphan {
+  BlockSkeleton block;
+  bool vouched = false;
+};
 struct WantedBlock {
   Height height = 0;
+  bool vouched = false;
   std::uint64_t fetch_at_ms = 0;
   std::uint32_t fetches = 0;
 };
@@ -72,6 +85,7 @@ struct Replica::State {
   bool take_early_proposals();
   bool take_proposal(const PrePrepare& message);
   BlockNode* add_node(const BlockSkeleton& block, const Hash& digest);
+  void make_room(const Hash& parent);
   bool is_justified(const PrePrepare& message) const;
   bool try_prepare();
   bool may_prepare(BlockNode& node);
@@ -105,6 +119,7 @@ struct Replica::State {
   void enter_view(View target, std::uint64_t how);
   bool try_tenure_entry();
   bool changing_views() const { return vc_target > view; }
+  std::uint64_t tenure_deadline_ms() const;
   bool is_active_leader() const;
   VoteSubject high_subject() const;
 
@@ -131,11 +146,13 @@ struct Replica::State {
   void resend();
   void resend_promises(Target to);
   void help(MemberIndex member, View their_view, Height their_commit);
-  void want_block(const Hash& digest, Height height);
+  void want_block(const Hash& digest, Height height, bool vouched);
   const BlockSkeleton* prepared_block(const Hash& digest) const;
   void on_skeleton(const BlockSkeleton& block);
   bool leads_nowhere(const BlockHeader& header) const;
+  bool add_orphan(const Hash& digest, const BlockSkeleton& block, bool vouched);
   bool place_orphans();
+  bool is_void(const BlockNode& node) const;
   void fetch_what_is_missing();
   void on_fetch_skeleton(MemberIndex from, const FetchSkeleton& request);
   void on_fetch_certificate(MemberIndex from, const FetchCertificate& request);
@@ -196,7 +213,7 @@ struct Replica::State {
   std::map<Height, QuorumCertificate> commit_certificates;   ///< above the tip
   std::map<VoteSubject, QuorumCertificate> certificates;     ///< PREPARE-QCs (or COMMIT-QCs) above the tip
   std::map<Hash, WantedBlock> wanted;
-  std::map<Hash, BlockSkeleton> orphans;
+  std::map<Hash, Orphan> orphans;
   std::map<Height, ExecutedSubject> executed;
   std::map<Height, std::pair<Hash, Hash>> certified_roots;  ///< by committed headers, not executed here yet
   std::uint64_t committed_at_ms = 0;
@@ -204,12 +221,14 @@ struct Replica::State {
   std::vector<SeenOfMember> seen;
   std::vector<std::uint64_t> last_heard;
   std::vector<std::uint64_t> last_helped;
+  std::vector<Answered> answered;
   std::vector<std::uint64_t> last_asked;
   Height heard_height = 0;     ///< certified, as STATUS told with proof
 
   std::uint64_t status_nonce = 0;
   std::map<MemberIndex, StatusAnswer> answers;
-  std::optional<View> recovery_view;  ///< V of 1.9
+  std::map<MemberIndex, View> recovery_claims;  ///< view or target in the first answer of each that remembers
+  std::optional<View> recovery_view;            ///< V of 1.9, by these claims
   std::set<MemberIndex> answering;
   std::map<MemberIndex, std::int64_t> clock_offsets;  ///< of the others, at their last STATUS
   bool clock_alarm = false;

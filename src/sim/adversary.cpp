@@ -201,7 +201,7 @@ MessagePtr Adversary::lie_about_status(const StatusAnswer& message) {
       m.view = rng_.below(m.view + 1);
       break;
     case 1:
-      m.max_view_change += rng_.below(50);
+      m.max_view_change += rng_.chance(1, 2) ? rng_.below(50) : 1 + rng_.below(1'000'000'000);
       break;
     case 2:
       m.high_qc.reset(), m.high = {};

@@ -67,7 +67,7 @@ enum class RefusalReason : std::uint8_t {
 };
 std::string_view to_name(RefusalReason reason);
 
-enum class ViewChangeCause : std::uint8_t { timer = 0, joining = 1, leader_left = 2, handing_over = 3 };
+enum class ViewChangeCause : std::uint8_t { timer = 0, joining = 1, leader_left = 2, handing_over = 3, tenure = 4 };
 
 struct Event {
   EventKind kind;

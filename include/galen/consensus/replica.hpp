@@ -22,7 +22,7 @@ struct Config {
   std::uint32_t rules_version = 1;
   std::uint64_t rng_seed = 0;  ///< from a true random source in production: jitter and STATUS nonces
   // Local settings, not validity:
-  std::uint64_t tenure_ms = 10'000;   ///< a leader ends its tenure after this much block time, too
+  std::uint64_t tenure_ms = 10'000;   ///< a leader ends its tenure after this much time, too; 0: never, nor is it left for it
   std::uint64_t gather_ms = 4;        ///< while blocks are in flight, how long a batch may wait for company
   std::uint64_t fetch_delay_ms = 30;  ///< how long a missing batch or parent may be on its way before it is asked for
   std::size_t pool_batches_per_origin = 1024;
@@ -134,6 +134,8 @@ class Replica {
   std::size_t members_heard(std::uint64_t window_ms) const;
   /// Records that restate the safety state, for the head of a new log segment.
   std::vector<SafetyRecord> safety_records() const;
+  /// An uncommitted block that may still be voted for or committed waits for this batch.
+  bool wants_batch(const Hash& digest) const;
   /// Bodies the log must keep: batches of known uncommitted blocks, and pending ones.
   std::vector<Hash> live_batches() const;
 
