@@ -8,6 +8,9 @@ namespace pb = ledger::v1;
 
 namespace {
 
+/// A batch is valid until the first of its items ends: one that ends before a block can hold it would take the others along.
+constexpr std::uint64_t kShortestLifeMs = 1'000;
+
 bool needs_author(const Transaction& transaction) {
   for (const auto& operation : transaction.operations())
     if (contracts::min_assurance(operation.kind_case()) == contracts::Assurance::author) return true;
@@ -48,6 +51,8 @@ Result<Admitted> Admission::admit(const ledger::View& view, AdmissionRequest req
 
   if (transaction.valid_until_ms() < request.now_ms || transaction.valid_until_ms() < view.head().header.time_ms)
     return make_error(ErrorCode::EXPIRED, "valid_until has passed.");
+  if (transaction.valid_until_ms() < request.now_ms + kShortestLifeMs)
+    return make_error(ErrorCode::EXPIRED, "valid_until is less than a second away: no block would hold it in time.");
   if (transaction.valid_until_ms() - request.now_ms > genesis_.parameters.ttl_max_ms)
     return make_error(ErrorCode::VALID_UNTIL_TOO_FAR, "valid_until lies further ahead than ttl_max.");
 

@@ -8,8 +8,9 @@ BatchPool::Added BatchPool::add(const BatchPtr& batch, bool needed) {
   const auto bytes = batch->bytes().size();
   while (bytes_ + bytes > bytes_max_ && drop_oldest_used()) {
   }
-  if (!needed && bytes_ + bytes > bytes_max_) return Added::full;
+  if (!needed && (bytes_ + bytes > bytes_max_ || waiting(batch) + bytes > share_)) return Added::full;
   bytes_ += bytes;
+  waiting(batch) += bytes;
   entries_.emplace(batch->digest(), Entry{.batch = batch});
   return Added::yes;
 }
@@ -42,6 +43,7 @@ LogSeq BatchPool::used(const Hash& digest) {
   LogSeq seq = found->second.seq;
   if (found->second.used) return seq;
   found->second.used = true;
+  waiting(found->second.batch) -= found->second.batch->bytes().size();
   used_.push_back(digest);
   while (used_.size() > kUsedMax) drop_oldest_used();
   return seq;
@@ -52,6 +54,7 @@ void BatchPool::expire(TimestampMs block_time_ms) {
   for (auto it = entries_.begin(); it != entries_.end();) {
     if (!it->second.used && it->second.batch->header().valid_until_ms < block_time_ms) {
       bytes_ -= it->second.batch->bytes().size();
+      waiting(it->second.batch) -= it->second.batch->bytes().size();
       it = entries_.erase(it);
     } else {
       ++it;

@@ -1,5 +1,6 @@
 // Batch bodies that this node holds and no executed block has used up: what proposals are made of and peers fetch. Bodies
-// stay for a while after execution, for members that are a little behind. Bounded in bytes. Any thread.
+// stay for a while after execution, for members that are a little behind. Bounded in bytes, and what waits of each member in its
+// share of them, so that one that floods crowds out nobody else. Any thread.
 #pragma once
 
 #include <deque>
@@ -13,10 +14,12 @@ namespace galen::node {
 
 class BatchPool {
  public:
-  explicit BatchPool(std::size_t bytes_max = 256u << 20) : bytes_max_(bytes_max) {}
+  explicit BatchPool(std::size_t members, std::size_t bytes_max = 256u << 20)
+      : bytes_max_(bytes_max), share_(bytes_max / members) {}
 
   enum class Added : std::uint8_t { yes, known, full };
-  /// Bodies of executed blocks make room, oldest first. Full: the body is not here, and the core may not be told that it came.
+  /// Bodies of executed blocks make room, oldest first. Full, all or its origin's share: the body is not here, and the core may
+  /// not be told that it came.
   /// `needed`: our own, or of a block that stands: taken in any case.
   Added add(const BatchPtr& batch, bool needed = false);
   BatchPtr find(const Hash& digest) const;
@@ -39,10 +42,12 @@ class BatchPool {
   };
   static constexpr std::size_t kUsedMax = 1024;
   bool drop_oldest_used();
+  std::size_t& waiting(const BatchPtr& batch) { return waiting_[batch->header().origin]; }
 
   mutable std::mutex mutex_;
-  const std::size_t bytes_max_;
+  const std::size_t bytes_max_, share_;
   std::size_t bytes_ = 0;
+  std::map<MemberIndex, std::size_t> waiting_;  ///< bytes by origin that no block has used
   std::map<Hash, Entry> entries_;
   std::deque<Hash> used_;
 };

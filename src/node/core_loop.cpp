@@ -100,7 +100,7 @@ void CoreLoop::give(Item& item, Pass& pass) {
     step(*message, pass);
   } else if (auto* batch = std::get_if<BatchPtr>(&item)) {
     // What the core was told of has to be here when its block commits; without room, whoever needs it asks for it again.
-    if (add_batch(*batch, false))
+    if (add_batch(*batch, replica_.wants_batch((*batch)->digest())))
       step(consensus::BatchArrived{pending_of(**batch)}, pass);
     else
       ++health_.counters.frames_dropped;
@@ -180,12 +180,24 @@ void CoreLoop::absorb(consensus::Effects effects, Pass& pass) {
     certified_height_ = std::max<Height>(certified_height_, certificate.subject.height);
     ports_.executed_certificate(std::move(certificate));
   }
-  for (const auto& fetch : effects.fetch_batches) ports_.fetch_batches(fetch);
   for (const auto& fetch : effects.fetch_blocks) ports_.fetch_blocks(fetch);
   for (const auto& event : effects.events) report(event);
   wake_at_ms_ = effects.wake_at_ms;
   for (const auto& request : effects.sign_requests)
     step(consensus::Signed{request.token, identity_.consensus_key.sign(request.bytes)}, pass);
+  for (auto& fetch : effects.fetch_batches) this->fetch(std::move(fetch), pass);
+}
+
+// The core may have had no room for a batch when it came (its queue of each origin is short), while its body stayed here.
+void CoreLoop::fetch(consensus::Effects::FetchBatches fetch, Pass& pass) {
+  std::vector<BatchPtr> here;
+  std::erase_if(fetch.digests, [&](const Hash& digest) {
+    auto batch = pool_.find(digest);
+    if (batch) here.push_back(batch);
+    return batch != nullptr;
+  });
+  if (!fetch.digests.empty()) ports_.fetch_batches(fetch);
+  for (const auto& batch : here) step(consensus::BatchArrived{pending_of(*batch)}, pass);
 }
 
 void CoreLoop::commit(const consensus::Effects::CommittedBlock& committed) {

@@ -92,6 +92,7 @@ class CoreLoop {
   void commit(const consensus::Effects::CommittedBlock& committed);
   void report(const consensus::Event& event);
   void report_recovering(const consensus::Event& event);
+  void fetch(consensus::Effects::FetchBatches fetch, Pass& pass);
   void finish(Pass& pass);
   void hold(Item& item);
   void publish_status();

@@ -176,7 +176,7 @@ Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
              .executor = std::move(executor),
              .vault = std::make_unique<vault::RecordVault>(std::move(vault)),
              .log = std::move(opened.log),
-             .pool = std::make_unique<BatchPool>(),
+             .pool = std::make_unique<BatchPool>(identity.members().size()),
              .recovered = consensus::Recovered()};
   for (const auto& record : replay.outbox) GALEN_TRY(out.vault->replay(out.log->log_id(), record.seq, record.bytes));
 

@@ -61,7 +61,7 @@ Status Cluster::open(Node& node) {
   GALEN_ASSIGN(auto opened,
                node::Log::open(kWholeDirectory, [&](const node::ReplayedRecord& record) { replay.add(record); }, node.disk));
   node.log = std::move(opened.log);
-  node.pool = std::make_unique<node::BatchPool>();
+  node.pool = std::make_unique<node::BatchPool>(world_.genesis().member_set.size());
   GALEN_ASSIGN(auto bodies, node::decode_batches(node.identity, replay));
   GALEN_TRY(node::replay_blocks(node.identity, replay, bodies, *node.executor, *node.store));
   auto epoch = world_.context().epoch;

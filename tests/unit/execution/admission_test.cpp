@@ -43,6 +43,10 @@ TEST_F(AdmissionTest, RefusesEachThingByItsCode) {
   auto draft = chain.draft(service_a, {anchor()});
   draft.valid_until_ms = chain.time_ms + 10;
   EXPECT_EQ(admit(chain.item(draft)), ErrorCode::EXPIRED);
+  draft.valid_until_ms = chain.time_ms + 50 + 999;
+  EXPECT_EQ(admit(chain.item(draft)), ErrorCode::EXPIRED) << "its batch would end with it";
+  draft.valid_until_ms = chain.time_ms + 50 + 1'000;
+  EXPECT_EQ(admit(chain.item(draft)), ErrorCode::OK);
   draft.valid_until_ms = chain.time_ms + 51 + chain.genesis.parameters.ttl_max_ms;
   EXPECT_EQ(admit(chain.item(draft)), ErrorCode::VALID_UNTIL_TOO_FAR);
 

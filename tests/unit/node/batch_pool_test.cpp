@@ -16,7 +16,7 @@ class BatchPoolTest : public ExecutionTest {
 
 TEST_F(BatchPoolTest, HoldsEachOnceAndNoMoreThanItsBytes) {
   auto first = one(), second = one();
-  BatchPool pool(first->bytes().size() + second->bytes().size() - 1);
+  BatchPool pool(1, first->bytes().size() + second->bytes().size() - 1);
   using enum BatchPool::Added;
   EXPECT_EQ(pool.add(first), yes);
   EXPECT_EQ(pool.add(first), known);
@@ -27,9 +27,23 @@ TEST_F(BatchPoolTest, HoldsEachOnceAndNoMoreThanItsBytes) {
   EXPECT_EQ(pool.add(second), yes) << "what expired has made room";
 }
 
+TEST_F(BatchPoolTest, AMemberThatFloodsTakesItsOwnShareOnly) {
+  auto first = one(0), second = one(0), other = one(1);
+  ASSERT_GE(first->bytes().size(), other->bytes().size());
+  BatchPool pool(2, 2 * first->bytes().size());
+  using enum BatchPool::Added;
+  EXPECT_EQ(pool.add(first), yes);
+  EXPECT_EQ(pool.add(second), full);
+  EXPECT_EQ(pool.add(other), yes) << "of another member";
+  pool.used(first->digest());
+  EXPECT_EQ(pool.add(second), yes) << "what a block has used does not count any more";
+  pool.expire(second->header().valid_until_ms + 1);
+  EXPECT_EQ(pool.add(one(0)), yes) << "nor what has expired";
+}
+
 TEST_F(BatchPoolTest, WhatBlocksHaveUsedMakesRoomAndWhatIsNeededIsTakenAnyway) {
   auto old = one(), next = one(), another = one();
-  BatchPool pool(old->bytes().size() + next->bytes().size() - 1);
+  BatchPool pool(1, old->bytes().size() + next->bytes().size() - 1);
   using enum BatchPool::Added;
   EXPECT_EQ(pool.add(old), yes);
   pool.used(old->digest());
@@ -42,7 +56,7 @@ TEST_F(BatchPoolTest, WhatBlocksHaveUsedMakesRoomAndWhatIsNeededIsTakenAnyway) {
 
 TEST_F(BatchPoolTest, OnlyWhatNoBlockCanHoldAnyMoreExpires) {
   auto ordered = one(), waiting = one();
-  BatchPool pool;
+  BatchPool pool(2);
   pool.add(ordered);
   pool.add(waiting);
   pool.used(ordered->digest());
@@ -55,7 +69,7 @@ TEST_F(BatchPoolTest, OnlyWhatNoBlockCanHoldAnyMoreExpires) {
 
 TEST_F(BatchPoolTest, TheLogIsNeededFromTheOldestBodyThatNoBlockUsed) {
   auto first = one(), second = one(), unlogged = one();
-  BatchPool pool;
+  BatchPool pool(2);
   EXPECT_EQ(pool.first_needed(), std::nullopt);
   for (const auto& batch : {first, second, unlogged}) pool.add(batch);
   EXPECT_EQ(pool.first_needed(), std::nullopt);
@@ -73,7 +87,7 @@ TEST_F(BatchPoolTest, TheLogIsNeededFromTheOldestBodyThatNoBlockUsed) {
 
 TEST_F(BatchPoolTest, SendsAgainOnlyOnesOwnThatNoBlockUsed) {
   auto mine = one(0), used = one(0), other = one(1);
-  BatchPool pool;
+  BatchPool pool(2);
   for (const auto& batch : {mine, used, other}) pool.add(batch);
   pool.used(used->digest());
   EXPECT_EQ(pool.unused(0, 10), std::vector{mine});
