@@ -274,7 +274,7 @@ void Node::State::make_callers() {
   events = std::make_unique<EventFeed>(identity, *opened.store, health, EventFeed::Ports{.reply = reply, .fatal = on_fatal});
   verify = std::make_unique<VerifyPool>(
       identity, *core, *opened.pool, *sync, *opened.store, health,
-      VerifyPool::Ports{.send = [this](MemberIndex to, net::Lane lane, Bytes bytes) { mesh->send(to, lane, std::move(bytes)); },
+      VerifyPool::Ports{.send = [this](MemberIndex to, net::Lane lane, Bytes bytes) { return mesh->send(to, lane, std::move(bytes)); },
                         .repair_answer =
                             [this](MemberIndex from, ByteSpan body) {
                               scrubber->on_stored(from, body);

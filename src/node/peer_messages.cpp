@@ -1,5 +1,7 @@
 #include "node/peer_messages.hpp"
 
+#include <set>
+
 namespace galen::node {
 
 Bytes peer_message(PeerMessageKind kind, ByteSpan body) {
@@ -22,7 +24,12 @@ Result<FetchBatches> decode_fetch_batches(ByteSpan body) {
     return Error{ErrorCode::MALFORMED, "fetch_batches: the count does not fit the length"};
   FetchBatches out;
   out.digests.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) out.digests.push_back(in.fixed<Hash>());
+  std::set<Hash> known;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    out.digests.push_back(in.fixed<Hash>());
+    if (!known.insert(out.digests.back()).second)
+      return Error{ErrorCode::MALFORMED, "fetch_batches: a digest stands there twice"};
+  }
   return out;
 }
 

@@ -32,9 +32,9 @@ enum class PeerMessageKind : std::uint8_t {
   stored = 27,        ///< the same ‖ ledger::StoredBlock; nothing after it: not here
 };
 
-/// By digest; the peer answers with those it has.
+/// By digest; the peer answers with those it has, as many as fit one answer.
 struct FetchBatches {
-  std::vector<Hash> digests;  ///< at most kFetchBatchesMax
+  std::vector<Hash> digests;  ///< at most kFetchBatchesMax, none twice
 };
 /// Committed blocks from a height on, as many as fit one answer.
 struct FetchBlocks {
@@ -48,6 +48,7 @@ struct SyncBlock {
 };
 
 inline constexpr std::size_t kFetchBatchesMax = 256;
+inline constexpr std::size_t kBatchesAnswerBytesMax = 2 * 1024 * 1024;
 inline constexpr std::uint32_t kFetchBlocksMax = 256;
 inline constexpr std::size_t kBlocksAnswerBytesMax = 2 * 1024 * 1024;
 

@@ -9,7 +9,7 @@
 namespace galen::node {
 namespace {
 
-constexpr std::size_t kRequestsMax = 256;
+constexpr FrameQueue::Share kRequestsOfOneMember{.items_max = 32, .bytes_max = 64 << 10};
 constexpr std::uint64_t kInUseUs = 60'000'000;
 
 }  // namespace
@@ -20,7 +20,7 @@ SyncServer::SyncServer(const Identity& identity, const ledger::Store& store, con
       store_(store),
       files_(files),
       ports_(std::move(ports)),
-      queue_({.items_max = kRequestsMax, .bytes_max = 1u << 20}) {}
+      queue_(kRequestsOfOneMember) {}
 
 SyncServer::~SyncServer() { stop(); }
 
@@ -34,8 +34,7 @@ void SyncServer::stop() {
 }
 
 void SyncServer::on_request(net::Frame frame) {
-  const auto bytes = frame.payload.size();
-  (void)queue_.try_push(std::move(frame), bytes);
+  (void)queue_.try_push(std::move(frame));
 }
 
 bool SyncServer::in_use(Height height) const {
@@ -52,7 +51,6 @@ void SyncServer::used(Height height) {
 void SyncServer::run() {
   name_this_thread("sync serve");
   while (auto frame = queue_.pop()) {
-    if (queue_.closed()) return;
     auto status = answer(*frame);
     if (status) continue;
     if (status.error().code == ErrorCode::IO_ERROR || status.error().code == ErrorCode::CORRUPT)

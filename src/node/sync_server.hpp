@@ -7,10 +7,9 @@
 #include <mutex>
 #include <thread>
 
-#include "galen/base/bounded_queue.hpp"
 #include "galen/ledger/snapshot_files.hpp"
 #include "galen/ledger/store.hpp"
-#include "galen/net/frame.hpp"
+#include "node/frame_queue.hpp"
 #include "node/identity.hpp"
 #include "node/sync_messages.hpp"
 
@@ -27,7 +26,7 @@ class SyncServer {
 
   void start();
   void stop();
-  /// The net thread; never waits. A request that finds too many waiting is dropped: the asker repeats it.
+  /// The net thread; never waits. A request that finds too many of its sender's waiting is dropped: the asker repeats it.
   void on_request(net::Frame frame);
   /// Somebody took something of this snapshot within the last minute. Any thread.
   bool in_use(Height height) const;
@@ -42,7 +41,7 @@ class SyncServer {
   const ledger::Store& store_;
   const ledger::SnapshotFiles& files_;
   const Ports ports_;
-  BoundedQueue<net::Frame> queue_;
+  FrameQueue queue_;
   std::thread thread_;
   mutable std::mutex mutex_;
   std::map<Height, std::uint64_t> used_us_;

@@ -3,6 +3,7 @@
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
 #include "galen/base/thread_name.hpp"
+#include "node/fetch_answers.hpp"
 #include "node/peer_messages.hpp"
 #include "node/repair_answers.hpp"
 
@@ -65,7 +66,10 @@ Status VerifyPool::handle(const net::Frame& frame) {
   switch (static_cast<PeerMessageKind>(frame.payload[0])) {
     case PeerMessageKind::consensus: return on_consensus(frame.from, body);
     case PeerMessageKind::batch: return on_batch(body);
-    case PeerMessageKind::fetch_batches: return on_fetch_batches(frame.from, body);
+    case PeerMessageKind::fetch_batches:
+      return answer_fetch_batches(pool_, body, [&](Bytes answer) {
+        return ports_.send(frame.from, net::Lane::bulk, std::move(answer));
+      });
     case PeerMessageKind::fetch_blocks: return on_fetch_blocks(frame.from, body);
     case PeerMessageKind::blocks: return sync_.on_blocks(frame.from, body);
     case PeerMessageKind::fetch_tree:
@@ -102,14 +106,6 @@ Status VerifyPool::on_batch(ByteSpan body) {
     return Error{ErrorCode::VALID_UNTIL_TOO_FAR, "a batch is valid for longer than ttl_max"};
   GALEN_TRY(batch.verify_signatures(identity_.context, identity_.members()));
   core_.on_batch(std::make_shared<const Batch>(std::move(batch)));
-  return {};
-}
-
-Status VerifyPool::on_fetch_batches(MemberIndex from, ByteSpan body) {
-  GALEN_ASSIGN(auto request, decode_fetch_batches(body));
-  for (const auto& digest : request.digests)
-    if (auto batch = pool_.find(digest))
-      ports_.send(from, net::Lane::bulk, peer_message(PeerMessageKind::batch, batch->bytes()));
   return {};
 }
 

@@ -17,7 +17,7 @@ namespace galen::node {
 class VerifyPool {
  public:
   struct Ports {
-    std::function<void(MemberIndex, net::Lane, Bytes)> send;
+    std::function<bool(MemberIndex, net::Lane, Bytes)> send;  ///< false: not connected, or no room
     std::function<void(MemberIndex, ByteSpan)> repair_answer;  ///< to what this node asked while mending or diverged
     std::function<void(const Error&)> fatal;
   };
@@ -35,7 +35,6 @@ class VerifyPool {
   Status handle(const net::Frame& frame);
   Status on_consensus(MemberIndex from, ByteSpan body);
   Status on_batch(ByteSpan body);
-  Status on_fetch_batches(MemberIndex from, ByteSpan body);
   Status on_fetch_blocks(MemberIndex from, ByteSpan body);
   Status on_repair_question(const net::Frame& frame);
 

@@ -35,7 +35,10 @@ TEST_F(PeerMessagesTest, FetchBatches) {
   EXPECT_EQ(message[0], static_cast<std::uint8_t>(PeerMessageKind::fetch_batches));
   EXPECT_EQ(take(decode_fetch_batches(ByteSpan(message).subspan(1))).digests, digests);
   only_as_it_is(message, decode_fetch_batches);
-  EXPECT_TRUE(decode_fetch_batches(with_count(kFetchBatchesMax, kFetchBatchesMax * Hash::kSize)));
+  while (digests.size() < kFetchBatchesMax) digests.push_back(random_id<Hash>(chain.rng));
+  EXPECT_TRUE(decode_fetch_batches(ByteSpan(encode_fetch_batches(digests)).subspan(1)));
+  digests.back() = digests.front();
+  EXPECT_FALSE(decode_fetch_batches(ByteSpan(encode_fetch_batches(digests)).subspan(1))) << "one twice";
   EXPECT_FALSE(decode_fetch_batches(with_count(kFetchBatchesMax + 1, (kFetchBatchesMax + 1) * Hash::kSize)));
   EXPECT_FALSE(decode_fetch_batches(with_count(0xffffffff, 32)));
 }

@@ -1,0 +1,58 @@
+#include "node/frame_queue.hpp"
+
+namespace galen::node {
+
+bool FrameQueue::try_push(net::Frame&& frame) {
+  std::lock_guard lock(mutex_);
+  if (closed_) return false;
+  const bool vote = frame.lane == net::Lane::votes;
+  const auto bytes = frame.payload.size();
+  auto& members = (vote ? votes_ : bulk_).members;
+  if (auto own = members.find(frame.from); own != members.end()) {
+    const auto& waiting = own->second;
+    if (waiting.frames.size() >= share_.items_max || waiting.bytes + bytes > share_.bytes_max) return false;
+  }
+  auto& waiting = members[frame.from];
+  waiting.bytes += bytes;
+  waiting.frames.push_back(std::move(frame));
+  (vote && vote_waiters_ > 0 ? vote_ready_ : any_ready_).notify_one();
+  return true;
+}
+
+// The member behind the one whose turn it was.
+net::Frame FrameQueue::take(LaneQueue& lane) {
+  auto next = lane.members.upper_bound(lane.last);
+  if (next == lane.members.end()) next = lane.members.begin();
+  auto& [member, waiting] = *next;
+  lane.last = member;
+  auto frame = std::move(waiting.frames.front());
+  waiting.frames.pop_front();
+  waiting.bytes -= frame.payload.size();
+  if (waiting.frames.empty()) lane.members.erase(next);
+  return frame;
+}
+
+std::optional<net::Frame> FrameQueue::pop() {
+  std::unique_lock lock(mutex_);
+  any_ready_.wait(lock, [&] { return closed_ || !bulk_.members.empty() || !votes_.members.empty(); });
+  if (closed_) return std::nullopt;
+  return take(bulk_.members.empty() ? votes_ : bulk_);
+}
+
+std::optional<net::Frame> FrameQueue::pop_vote() {
+  std::unique_lock lock(mutex_);
+  ++vote_waiters_;
+  vote_ready_.wait(lock, [&] { return closed_ || !votes_.members.empty(); });
+  --vote_waiters_;
+  if (closed_) return std::nullopt;
+  return take(votes_);
+}
+
+void FrameQueue::close() {
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  vote_ready_.notify_all();
+  any_ready_.notify_all();
+}
+
+}  // namespace galen::node
