@@ -9,6 +9,7 @@
 #include <rocksdb/convenience.h>
 
 #include "galen/ledger/scrub.hpp"
+#include "galen/types/batch_origin.hpp"
 #include "ledger/store_state.hpp"
 
 namespace galen::ledger {
@@ -58,7 +59,10 @@ class Restoration {
       GALEN_ASSIGN(part.block, Block::decode(context_, given.block));
       auto outcomes = decode_outcomes(given.outcomes);
       std::size_t items = 0;
-      for (const auto& batch : part.block.batches) items += batch->items().size();
+      for (const auto& batch : part.block.batches) {
+        GALEN_TRY(verify_origin(context_, genesis_.member_set, *batch));
+        items += batch->items().size();
+      }
       if (!outcomes || outcomes->size() != items) return bad("stored block: its outcomes are not one for each item");
       part.outcomes = std::move(*outcomes);
       part.info.header = part.block.skeleton.header;

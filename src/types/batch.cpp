@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "galen/crypto/merkle.hpp"
+#include "galen/types/batch_origin.hpp"
 #include "galen/types/limits.hpp"
 
 namespace galen {
@@ -140,11 +141,17 @@ Result<Batch> Batch::decode(const ChainContext& context, ByteSpan bytes) {
   return out;
 }
 
-Status Batch::verify_signatures(const ChainContext& context, const MemberSet& members) const {
-  if (header_.origin >= members.size()) return {ErrorCode::MALFORMED, "batch: its origin is no member"};
-  const auto& key = members[header_.origin].consensus_key;
-  if (!crypto::verify(context.suite, key, batch_sign_bytes(context, header_.encode()), signature_))
+Status verify_origin(const ChainContext& context, const MemberSet& members, const Batch& batch) {
+  const auto& header = batch.header();
+  if (header.origin >= members.size()) return {ErrorCode::MALFORMED, "batch: its origin is no member"};
+  const auto& key = members[header.origin].consensus_key;
+  if (!crypto::verify(context.suite, key, batch_sign_bytes(context, header.encode()), batch.signature()))
     return {ErrorCode::BAD_SIGNATURE, "batch: its origin's signature"};
+  return {};
+}
+
+Status Batch::verify_signatures(const ChainContext& context, const MemberSet& members) const {
+  GALEN_TRY(verify_origin(context, members, *this));
   for (const auto& item : items_)
     GALEN_TRY(check_authorization(context.suite, context.chain_id, item.transaction.hash(), item.authorization));
   return {};

@@ -206,6 +206,9 @@ TEST_F(ScrubTest, whatDoesNotProveItselfIsNotWritten) {
   lie.outcomes.back() ^= 1;
   refused(ErrorCode::BAD_PROOF, {lie});
   lie = stored(12);
+  lie.block[kHeaderBytes + 4 + Hash::kSize + 4 + kBatchHeaderBytes + 7] ^= 1;  // the only batch's signature
+  refused(ErrorCode::BAD_SIGNATURE, {lie});
+  lie = stored(12);
   lie.commit->signatures[1].data[7] ^= 1;
   refused(ErrorCode::BAD_CERTIFICATE, {lie});
   lie = stored(12);

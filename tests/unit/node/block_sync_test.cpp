@@ -112,6 +112,26 @@ TEST_F(BlockSyncTest, AnAnswerNobodyAskedForIsNothing) {
   EXPECT_TRUE(delivered.empty());
 }
 
+// A certificate covers a batch's digest, and that not the signature: what is taken here is stored and handed on.
+TEST_F(BlockSyncTest, ABatchWithAForgedSignatureIsRefused) {
+  auto block = chain.block({chain.batch(1, {chain.item(service_b, {ask()})})});
+  const auto height = height_of(block);
+  auto bytes = block->encode();
+  bytes[kHeaderBytes + 4 + Hash::kSize + 4 + kBatchHeaderBytes + 9] ^= 1;
+  ASSERT_TRUE(Block::decode(identity.context, bytes)) << "its digests are right";
+  BlocksWriter writer;
+  writer.add(bytes, chain.commit_certificate(block->skeleton.header));
+  sync.fetch({.from = height, .to = height, .hint = 1});
+  auto status = sync.on_blocks(1, ByteSpan(std::move(writer).take()).subspan(1));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::BAD_SIGNATURE);
+  EXPECT_TRUE(delivered.empty());
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[1].peer, 2);
+  EXPECT_TRUE(sync.on_blocks(2, answer({height}, {height})));
+  EXPECT_EQ(heights(), std::vector<Height>{height});
+}
+
 TEST_F(BlockSyncTest, LiesAreRefusedWholeAndTheNextPeerIsAsked) {
   auto forged = chain.commit_certificate(chain.blocks.at(2)->skeleton.header);
   forged.signatures[1].data[5] ^= 1;
