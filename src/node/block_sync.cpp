@@ -9,6 +9,7 @@ namespace galen::node {
 namespace {
 
 constexpr std::uint64_t kAnswerTimeoutUs = 2'000'000;
+constexpr std::uint64_t kPromptUs = 500'000;
 
 }  // namespace
 
@@ -19,13 +20,22 @@ void BlockSync::fetch(const consensus::Effects::FetchBlocks& wanted) {
   if (!ports_.may_fetch(wanted.to - wanted.from + 1)) return;
   std::lock_guard lock(mutex_);
   auto now = system_clock().monotonic_us();
-  if (running_ && now < running_->deadline_us) {
+  if (running_ && now < running_->asked_us + kAnswerTimeoutUs) {
     running_->to = std::max(running_->to, wanted.to);
     return;
   }
   // After a timeout another peer is asked than the one that did not answer.
-  MemberIndex hint = running_ ? static_cast<MemberIndex>((running_->peer + 1) % identity_.members().size()) : wanted.hint;
-  ask(wanted.from, wanted.to, hint);
+  ask(wanted.from, wanted.to, running_ ? after(running_->peer) : wanted.hint);
+}
+
+MemberIndex BlockSync::after(MemberIndex peer) const {
+  return static_cast<MemberIndex>((peer + 1) % identity_.members().size());
+}
+
+// One that sends a block at a time, each just before the timeout, would else keep this node behind for ever.
+bool BlockSync::did_well(const Request& request, std::size_t blocks, std::size_t bytes) {
+  const bool prompt = system_clock().monotonic_us() <= request.asked_us + kPromptUs;
+  return prompt && (blocks >= request.count || bytes > kBlocksAnswerBytesMax / 2);
 }
 
 void BlockSync::ask(Height from, Height to, MemberIndex hint) {
@@ -35,7 +45,7 @@ void BlockSync::ask(Height from, Height to, MemberIndex hint) {
     if (peer == identity_.self) continue;
     auto count = static_cast<std::uint32_t>(std::min<Height>(kFetchBlocksMax, to >= from ? to - from + 1 : 1));
     if (!ports_.send(peer, encode_fetch_blocks({from, count}))) continue;
-    running_ = Request{from, to, peer, system_clock().monotonic_us() + kAnswerTimeoutUs};
+    running_ = Request{from, to, count, peer, system_clock().monotonic_us()};
     return;
   }
   running_.reset();
@@ -61,9 +71,9 @@ Status BlockSync::on_blocks(MemberIndex from, ByteSpan body) {
   auto to = running_->to;
   running_.reset();
   if (!status)
-    ask(request.from, to, static_cast<MemberIndex>((from + 1) % identity_.members().size()));
+    ask(request.from, to, after(from));
   else if (!blocks.empty() && next <= to && ports_.may_fetch(to - next + 1))
-    ask(next, to, from);
+    ask(next, to, did_well(request, blocks.size(), body.size()) ? from : after(from));
   return status;
 }
 

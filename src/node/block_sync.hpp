@@ -1,5 +1,5 @@
 // Catch-up: blocks that this node missed, fetched from its peers and verified before the core sees them. One request at a
-// time, the next peer when one does not answer; nothing is believed without a certificate. Any thread.
+// time, the next peer when one does not answer, or little or late; nothing is believed without a certificate. Any thread.
 #pragma once
 
 #include <functional>
@@ -28,9 +28,13 @@ class BlockSync {
  private:
   struct Request {
     Height from = 0, to = 0;
+    std::uint32_t count = 0;  ///< of them asked for now
     MemberIndex peer = 0;
-    std::uint64_t deadline_us = 0;
+    std::uint64_t asked_us = 0;
   };
+  MemberIndex after(MemberIndex peer) const;
+  /// Worth to be asked again at once.
+  static bool did_well(const Request& request, std::size_t blocks, std::size_t bytes);
   void ask(Height from, Height to, MemberIndex hint);
   /// Blocks of an answer up to the last one that a certificate covers, and that certificate.
   Status check(ByteSpan body, Height from, std::vector<BlockPtr>& blocks, QuorumCertificate& certificate) const;

@@ -1,6 +1,8 @@
 // Catch-up believes nothing without a certificate: what is delivered, who is asked next, and after which lies.
 #include "node/block_sync.hpp"
 
+#include <thread>
+
 #include "node/peer_messages.hpp"
 #include "unit/execution/chain_fixture.hpp"
 
@@ -75,7 +77,7 @@ TEST_F(BlockSyncTest, OneCertificateAtTheEndCoversTheAnswerAndTheRestIsAskedFor)
   EXPECT_EQ(heights(), (std::vector<Height>{2, 3, 4}));
   ASSERT_EQ(asked.size(), 2u);
   EXPECT_EQ(asked[1].request.from, 5u);
-  EXPECT_TRUE(sync.on_blocks(2, answer({5, 6}, {5, 6})));
+  EXPECT_TRUE(sync.on_blocks(asked[1].peer, answer({5, 6}, {5, 6})));
   EXPECT_EQ(heights(), (std::vector<Height>{2, 3, 4, 5, 6}));
   EXPECT_EQ(asked.size(), 2u) << "nothing is missing any more";
 }
@@ -96,6 +98,25 @@ TEST_F(BlockSyncTest, OneRequestAtATime) {
   ASSERT_EQ(asked.size(), 2u) << "what was wanted meanwhile is not forgotten";
   EXPECT_EQ(asked[1].request.from, 4u);
   EXPECT_EQ(asked[1].request.count_max, 2u);
+  EXPECT_EQ(asked[1].peer, 1) << "who answered in full and at once is asked again";
+}
+
+TEST_F(BlockSyncTest, WhoSendsLittleIsNotAskedAgainAtOnce) {
+  sync.fetch({.from = 2, .to = 6, .hint = 2});
+  EXPECT_TRUE(sync.on_blocks(2, answer({2}, {2})));
+  EXPECT_EQ(heights(), std::vector<Height>{2}) << "what came is taken all the same";
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[1].request.from, 3u);
+  EXPECT_EQ(asked[1].peer, 3);
+}
+
+TEST_F(BlockSyncTest, WhoAnswersJustBeforeTheTimeoutIsNotAskedAgainAtOnce) {
+  sync.fetch({.from = 2, .to = 3, .hint = 2});
+  sync.fetch({.from = 2, .to = 6, .hint = 2});
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  EXPECT_TRUE(sync.on_blocks(2, answer({2, 3}, {3})));
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[1].peer, 3);
 }
 
 TEST_F(BlockSyncTest, WhoIsAwayIsPassedOverAndNobodyAsksHimself) {
