@@ -49,8 +49,9 @@ class Descent {
 
   Status collect(const TreeSide& side, const TreeNodePtr& node, unsigned depth, const Hash& path,
                  std::vector<TreeLeaf>& leaves) {
-    if (!node || leaves.size() > limits_.leaves) return {};
+    if (leaves.size() > limits_.leaves) return {};
     GALEN_ASSIGN(auto loaded, load(side, node, depth, path));
+    if (!loaded) return {};
     if (loaded->kind == NodeKind::bucket) {
       leaves.insert(leaves.end(), loaded->leaves().begin(), loaded->leaves().end());
       return {};

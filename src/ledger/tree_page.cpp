@@ -66,6 +66,7 @@ TreeNodePtr read_node(ByteReader& in, unsigned depth, unsigned page_depth, const
   if (tag <= kBucketLeavesMax) return read_bucket(in, tag, depth, path, make);
   if (tag == kTagStub && below_cut) {
     auto hash = in.fixed<Hash>();
+    if (hash == Hash{}) in.fail();  // nothing stands there: no node, and no page
     return in.ok() ? make.stub(hash) : TreeNodePtr{};
   }
   if (tag == kTagInner && !below_cut && depth < kPathBits) {

@@ -125,6 +125,25 @@ TEST(TreeDifferenceTest, ALimitIsSaid) {
   EXPECT_EQ(found->leaves.size(), 10u);
 }
 
+// It proves itself, for no node and a stub of zero hash alike; but behind the stub stands nothing.
+TEST(TreeDifferenceTest, AStubOfNothingIsRefused) {
+  const Hash nothing{};
+  Hash something{}, root;
+  something.data[0] = 1;
+  root = crypto::state_inner(kSuite, nothing, something);
+  for (int i = 0; i < 3; ++i) root = crypto::state_inner(kSuite, root, nothing);
+  ByteWriter page;
+  page.u8(1).u8(5).u8(5).u8(5).u8(5).u8(6).raw(nothing).u8(6).raw(something).u8(0).u8(0).u8(0);
+  TreeSide lying{root, [&](unsigned depth, const Hash&) -> Result<Bytes> {
+                   return depth == 0 ? to_bytes(page.bytes()) : Bytes{1, 0};
+                 }};
+  Side empty;
+  empty.build();
+  auto found = difference(kSuite, empty.side(), lying);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::CORRUPT);
+}
+
 TEST(TreeDifferenceTest, APageThatLiesIsRefused) {
   Rng rng(14);
   Side a;
