@@ -1,6 +1,20 @@
 #include "node/fetch_answers.hpp"
 
+#include <algorithm>
+
+#include "node/repair_answers.hpp"
+
 namespace galen::node {
+namespace {
+
+/// False: it is not here, or the answer is full.
+Result<bool> add(const ledger::View& view, Height height, BlocksWriter& answer) {
+  GALEN_ASSIGN(auto block, view.block_bytes(height));
+  GALEN_ASSIGN(auto certificate, view.commit_certificate(height));
+  return block && answer.add(*block, certificate);
+}
+
+}  // namespace
 
 Status answer_fetch_batches(const BatchPool& pool, ByteSpan body, const std::function<bool(Bytes)>& send) {
   GALEN_ASSIGN(auto request, decode_fetch_batches(body));
@@ -14,6 +28,19 @@ Status answer_fetch_batches(const BatchPool& pool, ByteSpan body, const std::fun
     sent += bytes;
   }
   return {};
+}
+
+Result<std::optional<Bytes>> answer_fetch_blocks(const ledger::View& view, ByteSpan body) {
+  GALEN_ASSIGN(auto request, decode_fetch_blocks(body));
+  BlocksWriter answer;
+  const auto count_max = std::min(request.count_max, kFetchBlocksMax);
+  for (auto height = std::max<Height>(1, request.from); height <= view.height() && answer.count() < count_max; ++height) {
+    auto added = add(view, height, answer);
+    if (!added && !is_not_here(added.error())) return added.error();
+    if (!added || !*added) break;
+  }
+  if (answer.count() == 0) return std::optional<Bytes>();
+  return std::optional(std::move(answer).take());
 }
 
 }  // namespace galen::node

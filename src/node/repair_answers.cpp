@@ -11,10 +11,9 @@ Bytes answer(PeerMessageKind kind, ByteSpan question, ByteSpan content) {
   return std::move(out).take();
 }
 
-/// Damage of one's own is no answer for another, and no reason to stop for a question: the own scrub finds it.
-bool is_not_here(const Error& error) { return error.code == ErrorCode::NOT_FOUND || error.code == ErrorCode::CORRUPT; }
-
 }  // namespace
+
+bool is_not_here(const Error& error) { return error.code == ErrorCode::NOT_FOUND || error.code == ErrorCode::CORRUPT; }
 
 Result<Bytes> answer_fetch_stored(const ledger::View& view, ByteSpan body) {
   ByteReader in(body);

@@ -5,6 +5,7 @@
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
 #include "galen/base/thread_name.hpp"
+#include "node/repair_answers.hpp"
 
 namespace galen::node {
 namespace {
@@ -98,12 +99,13 @@ Result<Bytes> SyncServer::past(const SyncSubject& wanted) const {
   std::size_t bytes = 0;
   const auto count = std::min(wanted.number, kPastBlocksMax);
   for (auto height = wanted.height; height > 0 && blocks.size() < count; --height) {
-    GALEN_ASSIGN(auto block, ledger::encode_past_block(*view, height));
-    if (!block) break;
+    auto block = ledger::encode_past_block(*view, height);
+    if (!block && !is_not_here(block.error())) return block.error();
+    if (!block || !*block) break;
     // The first always goes, whatever its size.
-    if (!blocks.empty() && bytes + block->size() > kPastAnswerBytes) break;
-    bytes += block->size();
-    blocks.push_back(std::move(*block));
+    if (!blocks.empty() && bytes + (*block)->size() > kPastAnswerBytes) break;
+    bytes += (*block)->size();
+    blocks.push_back(std::move(**block));
   }
   return encode_past_answer(wanted.height, blocks);
 }

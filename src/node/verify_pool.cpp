@@ -119,16 +119,9 @@ Status VerifyPool::on_repair_question(const net::Frame& frame) {
 }
 
 Status VerifyPool::on_fetch_blocks(MemberIndex from, ByteSpan body) {
-  GALEN_ASSIGN(auto request, decode_fetch_blocks(body));
   GALEN_ASSIGN(auto view, store_.snapshot());
-  BlocksWriter answer;
-  auto count_max = std::min(request.count_max, kFetchBlocksMax);
-  for (Height height = std::max<Height>(1, request.from); height <= view->height() && answer.count() < count_max; ++height) {
-    GALEN_ASSIGN(auto block, view->block_bytes(height));
-    GALEN_ASSIGN(auto certificate, view->commit_certificate(height));
-    if (!block || !answer.add(*block, certificate)) break;
-  }
-  if (answer.count() > 0) ports_.send(from, net::Lane::bulk, std::move(answer).take());
+  GALEN_ASSIGN(auto answer, answer_fetch_blocks(*view, body));
+  if (answer) ports_.send(from, net::Lane::bulk, std::move(*answer));
   return {};
 }
 

@@ -6,10 +6,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include "galen/node/log.hpp"
 #include "ledger/database.hpp"
+#include "node/fetch_answers.hpp"
 #include "node/repair_answers.hpp"
+#include "node/sync_server.hpp"
 #include "unit/execution/chain_fixture.hpp"
 
 namespace galen::node {
@@ -121,6 +124,34 @@ TEST_F(ScrubberTest, AFlippedByteIsFoundFetchedAndGone) {
   EXPECT_TRUE(second->pass());
   EXPECT_EQ(health.scrub().found, before.found)
       << "the counts go on where the last life left them, and nothing is left to find";
+}
+
+// Else any member stops this node by asking for every block until it meets the damage.
+TEST_F(ScrubberTest, AQuestionThatMeetsDamageIsAnsweredUpToItAndStopsNothing) {
+  const auto file = blocks_file();
+  flip(file.path, file.bytes / 3);
+  const auto highest = node.view().height();
+  auto view = take(node.store().snapshot());
+  const auto question = encode_fetch_blocks({.from = 1, .count_max = kFetchBlocksMax});
+  auto answer = take(answer_fetch_blocks(*view, ByteSpan(question).subspan(1)));
+  EXPECT_LT(answer ? take(decode_blocks(ByteSpan(*answer).subspan(1))).size() : 0, highest);
+
+  std::promise<Bytes> past;
+  const ledger::SnapshotFiles files(directory());
+  SyncServer server(identity, node.store(), files,
+                    {.send = [&](MemberIndex, Bytes bytes) { past.set_value(std::move(bytes)); },
+                     .fatal = [&](const Error& error) {
+                       ADD_FAILURE() << error.message;
+                       past.set_value(encode_past_answer(0, {}));
+                     }});
+  server.start();
+  net::Frame frame;
+  frame.from = 1;
+  frame.payload = encode_subject(PeerMessageKind::fetch_past, {highest, kPastBlocksMax});
+  server.on_request(std::move(frame));
+  const auto message = past.get_future().get();
+  server.stop();
+  EXPECT_LT(take(decode_past_answer(ByteSpan(message).subspan(1))).blocks.size(), highest);
 }
 
 TEST_F(ScrubberTest, WhatNobodyHasIsSaidAndFoundAgain) {
