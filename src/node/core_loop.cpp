@@ -21,6 +21,10 @@ constexpr Height kExpireHeights = 64;
 
 constexpr Height kCatchingUpBlocks = 64;
 
+/// Enough for the core never to wait for the verify threads. What waits here is in one row for all members, so the backlog
+/// belongs in front of the verify threads, which take members in turn.
+constexpr std::size_t kItemsMax = 1'024;
+
 std::uint64_t now_ms() { return system_clock().monotonic_us() / 1000; }
 
 consensus::PendingBatch pending_of(const Batch& batch) {
@@ -37,7 +41,7 @@ CoreLoop::CoreLoop(const Identity& identity, consensus::Replica replica, BatchPo
       store_(store),
       health_(health),
       ports_(std::move(ports)),
-      queue_({.items_max = 16'384, .bytes_max = 128u << 20}) {}
+      queue_({.items_max = kItemsMax, .bytes_max = 128u << 20}) {}
 
 CoreLoop::~CoreLoop() { stop(); }
 
@@ -61,7 +65,14 @@ void CoreLoop::on_own_batch(OwnBatch batch) {
 }
 void CoreLoop::on_executed(const ExecutedSubject& subject) { queue_.force_push(ExecutedSubject(subject)); }
 void CoreLoop::on_fetched(FetchedBlock block) { queue_.push(std::move(block), 1024); }
-void CoreLoop::on_peer(MemberIndex member) { queue_.push(consensus::PeerConnected{member}); }
+// Without room for what wakes the core it is awake.
+void CoreLoop::on_peer(MemberIndex member) {
+  {
+    std::lock_guard lock(peers_mutex_);
+    peers_up_.insert(member);
+  }
+  (void)queue_.try_push(PeersUp{});
+}
 void CoreLoop::request_stop() { queue_.push(consensus::StopRequested{}); }
 
 bool CoreLoop::vote_is_late(Height height) const {
@@ -87,7 +98,7 @@ void CoreLoop::run() {
     Pass pass;
     step(consensus::Tick{began / 1000, system_clock().wall_ms()}, pass);
     for (auto& item : std::exchange(held_, {})) give(item, pass);
-    for (auto member : std::exchange(held_peers_, {})) step(consensus::PeerConnected{member}, pass);
+    for (auto member : take_peers_up()) step(consensus::PeerConnected{member}, pass);
     for (auto& item : items) give(item, pass);
     finish(pass);
     publish_status();
@@ -129,9 +140,7 @@ void CoreLoop::give(Item& item, Pass& pass) {
       batches.push_back(pending_of(*body));
     }
     step(consensus::BlockFetched{fetched->block->skeleton, fetched->certificate, std::move(batches)}, pass);
-  } else if (auto* peer = std::get_if<consensus::PeerConnected>(&item)) {
-    step(*peer, pass);
-  } else {
+  } else if (std::holds_alternative<consensus::StopRequested>(item)) {
     step(consensus::StopRequested{}, pass);
   }
 }
@@ -140,10 +149,13 @@ void CoreLoop::hold(Item& item) {
   if (std::holds_alternative<OwnBatch>(item) || std::holds_alternative<Durable>(item) ||
       std::holds_alternative<ExecutedSubject>(item))
     held_.push_back(std::move(item));
-  else if (auto* peer = std::get_if<consensus::PeerConnected>(&item))
-    held_peers_.insert(peer->member);
   else if (std::holds_alternative<consensus::StopRequested>(item))
     ports_.ready_to_stop();  // a tenure is handed over by a promise, and there is no room for one
+}
+
+std::set<MemberIndex> CoreLoop::take_peers_up() {
+  std::lock_guard lock(peers_mutex_);
+  return std::exchange(peers_up_, {});
 }
 
 bool CoreLoop::add_batch(const BatchPtr& batch, bool needed) {

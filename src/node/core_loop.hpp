@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <set>
 #include <thread>
 #include <variant>
@@ -50,7 +51,7 @@ class CoreLoop {
   void stop();
 
   // Any thread. Messages, batches and fetched blocks wait when the core is behind; what the core itself may wait for (its own
-  // batches' intake, execution) never does.
+  // batches' intake, execution) never does, nor does the net thread.
   void on_message(consensus::MessageReceived message);
   void on_batch(BatchPtr batch);
   void on_own_batch(OwnBatch batch);
@@ -67,8 +68,9 @@ class CoreLoop {
   struct Durable {
     consensus::PersistToken token;
   };
+  struct PeersUp {};  ///< wakes the thread: who came up stands in peers_up_
   using Item = std::variant<consensus::MessageReceived, BatchPtr, OwnBatch, Durable, ExecutedSubject, FetchedBlock,
-                            consensus::PeerConnected, consensus::StopRequested>;
+                            PeersUp, consensus::StopRequested>;
   /// What one pass over the inputs gathers.
   struct Pass {
     std::vector<OwnedLogRecord> records;
@@ -95,6 +97,7 @@ class CoreLoop {
   void fetch(consensus::Effects::FetchBatches fetch, Pass& pass);
   void finish(Pass& pass);
   void hold(Item& item);
+  std::set<MemberIndex> take_peers_up();
   void publish_status();
 
   const Identity& identity_;
@@ -108,6 +111,8 @@ class CoreLoop {
   std::atomic<Height> committed_height_{0};
   std::atomic<std::uint64_t> committed_at_ms_{0};
   std::atomic<Height> certified_height_{0};
+  std::mutex peers_mutex_;
+  std::set<MemberIndex> peers_up_;  ///< since the last turn
 
   // Owned by the thread.
   std::vector<OwnedLogRecord> lazy_;
@@ -117,7 +122,6 @@ class CoreLoop {
   std::optional<std::uint64_t> wake_at_ms_;
   /// What waits for space on the disk; bounded by what the node itself has under way.
   std::vector<Item> held_;
-  std::set<MemberIndex> held_peers_;
 };
 
 }  // namespace galen::node

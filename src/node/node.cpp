@@ -324,9 +324,10 @@ void Node::State::make_sync() {
 void Node::State::on_frame(net::Frame&& frame) {
   if (interposer && !interposer->hears(frame.from, frame.payload)) return;
   const auto kind = frame.payload.empty() ? PeerMessageKind{} : static_cast<PeerMessageKind>(frame.payload[0]);
-  if (is_sync_request(kind))
+  const bool bulk = frame.lane == net::Lane::bulk;
+  if (bulk && is_sync_request(kind))
     sync_server->on_request(std::move(frame));
-  else if (is_sync_answer(kind))
+  else if (bulk && is_sync_answer(kind))
     joining->on_answer(std::move(frame));
   else
     verify->on_frame(std::move(frame));

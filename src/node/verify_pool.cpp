@@ -10,6 +10,9 @@
 namespace galen::node {
 namespace {
 
+/// As many votes as its send queue holds; its credits bound the bytes before this does.
+constexpr FrameQueue::Share kShareOfOneMember{.items_max = 8'192, .bytes_max = 16u << 20};
+
 /// Own copies of a batch may come from several members at once; only the first is worth its signatures.
 bool known(const BatchPool& pool, const Hash& digest) { return pool.find(digest) != nullptr; }
 
@@ -25,13 +28,13 @@ VerifyPool::VerifyPool(const Identity& identity, CoreLoop& core, BatchPool& pool
       health_(health),
       ports_(std::move(ports)),
       keys_(identity.context.suite, identity.members()),
-      thread_count_(std::max<std::size_t>(1, threads)),
-      queue_({.items_max = 16'384, .bytes_max = 64u << 20}) {}
+      thread_count_(std::max<std::size_t>(2, threads)),
+      queue_(kShareOfOneMember) {}
 
 VerifyPool::~VerifyPool() { stop(); }
 
 void VerifyPool::start() {
-  for (std::size_t i = 0; i < thread_count_; ++i) threads_.emplace_back([this] { run(); });
+  for (std::size_t i = 0; i < thread_count_; ++i) threads_.emplace_back([this, i] { run(i == 0); });
 }
 
 void VerifyPool::stop() {
@@ -41,13 +44,12 @@ void VerifyPool::stop() {
 }
 
 void VerifyPool::on_frame(net::Frame frame) {
-  auto bytes = frame.payload.size();
-  if (!queue_.try_push(std::move(frame), bytes)) ++health_.counters.frames_dropped;
+  if (!queue_.try_push(std::move(frame))) ++health_.counters.frames_dropped;
 }
 
-void VerifyPool::run() {
+void VerifyPool::run(bool votes_only) {
   name_this_thread("verify");
-  while (auto frame = queue_.pop()) {
+  while (auto frame = votes_only ? queue_.pop_vote() : queue_.pop()) {
     auto began = system_clock().monotonic_us();
     auto status = handle(*frame);
     health_.counters.verify_us += system_clock().monotonic_us() - began;
@@ -63,7 +65,10 @@ void VerifyPool::run() {
 Status VerifyPool::handle(const net::Frame& frame) {
   if (frame.payload.empty()) return Error{ErrorCode::MALFORMED, "an empty message"};
   auto body = ByteSpan(frame.payload).subspan(1);
-  switch (static_cast<PeerMessageKind>(frame.payload[0])) {
+  const auto kind = static_cast<PeerMessageKind>(frame.payload[0]);
+  if (frame.lane == net::Lane::votes && kind != PeerMessageKind::consensus)
+    return Error{ErrorCode::MALFORMED, "only votes may travel among the votes"};
+  switch (kind) {
     case PeerMessageKind::consensus: return on_consensus(frame.from, body);
     case PeerMessageKind::batch: return on_batch(body);
     case PeerMessageKind::fetch_batches:

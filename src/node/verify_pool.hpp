@@ -1,16 +1,17 @@
 // The verify threads: everything a peer sends is decoded and its signatures are checked here, in parallel, before it reaches
-// the core; cheap checks come first (D6, D21). They also answer peers' requests for batches and blocks.
+// the core; cheap checks come first (D6, D21). They also answer peers' requests for batches and blocks. Members are taken in
+// turn, and one thread takes nothing but votes (node/frame_queue.hpp): a member that floods slows itself.
 #pragma once
 
 #include <functional>
 #include <thread>
 
-#include "galen/base/bounded_queue.hpp"
 #include "galen/consensus/verify.hpp"
 #include "galen/ledger/store.hpp"
 #include "galen/net/mesh.hpp"
 #include "node/block_sync.hpp"
 #include "node/core_loop.hpp"
+#include "node/frame_queue.hpp"
 
 namespace galen::node {
 
@@ -27,11 +28,12 @@ class VerifyPool {
 
   void start();
   void stop();
-  /// The net thread; never waits. A frame that finds the queue full is dropped: the protocols above repeat what matters.
+  /// The net thread; never waits. A frame that finds its sender's share of the queue full is dropped: the protocols above
+  /// repeat what matters.
   void on_frame(net::Frame frame);
 
  private:
-  void run();
+  void run(bool votes_only);
   Status handle(const net::Frame& frame);
   Status on_consensus(MemberIndex from, ByteSpan body);
   Status on_batch(ByteSpan body);
@@ -47,7 +49,7 @@ class VerifyPool {
   const Ports ports_;
   const consensus::MemberKeys keys_;
   const std::size_t thread_count_;
-  BoundedQueue<net::Frame> queue_;
+  FrameQueue queue_;
   std::vector<std::thread> threads_;
 };
 

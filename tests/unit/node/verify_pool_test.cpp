@@ -1,0 +1,112 @@
+// What peers send on its way to the core: where it is refused, and that the net thread never waits for anybody.
+#include "node/verify_pool.hpp"
+
+#include <future>
+
+#include "galen/node/log.hpp"
+#include "node/log_replay.hpp"
+#include "node/peer_messages.hpp"
+#include "unit/execution/chain_fixture.hpp"
+
+namespace galen::node {
+namespace {
+
+using execution::test::ExecutionTest;
+using execution::test::take;
+using execution::test::TempDir;
+using execution::test::TestNode;
+
+class VerifyPoolTest : public ExecutionTest {
+ protected:
+  VerifyPoolTest() : identity{chain.genesis, 0, chain.genesis.context(), chain.keys[0]} {
+    std::filesystem::create_directories(dir.path() + "/wal");
+    EXPECT_TRUE(Log::create(dir.path(), {.segment_bytes = 64 * 1024}));
+    log = take(Log::open(dir.path(), [](const ReplayedRecord&) {})).log;
+    store_loop = std::make_unique<StoreLoop>(*log, consensus::SafetyState(), health, fail);
+    consensus::Recovered recovered;
+    EXPECT_TRUE(load_ledger(identity, TestNode(chain).store(), recovered));
+    consensus::Replica replica({.context = identity.context,
+                                .members = identity.members(),
+                                .self = identity.self,
+                                .parameters = identity.genesis.parameters},
+                               std::move(recovered));
+    core = std::make_unique<CoreLoop>(identity, std::move(replica), pool, *store_loop, health,
+                                      CoreLoop::Ports{.send_vote = [this](auto to, auto) { spoken(to); },
+                                                      .broadcast_batch = [](auto) {},
+                                                      .fetch_batches = [](const auto&) {},
+                                                      .fetch_blocks = [](const auto&) {},
+                                                      .commit = [](auto, auto) {},
+                                                      .executed_certificate = [](auto) {},
+                                                      .outbox_logged = [](auto, auto) {},
+                                                      .diverged = [](Height) {},
+                                                      .ready_to_stop = [] {}});
+    verify = std::make_unique<VerifyPool>(identity, *core, pool, sync, node.store(), health,
+                                          VerifyPool::Ports{.send =
+                                                                [this](MemberIndex to, net::Lane, Bytes) {
+                                                                  spoken(to);
+                                                                  return true;
+                                                                },
+                                                            .repair_answer = [](MemberIndex, ByteSpan) {},
+                                                            .fatal = fail},
+                                          1);
+  }
+  static void fail(const Error& error) { ADD_FAILURE() << error.message; }
+  void spoken(consensus::Target to) {
+    std::lock_guard lock(mutex);
+    if (to) spoken_to.insert(*to);
+  }
+  bool wait_for(const std::function<bool()>& done) {
+    for (int i = 0; i < 2000; ++i) {
+      if (std::lock_guard lock(mutex); done()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
+  }
+  static net::Frame frame(MemberIndex from, net::Lane lane, Bytes payload) {
+    net::Frame out;
+    out.from = from;
+    out.lane = lane;
+    out.payload = std::move(payload);
+    return out;
+  }
+
+  TempDir dir;
+  Identity identity;
+  Health health;
+  BatchPool pool;
+  BlockSync sync{identity, health,
+                 {.send = [](MemberIndex, Bytes) { return true; },
+                  .deliver = [](FetchedBlock) {},
+                  .may_fetch = [](Height) { return true; }}};
+  std::mutex mutex;
+  std::multiset<MemberIndex> spoken_to;
+  std::unique_ptr<Log> log;
+  std::unique_ptr<StoreLoop> store_loop;
+  std::unique_ptr<CoreLoop> core;
+  std::unique_ptr<VerifyPool> verify;
+};
+
+TEST_F(VerifyPoolTest, APeerThatComesUpNeverMakesTheNetThreadWait) {
+  auto net = std::async(std::launch::async, [&] {
+    for (int i = 0; i < 50'000; ++i) core->on_peer(static_cast<MemberIndex>(1 + i % 3));
+  });
+  const bool through = net.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+  EXPECT_TRUE(through) << "the core takes nothing, and its queue is full";
+  store_loop->start();
+  core->start();
+  EXPECT_TRUE(wait_for([&] { return spoken_to.contains(1) && spoken_to.contains(2) && spoken_to.contains(3); }))
+      << "and none of them is forgotten";
+}
+
+TEST_F(VerifyPoolTest, OnlyVotesTravelAmongTheVotes) {
+  const auto question = encode_fetch_blocks({.from = 1, .count_max = 1});
+  verify->start();
+  verify->on_frame(frame(2, net::Lane::votes, question));
+  EXPECT_TRUE(wait_for([&] { return health.counters.frames_invalid == 1; }));
+  EXPECT_TRUE(spoken_to.empty());
+  verify->on_frame(frame(2, net::Lane::bulk, question));
+  EXPECT_TRUE(wait_for([&] { return spoken_to.contains(2); }));
+}
+
+}  // namespace
+}  // namespace galen::node
