@@ -38,6 +38,7 @@ std::array<std::uint64_t, kRefusals> Mesh::refusals() const { return impl_->refu
 std::string Mesh::listen_address() const { return impl_->listen_address(); }
 std::uint64_t Mesh::start_nonce() const { return impl_->start_nonce(); }
 void Mesh::set_address(MemberIndex member, std::string address) { impl_->set_address(member, std::move(address)); }
+void Mesh::shut_out(MemberIndex member, std::string why) { impl_->shut_out(member, std::move(why)); }
 void Mesh::set_epoch(Epoch epoch) { impl_->set_epoch(epoch); }
 Status Mesh::reload_certificate() { return impl_->reload_certificate(); }
 std::int64_t Mesh::certificate_not_after_s() const { return impl_->tls()->not_after_s(); }
@@ -114,6 +115,11 @@ void Mesh::Impl::set_address(MemberIndex member, std::string address) {
     peer->dialer->reset_backoff();
     dial_if_needed(*peer);
   });
+}
+
+void Mesh::Impl::shut_out(MemberIndex member, std::string why) {
+  if (member >= peers_.size() || !peers_[member]) return;
+  boost::asio::post(io_, [this, peer = peers_[member].get(), why = std::move(why)] { begin_shut_out(*peer, why); });
 }
 
 Status Mesh::Impl::reload_certificate() {

@@ -41,10 +41,11 @@ Mesh::Impl::Impl(MeshOptions options, MeshCallbacks callbacks, std::shared_ptr<c
                 {[this](asio::ip::tcp::socket socket) { adopt(std::move(socket), std::nullopt); },
                  [this](const std::string& ip) {
                    ++refusals_[static_cast<std::size_t>(Refusal::TOO_MANY_CONNECTIONS)];
-                   log::warn(
-                       "handshake refused reason=TOO_MANY_CONNECTIONS direction=accepted peer={} why=\"too many "
-                       "handshakes from this address\"",
-                       ip);
+                   if (auto end = lines_.admit(LogLimit::kNobody, "too many handshakes"))
+                     log::warn(
+                         "handshake refused reason=TOO_MANY_CONNECTIONS direction=accepted peer={} why=\"too many "
+                         "handshakes from this address\"{}",
+                         ip, *end);
                  }}),
       stop_timer_(io_),
       cipher_scratch_(kScratchBytes),
@@ -181,6 +182,7 @@ std::optional<Refusal> Mesh::Impl::on_authenticated(Connection& connection) {
   Peer& peer = *peer_of(connection);
   // The other side's connection was chosen while we dialled: say so before our hello makes it think we lost that one.
   if (connection.dialled() && peer.active) return Refusal::DUPLICATE;
+  if (system_clock().monotonic_us() < peer.shut_out_until_us) return Refusal::MALFORMED;
   if (peer.connections.size() >= kConnectionsPerMemberMax) return Refusal::TOO_MANY_CONNECTIONS;
   peer.connections.push_back(connection.shared_from_this());
   return std::nullopt;
@@ -241,8 +243,9 @@ void Mesh::Impl::use(Peer& peer, const ConnectionPtr& connection, std::uint64_t 
     status.rtt_us.reset();
     ++status.connections;
   }
-  log::info("peer up member={} remote={} direction={} epoch={}", options_.members[peer.index].name,
-            hello.remote_address, hello.dialled_by_us ? "dialled" : "accepted", hello.epoch);
+  if (auto end = lines_.admit(peer.index, "peer up"))
+    log::info("peer up member={} remote={} direction={} epoch={}{}", options_.members[peer.index].name,
+              hello.remote_address, hello.dialled_by_us ? "dialled" : "accepted", hello.epoch, *end);
   if (callbacks_.on_peer_up) callbacks_.on_peer_up(peer.index, hello);
   connection->pump();
 }
@@ -260,7 +263,8 @@ void Mesh::Impl::take_down(Peer& peer, std::string_view why) {
     peer.status.last_error = why;
     peer.status.rtt_us.reset();
   }
-  log::info("peer down member={} why=\"{}\"", options_.members[peer.index].name, why);
+  if (auto end = lines_.admit(peer.index, "peer down"))
+    log::warn("peer down member={} why=\"{}\"{}", options_.members[peer.index].name, why, *end);
   if (callbacks_.on_peer_down) callbacks_.on_peer_down(peer.index, why);
 }
 
@@ -271,12 +275,21 @@ void Mesh::Impl::note_process(Peer& peer, std::uint64_t nonce) {
   if (back != former.end()) {
     // Nonces are drawn at random at each start, so one that comes back belongs to a process that never went away.
     former.erase(back);
-    log::error("two processes of one member take turns member={}", options_.members[peer.index].name);
+    if (auto end = lines_.admit(peer.index, "two processes"))
+      log::error("two processes answer for member={}: it runs a second node with the same key{}",
+                 options_.members[peer.index].name, *end);
     if (callbacks_.on_two_processes) callbacks_.on_two_processes(peer.index);
   }
   if (peer.start_nonce != 0) former.push_back(peer.start_nonce);
   if (former.size() > kFormerNoncesMax) former.pop_front();
   peer.start_nonce = nonce;
+}
+
+// What the member already has on its way here is still handled, and may ask for this again: the time then begins anew.
+void Mesh::Impl::begin_shut_out(Peer& peer, const std::string& why) {
+  peer.shut_out_until_us = system_clock().monotonic_us() + std::uint64_t{options_.timings.shut_out_ms} * 1000;
+  const auto connections = peer.connections;
+  for (const auto& connection : connections) connection->close(Refusal::MALFORMED, why);
 }
 
 // --- events of a connection
@@ -338,8 +351,8 @@ void Mesh::Impl::on_refused(Connection& connection, Refusal reason, std::string_
       peer ? options_.members[peer->index].name : "-", identity.subject, identity.issuer, wire::printable(detail, 400));
   if (ordinary)
     log::debug(line);
-  else
-    log::warn(line);
+  else if (auto end = lines_.admit(peer ? peer->index : LogLimit::kNobody, to_reason(reason)))
+    log::warn("{}{}", line, *end);
 }
 
 void Mesh::Impl::on_closed(const ConnectionPtr& connection) {

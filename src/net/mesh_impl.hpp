@@ -12,6 +12,7 @@
 #include <thread>
 #include <unordered_set>
 
+#include "galen/base/log_limit.hpp"
 #include "net/acceptor.hpp"
 #include "net/connection.hpp"
 #include "net/dialer.hpp"
@@ -37,6 +38,7 @@ struct Peer {
   std::uint64_t last_connection = 0;       ///< id of the last activated connection
   std::uint64_t start_nonce = 0;           ///< of the process last connected; 0: none yet
   std::deque<std::uint64_t> former_nonces;
+  std::uint64_t shut_out_until_us = 0;
 };
 
 class Mesh::Impl final : public ConnectionHost {
@@ -55,6 +57,7 @@ class Mesh::Impl final : public ConnectionHost {
   std::string listen_address() const { return acceptor_.local_address(); }
   std::uint64_t start_nonce() const { return start_nonce_; }
   void set_address(MemberIndex member, std::string address);
+  void shut_out(MemberIndex member, std::string why);
   void set_epoch(Epoch epoch) { epoch_ = epoch; }
   Status reload_certificate();
   std::shared_ptr<const TlsContext> tls() const;
@@ -83,6 +86,7 @@ class Mesh::Impl final : public ConnectionHost {
   void use(Peer& peer, const ConnectionPtr& connection, std::uint64_t id, bool tell);
   void take_down(Peer& peer, std::string_view why);
   void note_process(Peer& peer, std::uint64_t nonce);
+  void begin_shut_out(Peer& peer, const std::string& why);
   void wake();
   void begin_stop();
   void finish_stop_if_done();
@@ -105,6 +109,7 @@ class Mesh::Impl final : public ConnectionHost {
   std::vector<std::unique_ptr<Peer>> peers_;  ///< by member index; null for this node
   std::unordered_set<ConnectionPtr> connections_;
   std::unordered_set<const Connection*> handshakes_;  ///< accepted, counted by the acceptor
+  LogLimit lines_;
   std::vector<std::uint8_t> cipher_scratch_, plain_scratch_;
   bool stopping_ = false;
   std::mutex life_mutex_;

@@ -272,8 +272,10 @@ void CoreLoop::report(const consensus::Event& event) {
     case EventKind::root_mismatch:
     case EventKind::proposal_refused:
     case EventKind::clock_off:
-      log::warn("{} view={} height={} member={} value={}", name, event.view, event.height,
-                identity_.member_name(event.member), event.value);
+    case EventKind::batch_dropped:
+      if (auto end = lines_.admit(event.member, name))
+        log::warn("{} view={} height={} member={} value={}{}", name, event.view, event.height,
+                  identity_.member_name(event.member), event.value, *end);
       break;
     case EventKind::ready_to_stop: ports_.ready_to_stop(); break;
     case EventKind::view_change_sent: ++health_.counters.view_changes; [[fallthrough]];

@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "galen/base/bounded_queue.hpp"
+#include "galen/base/log_limit.hpp"
 #include "galen/consensus/replica.hpp"
 #include "galen/net/frame.hpp"
 #include "node/batch_pool.hpp"
@@ -115,6 +116,7 @@ class CoreLoop {
   std::set<MemberIndex> peers_up_;  ///< since the last turn
 
   // Owned by the thread.
+  LogLimit lines_;
   std::vector<OwnedLogRecord> lazy_;
   std::size_t lazy_bytes_ = 0;
   std::uint64_t lazy_since_ms_ = 0;

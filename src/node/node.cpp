@@ -280,6 +280,7 @@ void Node::State::make_callers() {
                               scrubber->on_stored(from, body);
                               divergence->on_answer(from, body);
                             },
+                        .shut_out = [this](MemberIndex member) { mesh->shut_out(member, "it sent many invalid messages"); },
                         .fatal = on_fatal},
       std::max(1u, std::thread::hardware_concurrency()) - 1);
   front_end = std::make_unique<FrontEnd>(
@@ -350,15 +351,8 @@ Status Node::State::make_mesh() {
     // What it missed while it was away and no block holds yet; the rest it asks for.
     for (const auto& batch : opened.pool->unused(identity.self, kResentBatchesMax))
       mesh->send(member, net::Lane::bulk, peer_message(PeerMessageKind::batch, batch->bytes()));
-    log::info("peer up member={}", identity.member_name(member));
   };
-  callbacks.on_peer_down = [this](MemberIndex member, std::string_view reason) {
-    health.set_connected(member, false);
-    log::warn("peer down member={} reason=\"{}\"", identity.member_name(member), reason);
-  };
-  callbacks.on_two_processes = [this](MemberIndex member) {
-    log::error("two processes answer for member={}: it runs a second node with the same key", identity.member_name(member));
-  };
+  callbacks.on_peer_down = [this](MemberIndex member, std::string_view) { health.set_connected(member, false); };
   GALEN_ASSIGN(mesh, net::Mesh::make(std::move(options), std::move(callbacks)));
   return {};
 }

@@ -56,8 +56,9 @@ void SyncServer::run() {
     if (status) continue;
     if (status.error().code == ErrorCode::IO_ERROR || status.error().code == ErrorCode::CORRUPT)
       return ports_.fatal(status.error());
-    log::warn("invalid request from member={} reason={} error=\"{}\"", identity_.member_name(frame->from),
-              to_reason(status.error().code), status.error().message);
+    if (auto end = lines_.admit(frame->from, "invalid request"))
+      log::warn("invalid request from member={} reason={} error=\"{}\"{}", identity_.member_name(frame->from),
+                to_reason(status.error().code), status.error().message, *end);
   }
 }
 

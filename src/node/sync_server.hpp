@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "galen/base/log_limit.hpp"
 #include "galen/ledger/snapshot_files.hpp"
 #include "galen/ledger/store.hpp"
 #include "node/frame_queue.hpp"
@@ -42,6 +43,7 @@ class SyncServer {
   const ledger::SnapshotFiles& files_;
   const Ports ports_;
   FrameQueue queue_;
+  LogLimit lines_;
   std::thread thread_;
   mutable std::mutex mutex_;
   std::map<Height, std::uint64_t> used_us_;

@@ -13,6 +13,9 @@ namespace {
 /// As many votes as its send queue holds; its credits bound the bytes before this does.
 constexpr FrameQueue::Share kShareOfOneMember{.items_max = 8'192, .bytes_max = 16u << 20};
 
+/// Honest members send none; one of a later version may send a few of kinds that are unknown here.
+constexpr TokenBucket kPatience(256, 1'000'000);
+
 /// Own copies of a batch may come from several members at once; only the first is worth its signatures.
 bool known(const BatchPool& pool, const Hash& digest) { return pool.find(digest) != nullptr; }
 
@@ -29,7 +32,8 @@ VerifyPool::VerifyPool(const Identity& identity, CoreLoop& core, BatchPool& pool
       ports_(std::move(ports)),
       keys_(identity.context.suite, identity.members()),
       thread_count_(std::max<std::size_t>(2, threads)),
-      queue_(kShareOfOneMember) {}
+      queue_(kShareOfOneMember),
+      patience_(identity.members().size(), kPatience) {}
 
 VerifyPool::~VerifyPool() { stop(); }
 
@@ -56,10 +60,19 @@ void VerifyPool::run(bool votes_only) {
     if (status) continue;
     if (status.error().code == ErrorCode::IO_ERROR || status.error().code == ErrorCode::CORRUPT)
       return ports_.fatal(status.error());
-    ++health_.counters.frames_invalid;
-    log::warn("invalid message from member={} reason={} error=\"{}\"", identity_.member_name(frame->from),
-              to_reason(status.error().code), status.error().message);
+    on_invalid(frame->from, status.error());
   }
+}
+
+void VerifyPool::on_invalid(MemberIndex from, const Error& error) {
+  ++health_.counters.frames_invalid;
+  if (auto end = lines_.admit(from, "invalid message"))
+    log::warn("invalid message from member={} reason={} error=\"{}\"{}", identity_.member_name(from), to_reason(error.code),
+              error.message, *end);
+  std::unique_lock lock(patience_mutex_);
+  if (patience_[from].take(system_clock().monotonic_us())) return;
+  lock.unlock();
+  ports_.shut_out(from);
 }
 
 Status VerifyPool::handle(const net::Frame& frame) {

@@ -6,6 +6,8 @@
 #include <functional>
 #include <thread>
 
+#include "galen/base/log_limit.hpp"
+#include "galen/base/token_bucket.hpp"
 #include "galen/consensus/verify.hpp"
 #include "galen/ledger/store.hpp"
 #include "galen/net/mesh.hpp"
@@ -20,6 +22,7 @@ class VerifyPool {
   struct Ports {
     std::function<bool(MemberIndex, net::Lane, Bytes)> send;  ///< false: not connected, or no room
     std::function<void(MemberIndex, ByteSpan)> repair_answer;  ///< to what this node asked while mending or diverged
+    std::function<void(MemberIndex)> shut_out;  ///< it sends much that is invalid
     std::function<void(const Error&)> fatal;
   };
   VerifyPool(const Identity& identity, CoreLoop& core, BatchPool& pool, BlockSync& sync, const ledger::Store& store,
@@ -35,6 +38,7 @@ class VerifyPool {
  private:
   void run(bool votes_only);
   Status handle(const net::Frame& frame);
+  void on_invalid(MemberIndex from, const Error& error);
   Status on_consensus(MemberIndex from, ByteSpan body);
   Status on_batch(ByteSpan body);
   Status on_fetch_blocks(MemberIndex from, ByteSpan body);
@@ -50,6 +54,9 @@ class VerifyPool {
   const consensus::MemberKeys keys_;
   const std::size_t thread_count_;
   FrameQueue queue_;
+  LogLimit lines_;
+  std::mutex patience_mutex_;
+  std::vector<TokenBucket> patience_;  ///< by member: invalid frames that may still come
   std::vector<std::thread> threads_;
 };
 

@@ -51,6 +51,7 @@ struct MeshTimings {
   std::uint32_t backoff_min_ms = 50;
   std::uint32_t backoff_max_ms = 2'000;
   std::uint32_t linger_ms = 300;  ///< time for a farewell to arrive before the socket is closed
+  std::uint32_t shut_out_ms = 10'000;
 };
 
 struct MeshOptions {
@@ -143,6 +144,9 @@ class Mesh {
 
   /// Replaces the address a member is dialled at; dials at once if it is not connected.
   void set_address(MemberIndex member, std::string address);
+  /// Closes the connection of a member whose messages are no good, and takes none of it for timings.shut_out_ms. Any
+  /// thread.
+  void shut_out(MemberIndex member, std::string why);
   /// The epoch said in later hellos.
   void set_epoch(Epoch epoch);
   /// Reads certificate and key again and uses them for new handshakes; on an error the old ones stay (D18).

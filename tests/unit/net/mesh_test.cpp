@@ -280,6 +280,28 @@ TEST(Mesh, StopEndsOpenConnectionsAndReportsThemDown) {
   kept.clear();
 }
 
+TEST(Mesh, WhoIsShutOutIsTakenAgainAfterAWhile) {
+  Consortium consortium(2);
+  Nodes nodes;
+  for (MemberIndex i = 0; i < 2; ++i) {
+    auto options = consortium.options(i);
+    options.timings.shut_out_ms = 700;
+    nodes.push_back(std::make_unique<Node>(options));
+  }
+  introduce_all(nodes);
+  ASSERT_TRUE(nodes[0]->wait_up(1));
+  ASSERT_TRUE(nodes[1]->wait_up(0));
+  const auto began = std::chrono::steady_clock::now();
+  nodes[0]->mesh->shut_out(1, "it sent many invalid messages");
+  nodes[0]->mesh->shut_out(0, "nobody shuts himself out");
+  ASSERT_TRUE(nodes[0]->wait_down(1));
+  ASSERT_TRUE(nodes[1]->wait_down(0));
+  const auto reason = nodes[1]->now(nodes[1]->down_reason, 0);
+  EXPECT_NE(reason.find("many invalid messages"), std::string::npos) << reason;
+  ASSERT_TRUE(nodes[0]->wait_up(1));
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(650));
+}
+
 TEST(Mesh, AnAddressInUseOrUnreachableIsSaid) {
   Consortium consortium(2);
   Node node(consortium.options(0));

@@ -47,6 +47,7 @@ class VerifyPoolTest : public ExecutionTest {
                                                                   return true;
                                                                 },
                                                             .repair_answer = [](MemberIndex, ByteSpan) {},
+                                                            .shut_out = [this](MemberIndex member) { ++shut_out[member]; },
                                                             .fatal = fail},
                                           1);
   }
@@ -79,7 +80,8 @@ class VerifyPoolTest : public ExecutionTest {
                   .deliver = [](FetchedBlock) {},
                   .may_fetch = [](Height) { return true; }}};
   std::mutex mutex;
-  std::multiset<MemberIndex> spoken_to;
+  std::set<MemberIndex> spoken_to;
+  std::array<std::atomic<int>, 4> shut_out{};
   std::unique_ptr<Log> log;
   std::unique_ptr<StoreLoop> store_loop;
   std::unique_ptr<CoreLoop> core;
@@ -106,6 +108,16 @@ TEST_F(VerifyPoolTest, OnlyVotesTravelAmongTheVotes) {
   EXPECT_TRUE(spoken_to.empty());
   verify->on_frame(frame(2, net::Lane::bulk, question));
   EXPECT_TRUE(wait_for([&] { return spoken_to.contains(2); }));
+}
+
+TEST_F(VerifyPoolTest, WhoSendsNothingButInvalidFramesIsShutOutAndAFewAreNothing) {
+  verify->start();
+  for (int i = 0; i < 1000; ++i) verify->on_frame(frame(2, net::Lane::bulk, {0x7f}));
+  for (int i = 0; i < 20; ++i) verify->on_frame(frame(3, net::Lane::votes, {}));
+  EXPECT_TRUE(wait_for([&] { return health.counters.frames_invalid == 1020; }));
+  EXPECT_TRUE(wait_for([&] { return shut_out[2] > 0; }));
+  EXPECT_EQ(shut_out[1], 0);
+  EXPECT_EQ(shut_out[3], 0);
 }
 
 }  // namespace
