@@ -32,6 +32,7 @@ std::size_t Mesh::broadcast(Lane lane, Bytes payload) {
   return impl_->broadcast(lane, std::make_shared<const Bytes>(std::move(payload)));
 }
 
+bool Mesh::has_room(MemberIndex member) const { return impl_->has_room(member); }
 std::vector<PeerStatus> Mesh::peers() const { return impl_->peers(); }
 std::size_t Mesh::connected_count() const { return impl_->connected_count(); }
 std::array<std::uint64_t, kRefusals> Mesh::refusals() const { return impl_->refusals(); }
@@ -64,6 +65,10 @@ std::size_t Mesh::Impl::broadcast(Lane lane, const std::shared_ptr<const Bytes>&
   }
   if (wake_needed) wake();
   return queued;
+}
+
+bool Mesh::Impl::has_room(MemberIndex member) const {
+  return member < peers_.size() && peers_[member] && peers_[member]->queue.has_room();
 }
 
 void Mesh::Impl::wake() {

@@ -51,6 +51,7 @@ class Mesh::Impl final : public ConnectionHost {
   void stop();
   bool send(MemberIndex to, Lane lane, std::shared_ptr<const Bytes> payload);
   std::size_t broadcast(Lane lane, const std::shared_ptr<const Bytes>& payload);
+  bool has_room(MemberIndex member) const;
   std::vector<PeerStatus> peers() const;
   std::size_t connected_count() const;
   std::array<std::uint64_t, kRefusals> refusals() const;

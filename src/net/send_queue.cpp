@@ -109,6 +109,12 @@ bool SendQueue::is_connected() const {
   return connected_;
 }
 
+bool SendQueue::has_room() const {
+  std::lock_guard lock(mutex_);
+  return connected_ && bulk_.items.size() < bulk_.items_max &&
+         (bulk_.items.empty() || bulk_.bytes + limits::kFrameBytesMax <= bulk_.bytes_max);
+}
+
 void SendQueue::status(LaneStatus& votes, LaneStatus& bulk) const {
   std::lock_guard lock(mutex_);
   for (auto [queue, status] : {std::pair{&votes_, &votes}, std::pair{&bulk_, &bulk}}) {

@@ -30,6 +30,8 @@ class SendQueue {
   /// Drops everything; pushes are refused until connected().
   void disconnected();
   bool is_connected() const;
+  /// A bulk message of any size would be queued now.
+  bool has_room() const;
   /// Fills the sender's half of the two lanes.
   void status(LaneStatus& votes, LaneStatus& bulk) const;
 

@@ -275,6 +275,7 @@ void Node::State::make_callers() {
   verify = std::make_unique<VerifyPool>(
       identity, *core, *opened.pool, *sync, *opened.store, health,
       VerifyPool::Ports{.send = [this](MemberIndex to, net::Lane lane, Bytes bytes) { return mesh->send(to, lane, std::move(bytes)); },
+                        .has_room = [this](MemberIndex member) { return mesh->has_room(member); },
                         .repair_answer =
                             [this](MemberIndex from, ByteSpan body) {
                               scrubber->on_stored(from, body);
@@ -304,7 +305,9 @@ void Node::State::make_sync() {
   auto send = [this](MemberIndex to, Bytes bytes) { return mesh->send(to, net::Lane::bulk, std::move(bytes)); };
   sync_server = std::make_unique<SyncServer>(
       identity, *opened.store, snapshot_files,
-      SyncServer::Ports{.send = [send](MemberIndex to, Bytes bytes) { (void)send(to, std::move(bytes)); }, .fatal = on_fatal});
+      SyncServer::Ports{.send = [send](MemberIndex to, Bytes bytes) { (void)send(to, std::move(bytes)); },
+                        .has_room = [this](MemberIndex member) { return mesh->has_room(member); },
+                        .fatal = on_fatal});
   snapshots = std::make_unique<SnapshotLoop>(
       identity, *opened.store, snapshot_files, health, config.sync.snapshot_interval_blocks,
       SnapshotLoop::Ports{.in_use = [this](Height height) { return sync_server->in_use(height); }, .fatal = on_fatal});

@@ -52,6 +52,7 @@ void SyncServer::used(Height height) {
 void SyncServer::run() {
   name_this_thread("sync serve");
   while (auto frame = queue_.pop()) {
+    if (!ports_.has_room(frame->from)) continue;
     auto status = answer(*frame);
     if (status) continue;
     if (status.error().code == ErrorCode::IO_ERROR || status.error().code == ErrorCode::CORRUPT)

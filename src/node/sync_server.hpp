@@ -20,6 +20,7 @@ class SyncServer {
  public:
   struct Ports {
     std::function<void(MemberIndex, Bytes)> send;  ///< bulk lane
+    std::function<bool(MemberIndex)> has_room;     ///< for an answer: who reads none gets none made
     std::function<void(const Error&)> fatal;
   };
   SyncServer(const Identity& identity, const ledger::Store& store, const ledger::SnapshotFiles& files, Ports ports);

@@ -4,7 +4,6 @@
 #include "galen/base/log.hpp"
 #include "galen/base/thread_name.hpp"
 #include "node/fetch_answers.hpp"
-#include "node/peer_messages.hpp"
 #include "node/repair_answers.hpp"
 
 namespace galen::node {
@@ -85,13 +84,10 @@ Status VerifyPool::handle(const net::Frame& frame) {
     case PeerMessageKind::consensus: return on_consensus(frame.from, body);
     case PeerMessageKind::batch: return on_batch(body);
     case PeerMessageKind::fetch_batches:
-      return answer_fetch_batches(pool_, body, [&](Bytes answer) {
-        return ports_.send(frame.from, net::Lane::bulk, std::move(answer));
-      });
-    case PeerMessageKind::fetch_blocks: return on_fetch_blocks(frame.from, body);
-    case PeerMessageKind::blocks: return sync_.on_blocks(frame.from, body);
+    case PeerMessageKind::fetch_blocks:
     case PeerMessageKind::fetch_tree:
-    case PeerMessageKind::fetch_stored: return on_repair_question(frame);
+    case PeerMessageKind::fetch_stored: return on_question(kind, frame.from, body);
+    case PeerMessageKind::blocks: return sync_.on_blocks(frame.from, body);
     case PeerMessageKind::tree:
     case PeerMessageKind::stored: return ports_.repair_answer(frame.from, body), Status();
     default: break;
@@ -127,19 +123,19 @@ Status VerifyPool::on_batch(ByteSpan body) {
   return {};
 }
 
-Status VerifyPool::on_repair_question(const net::Frame& frame) {
-  auto body = ByteSpan(frame.payload).subspan(1);
-  const bool tree = static_cast<PeerMessageKind>(frame.payload[0]) == PeerMessageKind::fetch_tree;
+// An answer is much longer than its question: none is made for a member that does not take what it has asked for before.
+Status VerifyPool::on_question(PeerMessageKind kind, MemberIndex from, ByteSpan body) {
+  if (!ports_.has_room(from)) return {};
+  auto send = [&](Bytes answer) { return ports_.send(from, net::Lane::bulk, std::move(answer)); };
+  if (kind == PeerMessageKind::fetch_batches) return answer_fetch_batches(pool_, body, send);
   GALEN_ASSIGN(auto view, store_.snapshot());
-  GALEN_ASSIGN(auto answer, tree ? answer_fetch_tree(*view, body) : answer_fetch_stored(*view, body));
-  ports_.send(frame.from, net::Lane::bulk, std::move(answer));
-  return {};
-}
-
-Status VerifyPool::on_fetch_blocks(MemberIndex from, ByteSpan body) {
-  GALEN_ASSIGN(auto view, store_.snapshot());
-  GALEN_ASSIGN(auto answer, answer_fetch_blocks(*view, body));
-  if (answer) ports_.send(from, net::Lane::bulk, std::move(*answer));
+  std::optional<Bytes> answer;
+  if (kind == PeerMessageKind::fetch_blocks) {
+    GALEN_ASSIGN(answer, answer_fetch_blocks(*view, body));
+  } else {
+    GALEN_ASSIGN(answer, kind == PeerMessageKind::fetch_tree ? answer_fetch_tree(*view, body) : answer_fetch_stored(*view, body));
+  }
+  if (answer) send(std::move(*answer));
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "node/block_sync.hpp"
 #include "node/core_loop.hpp"
 #include "node/frame_queue.hpp"
+#include "node/peer_messages.hpp"
 
 namespace galen::node {
 
@@ -21,6 +22,7 @@ class VerifyPool {
  public:
   struct Ports {
     std::function<bool(MemberIndex, net::Lane, Bytes)> send;  ///< false: not connected, or no room
+    std::function<bool(MemberIndex)> has_room;                ///< for an answer: who reads none gets none made
     std::function<void(MemberIndex, ByteSpan)> repair_answer;  ///< to what this node asked while mending or diverged
     std::function<void(MemberIndex)> shut_out;  ///< it sends much that is invalid
     std::function<void(const Error&)> fatal;
@@ -41,8 +43,7 @@ class VerifyPool {
   void on_invalid(MemberIndex from, const Error& error);
   Status on_consensus(MemberIndex from, ByteSpan body);
   Status on_batch(ByteSpan body);
-  Status on_fetch_blocks(MemberIndex from, ByteSpan body);
-  Status on_repair_question(const net::Frame& frame);
+  Status on_question(PeerMessageKind kind, MemberIndex from, ByteSpan body);
 
   const Identity& identity_;
   CoreLoop& core_;

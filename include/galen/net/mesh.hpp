@@ -133,6 +133,9 @@ class Mesh {
   std::size_t broadcast(Lane lane, std::shared_ptr<const Bytes> payload);
   std::size_t broadcast(Lane lane, Bytes payload);
 
+  /// Whether a bulk message of any size would be queued for this member now: ask before making a large one for it.
+  bool has_room(MemberIndex member) const;
+
   /// One entry per member but this one, by index.
   std::vector<PeerStatus> peers() const;
   std::size_t connected_count() const;

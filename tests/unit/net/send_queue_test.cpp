@@ -138,6 +138,18 @@ TEST(SendQueue, KeepsNothingForAPeerThatIsAway) {
   EXPECT_EQ(votes.dropped_frames, 2u);
 }
 
+TEST(SendQueue, SaysWhetherALargeMessageWouldFindRoom) {
+  SendQueue queue{MeshLimits{.bulk_bytes_max = 2 * limits::kFrameBytesMax}};
+  EXPECT_FALSE(queue.has_room()) << "nobody is there";
+  queue.connected();
+  EXPECT_TRUE(queue.has_room());
+  EXPECT_TRUE(queue.push(Lane::bulk, payload(limits::kFrameBytesMax)).queued);
+  EXPECT_TRUE(queue.has_room());
+  EXPECT_TRUE(queue.push(Lane::bulk, payload(1)).queued);
+  EXPECT_FALSE(queue.has_room());
+  EXPECT_TRUE(queue.push(Lane::bulk, payload(1)).queued) << "a small one still would";
+}
+
 TEST(Credit, ReleasesOnceAndTellsAtEachStep) {
   int told = 0;
   auto gate = std::make_shared<Credit::Gate>(100, [&] { ++told; });

@@ -44,6 +44,7 @@ class JoinerTest : public ExecutionTest {
       servers_.push_back(std::make_unique<SyncServer>(
           *identity_, node.store(), *files_.back(),
           SyncServer::Ports{.send = [this, member](MemberIndex, Bytes bytes) { deliver(member, std::move(bytes)); },
+                            .has_room = [](MemberIndex) { return true; },
                             .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }}));
       servers_.back()->start();
     }

@@ -140,6 +140,7 @@ TEST_F(ScrubberTest, AQuestionThatMeetsDamageIsAnsweredUpToItAndStopsNothing) {
   const ledger::SnapshotFiles files(directory());
   SyncServer server(identity, node.store(), files,
                     {.send = [&](MemberIndex, Bytes bytes) { past.set_value(std::move(bytes)); },
+                     .has_room = [](MemberIndex) { return true; },
                      .fatal = [&](const Error& error) {
                        ADD_FAILURE() << error.message;
                        past.set_value(encode_past_answer(0, {}));

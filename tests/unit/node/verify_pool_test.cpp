@@ -46,6 +46,7 @@ class VerifyPoolTest : public ExecutionTest {
                                                                   spoken(to);
                                                                   return true;
                                                                 },
+                                                            .has_room = [this](MemberIndex to) { return to != deaf; },
                                                             .repair_answer = [](MemberIndex, ByteSpan) {},
                                                             .shut_out = [this](MemberIndex member) { ++shut_out[member]; },
                                                             .fatal = fail},
@@ -75,6 +76,7 @@ class VerifyPoolTest : public ExecutionTest {
   Identity identity;
   Health health;
   BatchPool pool;
+  const MemberIndex deaf = 3;  ///< takes no answers
   BlockSync sync{identity, health,
                  {.send = [](MemberIndex, Bytes) { return true; },
                   .deliver = [](FetchedBlock) {},
@@ -108,6 +110,15 @@ TEST_F(VerifyPoolTest, OnlyVotesTravelAmongTheVotes) {
   EXPECT_TRUE(spoken_to.empty());
   verify->on_frame(frame(2, net::Lane::bulk, question));
   EXPECT_TRUE(wait_for([&] { return spoken_to.contains(2); }));
+}
+
+TEST_F(VerifyPoolTest, NoAnswerIsMadeForWhoTakesNone) {
+  const auto question = encode_fetch_blocks({.from = 1, .count_max = 1});
+  verify->on_frame(frame(deaf, net::Lane::bulk, question));
+  verify->on_frame(frame(deaf, net::Lane::bulk, {}));
+  verify->start();
+  EXPECT_TRUE(wait_for([&] { return health.counters.frames_invalid == 1; })) << "what came behind it is handled";
+  EXPECT_TRUE(spoken_to.empty());
 }
 
 TEST_F(VerifyPoolTest, WhoSendsNothingButInvalidFramesIsShutOutAndAFewAreNothing) {
