@@ -34,7 +34,8 @@ Result<std::optional<Bytes>> answer_fetch_blocks(const ledger::View& view, ByteS
   GALEN_ASSIGN(auto request, decode_fetch_blocks(body));
   BlocksWriter answer;
   const auto count_max = std::min(request.count_max, kFetchBlocksMax);
-  for (auto height = std::max<Height>(1, request.from); height <= view.height() && answer.count() < count_max; ++height) {
+  for (auto height = std::max<Height>(1, request.from); height <= view.height() && answer.count() < count_max;
+       ++height) {
     auto added = add(view, height, answer);
     if (!added && !is_not_here(added.error())) return added.error();
     if (!added || !*added) break;

@@ -1,5 +1,5 @@
-// What this node hands to a member that lacks bodies or blocks (docs/spec/consensus.md 9). A question is short and an answer long,
-// so each answer is bounded; who needs more asks again. Any thread.
+// What this node hands to a member that lacks bodies or blocks (docs/spec/consensus.md 9). A question is short and an
+// answer long, so each answer is bounded; who needs more asks again. Any thread.
 #pragma once
 
 #include <functional>

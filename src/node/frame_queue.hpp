@@ -1,8 +1,9 @@
-// Frames of peers that wait to be handled. Each member has a queue of its own on each lane and they are taken in turn, so
-// a member that floods waits behind itself alone: it fills its own share, and takes one turn for each of the others'.
+// Frames of peers that wait to be handled. Each member has a queue of its own on each lane and they are taken in turn,
+// so a member that floods waits behind itself alone: it fills its own share, and takes one turn for each of the
+// others'.
 //
-// Neither lane may hold up the other: bulk frames can be much work, votes can be many. So pop_vote() is for a thread that
-// takes nothing else, and pop() looks at bulk first. Any thread.
+// Neither lane may hold up the other: bulk frames can be much work, votes can be many. So pop_vote() is for a thread
+// that takes nothing else, and pop() looks at bulk first. Any thread.
 #pragma once
 
 #include <condition_variable>

@@ -17,11 +17,7 @@ constexpr std::uint64_t kInUseUs = 60'000'000;
 
 SyncServer::SyncServer(const Identity& identity, const ledger::Store& store, const ledger::SnapshotFiles& files,
                        Ports ports)
-    : identity_(identity),
-      store_(store),
-      files_(files),
-      ports_(std::move(ports)),
-      queue_(kRequestsOfOneMember) {}
+    : identity_(identity), store_(store), files_(files), ports_(std::move(ports)), queue_(kRequestsOfOneMember) {}
 
 SyncServer::~SyncServer() { stop(); }
 
@@ -34,9 +30,7 @@ void SyncServer::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void SyncServer::on_request(net::Frame frame) {
-  (void)queue_.try_push(std::move(frame));
-}
+void SyncServer::on_request(net::Frame frame) { (void)queue_.try_push(std::move(frame)); }
 
 bool SyncServer::in_use(Height height) const {
   std::lock_guard lock(mutex_);

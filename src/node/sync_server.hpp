@@ -28,7 +28,8 @@ class SyncServer {
 
   void start();
   void stop();
-  /// The net thread; never waits. A request that finds too many of its sender's waiting is dropped: the asker repeats it.
+  /// The net thread; never waits. A request that finds too many of its sender's waiting is dropped: the asker repeats
+  /// it.
   void on_request(net::Frame frame);
   /// Somebody took something of this snapshot within the last minute. Any thread.
   bool in_use(Height height) const;

@@ -1,5 +1,5 @@
-// Lines that others can cause at will do not fill the disk: of each event of each member some at once, then one every ten
-// seconds, which says how many were left out. Any thread.
+// Lines that others can cause at will do not fill the disk: of each event of each member some at once, then one every
+// ten seconds, which says how many were left out. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -73,8 +73,8 @@ class Scrub {
   };
   std::optional<Heights> heights(const TableFile& file) const;
   /// Checks and rewrites the rows of consecutive blocks. BAD_PROOF, BAD_CERTIFICATE, BAD_SIGNATURE, MALFORMED: the
-  /// sender lies; NOT_FOUND: the state root of a block is certified nowhere. CORRUPT: the rows around them are damaged as well.
-  /// Nothing is then written.
+  /// sender lies; NOT_FOUND: the state root of a block is certified nowhere. CORRUPT: the rows around them are damaged
+  /// as well. Nothing is then written.
   Status restore(Height first, const std::vector<StoredBlock>& blocks);
 
   /// Writes all rows between the keys of a damaged file of `blocks` or `certificates` anew, each of which must be

@@ -141,10 +141,11 @@ TEST_F(ScrubberTest, AQuestionThatMeetsDamageIsAnsweredUpToItAndStopsNothing) {
   SyncServer server(identity, node.store(), files,
                     {.send = [&](MemberIndex, Bytes bytes) { past.set_value(std::move(bytes)); },
                      .has_room = [](MemberIndex) { return true; },
-                     .fatal = [&](const Error& error) {
-                       ADD_FAILURE() << error.message;
-                       past.set_value(encode_past_answer(0, {}));
-                     }});
+                     .fatal =
+                         [&](const Error& error) {
+                           ADD_FAILURE() << error.message;
+                           past.set_value(encode_past_answer(0, {}));
+                         }});
   server.start();
   net::Frame frame;
   frame.from = 1;

@@ -40,17 +40,18 @@ class VerifyPoolTest : public ExecutionTest {
                                                       .outbox_logged = [](auto, auto) {},
                                                       .diverged = [](Height) {},
                                                       .ready_to_stop = [] {}});
-    verify = std::make_unique<VerifyPool>(identity, *core, pool, sync, node.store(), health,
-                                          VerifyPool::Ports{.send =
-                                                                [this](MemberIndex to, net::Lane, Bytes) {
-                                                                  spoken(to);
-                                                                  return true;
-                                                                },
-                                                            .has_room = [this](MemberIndex to) { return to != deaf; },
-                                                            .repair_answer = [](MemberIndex, ByteSpan) {},
-                                                            .shut_out = [this](MemberIndex member) { ++shut_out[member]; },
-                                                            .fatal = fail},
-                                          1);
+    verify =
+        std::make_unique<VerifyPool>(identity, *core, pool, sync, node.store(), health,
+                                     VerifyPool::Ports{.send =
+                                                           [this](MemberIndex to, net::Lane, Bytes) {
+                                                             spoken(to);
+                                                             return true;
+                                                           },
+                                                       .has_room = [this](MemberIndex to) { return to != deaf; },
+                                                       .repair_answer = [](MemberIndex, ByteSpan) {},
+                                                       .shut_out = [this](MemberIndex member) { ++shut_out[member]; },
+                                                       .fatal = fail},
+                                     1);
   }
   static void fail(const Error& error) { ADD_FAILURE() << error.message; }
   void spoken(consensus::Target to) {
@@ -77,7 +78,8 @@ class VerifyPoolTest : public ExecutionTest {
   Health health;
   BatchPool pool;
   const MemberIndex deaf = 3;  ///< takes no answers
-  BlockSync sync{identity, health,
+  BlockSync sync{identity,
+                 health,
                  {.send = [](MemberIndex, Bytes) { return true; },
                   .deliver = [](FetchedBlock) {},
                   .may_fetch = [](Height) { return true; }}};
