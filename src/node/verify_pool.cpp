@@ -30,7 +30,7 @@ VerifyPool::VerifyPool(const Identity& identity, CoreLoop& core, BatchPool& pool
       health_(health),
       ports_(std::move(ports)),
       keys_(identity.context.suite, identity.members()),
-      thread_count_(std::max<std::size_t>(2, threads)),
+      thread_count_(1 + std::max<std::size_t>(1, threads)),
       queue_(kShareOfOneMember),
       patience_(identity.members().size(), kPatience) {}
 

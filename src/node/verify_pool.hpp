@@ -27,6 +27,7 @@ class VerifyPool {
     std::function<void(MemberIndex)> shut_out;  ///< it sends much that is invalid
     std::function<void(const Error&)> fatal;
   };
+  /// `threads`, at least one, and one more for votes alone.
   VerifyPool(const Identity& identity, CoreLoop& core, BatchPool& pool, BlockSync& sync, const ledger::Store& store,
              Health& health, Ports ports, std::size_t threads);
   ~VerifyPool();
