@@ -75,6 +75,10 @@ Error error_of(const grpc::ClientContext& context, const grpc::Status& status, c
     return make_error(code, unknown ? fmt::format("{} ({})", message, reason) : message);
   }
   auto code = code_of(status.error_code());
+  // Of what gRPC calls exhausted, too large a message is the one thing that waiting does not cure. It says so in words only.
+  if (code == ErrorCode::RESOURCE_EXHAUSTED && status.error_message().find("larger than max") != std::string::npos)
+    return make_error(ErrorCode::TOO_LARGE,
+                      fmt::format("more than the {} bytes of one request: {}", kRequestBytesMax, status.error_message()));
   if (code == ErrorCode::UNAVAILABLE)
     return make_error(code, fmt::format("no answer from {}: {}", address, status.error_message()));
   if (code == ErrorCode::DEADLINE_EXCEEDED) return make_error(code, fmt::format("{} did not answer in time", address));

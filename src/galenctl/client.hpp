@@ -22,6 +22,10 @@ class Channel;
 
 namespace galen::galenctl {
 
+/// One request message of a node (docs/api.md, Limits). A little beyond, the node itself says TOO_LARGE; beyond twice
+/// that, gRPC ends the call, and with it a stream.
+inline constexpr std::size_t kRequestBytesMax = 4 * 1024 * 1024;
+
 struct Endpoint {
   std::string address;    ///< host:port
   std::string ca_path;    ///< CA that signed the server's certificate

@@ -28,6 +28,11 @@ Result<Method> parse_method(const MethodOptions& options) {
 }
 
 Status check_resource(const FhirFile& file, const FhirResource& resource, const Method& method) {
+  // Sent on a stream, it would end that for all that are on it, and again each time.
+  if (resource.content.size() > kRequestBytesMax)
+    return make_error(ErrorCode::TOO_LARGE,
+                      fmt::format("{}: a resource of {} bytes; one request holds {}", resource.value->path(),
+                                  resource.content.size(), kRequestBytesMax));
   auto binary = [&](std::string_view url) { return file.binary(url); };
   GALEN_TRY(check_attachments(*resource.value, binary));
   if (method.canon == ledger::v1::CANON_METHOD_JCS) GALEN_TRY(canonical_resource(*resource.value, method.lossy));

@@ -26,7 +26,7 @@ struct MethodOptions {
 void add_method_options(CLI::App* verb, const std::shared_ptr<MethodOptions>& options);
 Result<Method> parse_method(const MethodOptions& options);
 
-/// JSON_NUMBER_INEXACT and the like, ATTACHMENT_MISMATCH.
+/// TOO_LARGE, JSON_NUMBER_INEXACT and the like, ATTACHMENT_MISMATCH.
 Status check_resource(const FhirFile& file, const FhirResource& resource, const Method& method);
 
 /// One document to be anchored, verified or canonicalised: an entry of a Bundle, a bare resource without the white

@@ -189,6 +189,7 @@ def file_rows(w):
         ("a huge number for an id", '{"resourceType": "Observation", "id": 1' + "0" * 400 + "}", "BAD_FHIR"),
         ("id of 257 bytes", json.dumps(resource("i" * 249)), "BAD_FHIR"),
         ("entry is no array", '{"resourceType": "Bundle", "entry": {}}', "BAD_FHIR"),
+        ("a resource of 9 MiB", json.dumps(resource("x", data="A" * 9 * MIB)), "TOO_LARGE"),
         ("Bundle whose third entry has no resourceType", bundle(broken), "BAD_FHIR"),
         ("Bundle whose third entry has no resource", bundle(without), "BAD_FHIR"),
         ("Bundle whose third entry is cut", bundle(entries)[:220], "BAD_JSON"),
@@ -238,6 +239,8 @@ def tool_rows(w):
                               capture_output=True, text=True)
         return f"{(json.loads(done.stdout).get('error') or {}).get('reason')} {done.returncode}"
     grant = ("consent", "grant", "--patient", "anna", "--to")
+    huge = folder / "huge.pdf"
+    huge.write_bytes(bytes(9 * MIB))
     return [
         ("galenctl: a verb that does not exist", lambda: ctl("record", "frobnicate"), "INVALID_ARGUMENT 2"),
         ("galenctl: an option that does not exist", lambda: ctl("node", "status", "--frob"), "INVALID_ARGUMENT 2"),
@@ -249,6 +252,8 @@ def tool_rows(w):
             "decide", "--patient", nobody, "--purpose", "CURIOSITY"), "BAD_PURPOSE 1"),
         ("galenctl: a patient nobody registered", lambda: ctl("decide", "--patient", nobody, "--purpose", "TREAT"),
          "SUBJECT_UNKNOWN 1"),
+        ("galenctl: a document of 9 MiB", lambda: ctl(
+            "record", "anchor", huge, "--source", "PDF/refused-huge"), "TOO_LARGE 1"),
         ("galenctl: a consent until yesterday", lambda: ctl(
             *grant, "C", "--purpose", "TREAT", "--until", "2020-01-01T00:00:00Z"), "CONSENT_NOT_ACTIVE 3"),
         ("galenctl: a consent for no member", lambda: ctl(*grant, "Z", "--purpose", "TREAT"), "NOT_FOUND 1"),

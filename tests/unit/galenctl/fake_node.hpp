@@ -21,7 +21,7 @@ class FakeNode {
  public:
   FakeNode() : records_(*this), patients_(*this) {
     grpc::ServerBuilder builder;
-    builder.SetMaxReceiveMessageSize(64 * 1024 * 1024);
+    builder.SetMaxReceiveMessageSize(2 * kRequestBytesMax);  // as galend-api
     builder.RegisterService(&records_);
     builder.RegisterService(&patients_);
     // A real connection: gRPC's in-process transport has no buffers, so that two writers would wait for each other.

@@ -74,6 +74,30 @@ TEST(ImportTest, ChecksEachResourceBeforeItIsSent) {
   EXPECT_EQ(import_all(node, {text}).refused, 1u) << "by the raw bytes only the contradiction is refused";
 }
 
+// Beyond twice the limit gRPC ends the whole stream: such a resource is never sent, and the others go on.
+TEST(ImportTest, OneResourceTooLargeForARequestIsRefusedAlone) {
+  FakeNode node;
+  const std::string large = R"({"resourceType":"Binary","id":"scan","data":")" + std::string(9 << 20, 'A') + "\"}";
+  ImportOptions options;
+  options.retry_for_ms = 1000;
+  auto summary = import_all(node, {bundle(5), large, bundle(5, "x")}, options);
+  EXPECT_EQ(summary.anchored, 11u);
+  EXPECT_EQ(summary.refused, 1u);
+  ASSERT_EQ(summary.refusals.size(), 1u);
+  EXPECT_EQ(summary.refusals[0].reason, "TOO_LARGE");
+  EXPECT_NE(summary.refusals[0].message.find("one request holds 4194304"), std::string::npos)
+      << summary.refusals[0].message;
+}
+
+TEST(ImportTest, ACallTooLargeForGrpcIsNoReasonToWait) {
+  FakeNode node;
+  v1::AnchorRecordRequest request;
+  request.mutable_item()->set_content(std::string(9 << 20, 'A'));
+  auto answer = node.client().call(request);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::TOO_LARGE) << answer.error().message;
+}
+
 TEST(ImportTest, EqualEntriesOfTheInputAreOnePointer) {
   FakeNode node;
   auto summary = import_all(node, {bundle(150), bundle(150), bundle(160)});
