@@ -42,15 +42,19 @@ std::optional<std::uint64_t> span_ms(const std::string& text) {
   }
 }
 
-std::optional<TimestampMs> calendar_ms(const std::string& text) {
-  for (const char* format : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"}) {
-    std::tm parts{};
-    const char* end = ::strptime(text.c_str(), format, &parts);
-    if (end == nullptr || *end != '\0') continue;
-    auto seconds = ::timegm(&parts);
-    if (seconds >= 0) return static_cast<TimestampMs>(seconds) * 1000;
-  }
-  return std::nullopt;
+constexpr const char* kToTheSecond = "%Y-%m-%dT%H:%M:%SZ";
+
+/// Nothing for a day that the calendar does not have: timegm would make 3 March of 31 February.
+std::optional<TimestampMs> calendar_ms(const std::string& text, const char* format) {
+  std::tm parts{}, back{};
+  const char* end = ::strptime(text.c_str(), format, &parts);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  const auto written = parts;
+  const auto seconds = ::timegm(&parts);
+  if (seconds < 0 || ::gmtime_r(&seconds, &back) == nullptr) return std::nullopt;
+  if (back.tm_mon != written.tm_mon || back.tm_mday != written.tm_mday || back.tm_sec != written.tm_sec)
+    return std::nullopt;
+  return static_cast<TimestampMs>(seconds) * 1000;
 }
 
 }  // namespace
@@ -104,7 +108,8 @@ std::string purposes_text(std::uint64_t bits) {
 
 Result<TimestampMs> parse_time(const std::string& option, const std::string& text, TimestampMs now_ms) {
   if (auto span = span_ms(text)) return now_ms + *span;
-  if (auto time = calendar_ms(text)) return *time;
+  for (const char* format : {kToTheSecond, "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"})
+    if (auto time = calendar_ms(text, format)) return *time;
   return bad(option, text, "write a span such as 24h or 7d, or a time such as 2027-01-31T12:00:00Z (UTC)");
 }
 

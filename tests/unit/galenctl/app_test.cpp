@@ -190,8 +190,10 @@ TEST(ArgumentsTest, TimesAndSpans) {
   EXPECT_EQ(*parse_time("--until", "24h", 1000), 86'401'000u);
   EXPECT_EQ(*parse_time("--until", "2023-11-14T22:13:20Z", 0), 1'700'000'000'000u);
   EXPECT_EQ(*parse_time("--until", "2023-11-14", 0), 1'699'920'000'000u);
-  for (const char* text : {"", "h", "24", "-1h", "24x", "tomorrow", "2023-13-01", "99999999999999999999h"})
+  for (const char* text : {"", "h", "24", "-1h", "24x", "tomorrow", "2023-13-01", "99999999999999999999h",
+                           "2027-02-31", "2027-02-29", "2027-04-31T12:00:00Z", "2027-01-31T12:00:60Z", "2027-01-00"})
     EXPECT_FALSE(parse_time("--until", text, 0)) << text;
+  EXPECT_TRUE(parse_time("--until", "2028-02-29", 0));
 }
 
 TEST(ArgumentsTest, PurposesAndIds) {
