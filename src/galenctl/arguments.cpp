@@ -113,6 +113,21 @@ Result<TimestampMs> parse_time(const std::string& option, const std::string& tex
   return bad(option, text, "write a span such as 24h or 7d, or a time such as 2027-01-31T12:00:00Z (UTC)");
 }
 
+Result<TimestampMs> parse_moment(const std::string& option, const std::string& text) {
+  // Seconds since 1970 would be taken for a moment long past.
+  constexpr TimestampMs earliest_ms = 1'000'000'000'000;
+  if (auto count = number(text); count && *count >= earliest_ms) return *count;
+  constexpr std::size_t point = 19;
+  auto seconds = text;
+  std::optional<std::uint64_t> fraction = 999;
+  if (text.size() == point + 5 && text[point] == '.') {
+    fraction = number(text.substr(point + 1, 3));
+    seconds.erase(point, 4);
+  }
+  if (auto time = calendar_ms(seconds, kToTheSecond); time && fraction) return *time + *fraction;
+  return bad(option, text, "write a time such as 2027-01-31T12:00:00.250Z (UTC), or milliseconds since 1970");
+}
+
 Result<PrincipalId> parse_patient(const Context& context, const std::string& text) {
   if (auto id = PrincipalId::parse_hex(text)) return *id;
   bool is_name = !text.empty() && text.find('/') == std::string::npos && text[0] != '.';

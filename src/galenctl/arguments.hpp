@@ -23,6 +23,9 @@ Result<std::uint32_t> parse_purpose(const std::string& text);
 std::string purposes_text(std::uint64_t bits);
 /// "24h", "30m", "7d", "90s" from `now_ms`, or "2027-01-31", "2027-01-31T12:00:00Z".
 Result<TimestampMs> parse_time(const std::string& option, const std::string& text, TimestampMs now_ms);
+/// A moment that has been written down: "2027-01-31T12:00:00.250Z", or milliseconds since 1970. Without a fraction it is
+/// the end of that second.
+Result<TimestampMs> parse_moment(const std::string& option, const std::string& text);
 /// A pseudonym in hexadecimal, or the name under which `patient register --name` kept one below --dir.
 Result<PrincipalId> parse_patient(const Context& context, const std::string& text);
 /// A suite by its name in genesis; INVALID_ARGUMENT names --suite.

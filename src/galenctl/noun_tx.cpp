@@ -18,7 +18,8 @@ Result<int> get(Context& context, const TxOptions& options) {
     request.set_author(author.str());
   }
   if (!options.valid_until.empty()) {
-    GALEN_ASSIGN(auto until, parse_time("--valid-until", options.valid_until, 0));
+    // Never a span, and never too early a moment: the node would call EXPIRED what may still be ordered.
+    GALEN_ASSIGN(auto until, parse_moment("--valid-until", options.valid_until));
     request.set_valid_until_ms(until);
   }
   GALEN_ASSIGN(auto client, context.connect());
@@ -58,7 +59,9 @@ void add_tx(CLI::App& app, Context& context) {
   auto options = std::make_shared<TxOptions>();
   auto* show = add_verb(app, "tx", "get", "What became of a transaction");
   add_tx_options(show, options);
-  show->add_option("--valid-until", options->valid_until, "Its valid_until: then an unknown one may be told EXPIRED");
+  show->add_option("--valid-until", options->valid_until,
+                   "Its valid_until (2027-01-31T12:00:00.250Z, or milliseconds since 1970), or a later moment: then an "
+                   "unknown one may be told EXPIRED");
   show->callback([&context, options] { context.action = [&context, options] { return get(context, *options); }; });
   app.get_subcommand("tx")->description("Transactions");
 }

@@ -196,6 +196,16 @@ TEST(ArgumentsTest, TimesAndSpans) {
   EXPECT_TRUE(parse_time("--until", "2028-02-29", 0));
 }
 
+// With too early a moment a node would call EXPIRED what may still be ordered.
+TEST(ArgumentsTest, AMomentIsNoSpanAndNeverTooEarly) {
+  EXPECT_EQ(*parse_moment("--valid-until", "1700000000250"), 1'700'000'000'250u);
+  EXPECT_EQ(*parse_moment("--valid-until", "2023-11-14T22:13:20.250Z"), 1'700'000'000'250u);
+  EXPECT_EQ(*parse_moment("--valid-until", "2023-11-14T22:13:20Z"), 1'700'000'000'999u) << "the end of that second";
+  for (const char* text : {"", "2m", "24h", "1700000000", "2023-11-14", "2023-02-30T12:00:00Z", "2023-11-14T22:13:20.25Z",
+                           "2023-11-14T22:13:20.2x0Z", "2023-11-14T22:13:20.250", ".250Z", "99999999999999999999"})
+    EXPECT_FALSE(parse_moment("--valid-until", text)) << text;
+}
+
 TEST(ArgumentsTest, PurposesAndIds) {
   EXPECT_EQ(purposes_text(*parse_purposes("TREAT,HPAYMT")), "HPAYMT,TREAT");
   for (const char* text : {"", "TREAT,", "treat", "NOPE"}) EXPECT_FALSE(parse_purposes(text)) << text;
