@@ -42,8 +42,13 @@ void add_verify_verb(CLI::App& app, Context& context, const std::string& noun, c
 
 Result<int> save_evidence(Context& context, const char* what, const std::string& path, ByteSpan bytes) {
   GALEN_TRY(write_file(path, as_text(bytes)));
-  context.output.say(fmt::format("{} of {} bytes in {}; it verifies anywhere: galen-verify {} genesis.json", what,
-                                 bytes.size(), path, path));
+  auto sentence = fmt::format("{} of {} bytes in {}; it verifies anywhere: galen-verify {} genesis.json", what,
+                              bytes.size(), path, path);
+  // Through /dev/stdout the bytes stay alone.
+  if (is_written_through(path))
+    context.output.note(sentence);
+  else
+    context.output.say(sentence);
   JsonWriter writer;
   context.output.result(
       writer.begin_object().field("file", path).field("bytes", std::uint64_t{bytes.size()}).end_object());

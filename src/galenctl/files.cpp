@@ -31,6 +31,20 @@ Error io_error(std::string_view doing, const std::string& path) {
   return make_error(ErrorCode::IO_ERROR, fmt::format("cannot {} {}: {}", doing, path, std::strerror(errno)));
 }
 
+Status write_new(const std::string& path, int flags, std::string_view content, unsigned mode) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, static_cast<mode_t>(mode)));
+  if (file.get() < 0) return io_error("create", path);
+  while (!content.empty()) {
+    auto count = ::write(file.get(), content.data(), content.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return io_error("write", path);
+    content.remove_prefix(static_cast<std::size_t>(count));
+  }
+  // A device or pipe has nothing to sync.
+  if (::fsync(file.get()) != 0 && errno != EINVAL) return io_error("sync", path);
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max) {
@@ -50,21 +64,21 @@ Result<std::string> read_text_file(const std::string& path, std::size_t bytes_ma
 }
 
 Status write_file(const std::string& path, std::string_view content, unsigned mode) {
+  struct stat facts;
+  if (::lstat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode))
+    return make_error(ErrorCode::IO_ERROR, fmt::format("{} is a directory: name a file", path));
+  if (is_written_through(path)) return write_new(path, O_TRUNC, content, mode);
   std::string beside = fmt::format("{}.new-{}", path, ::getpid());
-  {
-    ::unlink(beside.c_str());
-    Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, static_cast<mode_t>(mode)));
-    if (file.get() < 0) return io_error("create", beside);
-    while (!content.empty()) {
-      auto count = ::write(file.get(), content.data(), content.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return io_error("write", beside);
-      content.remove_prefix(static_cast<std::size_t>(count));
-    }
-    if (::fsync(file.get()) != 0) return io_error("sync", beside);
-  }
-  if (::rename(beside.c_str(), path.c_str()) != 0) return io_error("rename to", path);
-  return {};
+  ::unlink(beside.c_str());
+  auto written = write_new(beside, O_EXCL, content, mode);
+  if (written && ::rename(beside.c_str(), path.c_str()) != 0) written = io_error("rename to", path);
+  if (!written) ::unlink(beside.c_str());
+  return written;
+}
+
+bool is_written_through(const std::string& path) {
+  struct stat facts;
+  return ::lstat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode);
 }
 
 Status make_directories(const std::string& path, unsigned mode) {

@@ -11,8 +11,10 @@ namespace galen::galenctl {
 
 /// IO_ERROR naming the file and the system's reason; TOO_LARGE beyond `bytes_max`.
 Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max = 16 * 1024 * 1024);
-/// Writes a new file beside and renames it over `path`.
+/// Writes a new file beside and renames it over `path`; on failure neither is changed. A device, pipe or symbolic link
+/// (/dev/stdout is one) is written through and stays what it is.
 Status write_file(const std::string& path, std::string_view content, unsigned mode = 0644);
+bool is_written_through(const std::string& path);
 Status make_directories(const std::string& path, unsigned mode = 0755);
 /// KEY_FILE_READABLE if others than owner and group may read the file (symlinks followed).
 Status check_secret_mode(const std::string& path);
