@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "galen/types/attachments.hpp"
 #include "galenctl/files.hpp"
@@ -53,28 +54,34 @@ std::optional<std::string> patient_of(std::string_view reference, const FullUrls
   return std::string(id);
 }
 
-std::optional<std::string> first_patient_below(JsonValue value, const FullUrls& full_urls) {
-  for (auto child : value.children()) {
-    if (child.is(JsonKind::string)) {
-      if (!value.is(JsonKind::object) || child.key() != "reference") continue;
-      if (auto id = patient_of(child.text(), full_urls)) return id;
-    } else if (auto id = first_patient_below(child, full_urls)) {
-      return id;
-    }
-  }
-  return std::nullopt;
+using Patients = std::set<std::string>;  // local ids
+
+void add_patient(JsonValue reference, const FullUrls& full_urls, Patients& out) {
+  if (auto id = patient_of(reference.find_text("reference").value_or(""), full_urls)) out.insert(*id);
 }
 
+void add_patients_below(JsonValue value, const FullUrls& full_urls, Patients& out) {
+  add_patient(value, full_urls, out);
+  for (auto child : value.children()) add_patients_below(child, full_urls, out);
+}
+
+/// The one patient a resource is about. Nobody rather than a wrong one: what names a subject that is no known patient (a
+/// group, "#contained", an identifier only) is not hers who happens to stand elsewhere in it, and what names two is neither's.
 std::optional<std::string> subject_of(JsonValue resource, std::string_view type, const FullUrls& full_urls) {
   if (std::find(std::begin(kWithoutSubject), std::end(kWithoutSubject), type) != std::end(kWithoutSubject))
     return std::nullopt;
-  for (auto key : kSubjectKeys) {
-    auto member = resource.find(key);
-    auto reference = member ? member->find_text("reference") : std::nullopt;
-    if (!reference) continue;
-    if (auto id = patient_of(*reference, full_urls)) return id;
-  }
-  return first_patient_below(resource, full_urls);
+  std::optional<JsonValue> subject;
+  for (auto key : kSubjectKeys)
+    if (!subject) subject = resource.find(key);
+  Patients named;
+  if (!subject)
+    add_patients_below(resource, full_urls, named);
+  else if (subject->is(JsonKind::array))
+    for (auto one : subject->children()) add_patient(one, full_urls, named);
+  else
+    add_patient(*subject, full_urls, named);
+  if (named.size() != 1) return std::nullopt;
+  return *named.begin();
 }
 
 /// meta.security of v3-Confidentiality, folded to what the ledger keeps; the strictest label counts.

@@ -55,6 +55,29 @@ TEST(FhirFileTest, ABareResourceIsOne) {
   EXPECT_EQ(file.resources()[0].patient, "7");
 }
 
+// Filed under a wrong patient, a record would be shown to whom she lets see hers.
+TEST(FhirFileTest, NobodyRatherThanAWrongPatient) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("subject":{"reference":"Group/g"},"performer":[{"reference":"Patient/2"}])", ""},
+      {R"("subject":{"reference":"#p"},"contained":[{"resourceType":"Patient","id":"p",)"
+       R"("link":[{"other":{"reference":"Patient/2"}}]}])",
+       ""},
+      {R"("subject":{"reference":"urn:uuid:elsewhere"},"focus":[{"reference":"Patient/2"}])", ""},
+      {R"("subject":{"identifier":{"value":"7"}},"patient":{"reference":"Patient/2"})", ""},
+      {R"("patient":null,"focus":[{"reference":"Patient/2"}])", ""},
+      {R"("member":[{"entity":{"reference":"Patient/1"}},{"entity":{"reference":"Patient/2"}}])", ""},
+      {R"("subject":[{"reference":"Patient/1"},{"reference":"Patient/2"}])", ""},
+      {R"("subject":[{"reference":"Patient/1"},{"reference":"Device/2"}])", "1"},
+      {R"("subject":{"reference":"Patient/1"},"performer":[{"reference":"Patient/2"}])", "1"},
+      {R"("actor":[{"reference":"Patient/1"},{"reference":"Practitioner/2"},{"reference":"Patient/1"}])", "1"},
+  };
+  for (const auto& [members, patient] : cases) {
+    auto file = FhirFile::parse(R"({"resourceType":"Basic","id":"x",)" + std::string(members) + "}");
+    ASSERT_EQ(file.resources().size(), 1u) << members;
+    EXPECT_EQ(file.resources()[0].patient.value_or(""), patient) << members;
+  }
+}
+
 TEST(FhirFileTest, ABrokenThirdEntryStopsTheFile) {
   for (const char* third :
        {R"({"id":"x"})", R"({"resourceType":"lower","id":"x"})", R"({"resourceType":"Patient"})",
