@@ -41,7 +41,9 @@ Status check_resource(const FhirFile& file, const FhirResource& resource, const 
 
 Result<Document> load_document(const std::string& path, const std::optional<std::size_t>& entry) {
   Document out;
-  out.file = FhirFile::load(path);
+  // Read once: a pipe gives its bytes only once.
+  GALEN_ASSIGN(auto text, read_text_file(path, kJsonBytesMax));
+  out.file = FhirFile::parse(text);
   const auto& resources = out.file.resources();
   if (entry) {
     for (const auto& resource : resources)
@@ -58,7 +60,7 @@ Result<Document> load_document(const std::string& path, const std::optional<std:
     out.source = out.resource->type + "/" + out.resource->id;
     return out;
   }
-  GALEN_ASSIGN(out.bytes, read_text_file(path));
+  out.bytes = std::move(text);
   return out;
 }
 

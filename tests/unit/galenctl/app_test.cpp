@@ -2,8 +2,10 @@
 #include "galenctl/app.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <sstream>
+#include <thread>
 
 #include "galen/types/json.hpp"
 #include "galenctl/arguments.hpp"
@@ -134,6 +136,22 @@ TEST_F(AppTest, CanonicalBytesNeedNoNode) {
   EXPECT_EQ(document->root().find("lossy_paths")->children().at(0).text(), "$.entry[1].resource.value");
   EXPECT_EQ(run_with({"record", "canonical", "--method", "raw", "--lossy", plain}).code, kExitUsage);
   EXPECT_EQ(run_with({"record", "canonical", "--method", "sorted", plain}).code, kExitUsage);
+}
+
+// A pipe gives its bytes only once: SHA-256 of nothing would stand there without a word.
+TEST_F(AppTest, ADocumentMayComeThroughAPipe) {
+  TempDir dir;
+  auto file = dir.write("report.pdf", "%PDF-1.7 report"), pipe = dir.path() + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(pipe, std::ios::binary) << "%PDF-1.7 report"; });
+  auto piped = run_with({"record", "canonical", "--method", "raw", pipe});
+  writer.join();
+  EXPECT_EQ(piped.code, kExitOk) << piped.err;
+  EXPECT_EQ(piped.out, "%PDF-1.7 report");
+  EXPECT_EQ(run_with({"record", "canonical", "--method", "raw", file}).out, piped.out);
+  auto missing = run_with({"record", "canonical", "--method", "raw", dir.path() + "/none", "--entry", "1"});
+  EXPECT_EQ(missing.code, kExitError);
+  EXPECT_NE(missing.err.find("IO_ERROR"), std::string::npos) << missing.err;
 }
 
 TEST_F(AppTest, CompletionsKnowEveryNounAndVerb) {
