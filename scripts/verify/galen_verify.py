@@ -70,6 +70,8 @@ def check(data, genesis_bytes):
     verdict = Verdict(kind_of(data))
     try:
         genesis = None if genesis_bytes is None else read_genesis(genesis_bytes)
+        if genesis is None and verdict.kind not in ("file", "evidence"):
+            raise Failure("genesis", "INVALID_ARGUMENT", "genesis.json is needed; only a bundle brings its own")
         if verdict.kind == "receipt":
             verdict.proved = {"transactions": [receipt.verify(genesis, data)], "states": [], "consistency": [],
                               "openings": []}
@@ -87,8 +89,8 @@ def read_file(path):
     try:
         with open(path, "rb") as file:
             return file.read((65 << 20) + 1)
-    except OSError as error:
-        raise Failure("file", "IO_ERROR", "cannot read %s: %s" % (path, error.strerror)) from error
+    except (OSError, ValueError) as error:
+        raise Failure("file", "IO_ERROR", "cannot read %s: %s" % (path, getattr(error, "strerror", error))) from error
 
 
 def check_paths(path, genesis_path):
@@ -124,21 +126,19 @@ def main():
                         help="read lines FILE<tab>GENESIS from standard input, print JSON lines")
     options = parser.parse_args()
     signature.ask_openssl = options.openssl
+    # Names of files are bytes.
+    sys.stdin.reconfigure(errors="surrogateescape")
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stderr.reconfigure(errors="backslashreplace")
     if options.list:
         if options.file:
             parser.error("--list takes its files from standard input")
         return check_list(sys.stdin)
     if not options.file:
         parser.error("a file is needed")
-    if options.genesis is None:
-        try:
-            with open(options.file, "rb") as file:
-                needs = file.read(8) != b"GALENEVD"
-        except OSError:
-            needs = False
-        if needs:
-            parser.error("genesis.json is needed; only a bundle brings its own")
     verdict = check_paths(options.file, options.genesis)
+    if verdict.failure and verdict.failure.reason == "INVALID_ARGUMENT":
+        parser.error(verdict.failure.message)
     if options.json:
         print(json.dumps(verdict.as_json(), ensure_ascii=False))
     else:

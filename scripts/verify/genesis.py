@@ -84,6 +84,10 @@ def read_json(data):
                            parse_int=integer)
     except (ValueError, RecursionError) as error:
         refuse("the document", "not JSON: %s" % error)
+    try:
+        json.dumps(facts, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        refuse("the document", "an escape that is half a surrogate pair")
     check(facts)
     return facts
 
@@ -167,18 +171,49 @@ def check_member(where, member, curve, seen):
         seen.add((kind, member[name]))
 
 
+# OpenSSL takes the old label for the same (docs/spec/formats.md 1.3).
+CERTIFICATE_LABELS = ("CERTIFICATE", "X509 CERTIFICATE")
+
+
+def certificate_der(pem):
+    """What the first block CERTIFICATE holds; None if there is none, or it or a block before it is no PEM."""
+    lines = iter(line.rstrip() for line in pem.split("\n"))
+    for line in lines:
+        begin = re.fullmatch("-----BEGIN (.*)-----", line)
+        if not begin:
+            continue
+        body = []
+        for line in lines:
+            if line.startswith("-----END "):
+                break
+            body.append(line)
+        # A blank line ends headers, and such a block has none.
+        if line != "-----END %s-----" % begin[1] or "" in body[1:]:
+            return None
+        try:
+            der = base64.b64decode("".join("".join(body).split()), validate=True)
+        except ValueError:
+            return None
+        if begin[1] in CERTIFICATE_LABELS:
+            return der
+    return None
+
+
 _fingerprints = {}
 
 
 def fingerprint(where, pem):
-    """SHA-256 over the DER of the certificate; openssl reads the PEM."""
-    if not isinstance(pem, str) or len(pem.encode("utf-8", "replace")) > 16384:
+    """SHA-256 over the DER of the certificate, which openssl parses and writes again."""
+    if not isinstance(pem, str) or len(pem.encode("utf-8")) > 16384:
         refuse(where, "must be a PEM certificate of at most 16 KiB")
     if pem not in _fingerprints:
-        done = subprocess.run(["openssl", "x509", "-dates"], input=pem.encode("utf-8", "replace"), capture_output=True,
+        der = certificate_der(pem)
+        if der is None:
+            refuse(where, "holds no PEM block CERTIFICATE")
+        done = subprocess.run(["openssl", "x509", "-inform", "DER", "-dates"], input=der, capture_output=True,
                               check=False)
         if done.returncode or b"Bad time value" in done.stdout:
-            refuse(where, "is no PEM certificate")
+            refuse(where, "is no X.509 certificate")
         body = done.stdout.split(b"-----BEGIN CERTIFICATE-----")[1].split(b"-----END")[0]
         _fingerprints[pem] = hashlib.sha256(base64.b64decode(body)).digest()
     return _fingerprints[pem]

@@ -59,13 +59,13 @@ def scan(data, table, after=None):
         last = number
         if wire != row.wire:
             raise Bad("MALFORMED", row.name + ": wrong wire type")
+        if row.repeated and len(out.get(row.name, ())) == row.repeated:
+            raise Bad("TOO_LARGE", "too many " + row.name)
         value, at = scan_value(data, at, row)
         if after:
             after(row, value)
         if row.repeated:
             out.setdefault(row.name, []).append(value)
-            if len(out[row.name]) > row.repeated:
-                raise Bad("TOO_LARGE", "too many " + row.name)
         else:
             out[row.name] = value
     for row in table.values():
@@ -147,16 +147,14 @@ def scan_operation(data):
 
     def look(row, value):
         found.append((row.number, scan(value, MESSAGES[row.number])))
-        if len(found) > 1:
-            raise Bad("MALFORMED", "two operations in one")
 
     table = {}
     for number, name in OPERATION.items():
         table[number] = Row(name, BYTES, 0, 1024)
         table[number].number = number
     scan(data, table, look)
-    if not found:
-        raise Bad("MALFORMED", "an operation without content")
+    if len(found) != 1:
+        raise Bad("MALFORMED", "an operation must hold exactly one")
     return found[0]
 
 

@@ -188,6 +188,16 @@ def check_known_answers():
     return sm3 == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0" and holds and not changed
 
 
+def check_list():
+    """Lines of --list that name no genesis.json, no file or no name at all: each gets its verdict, and the next ones too."""
+    lines = b"receipt_executed.galen\nproof_consistency.galen\t\nnone\na\0b\nna\xffme\nevidence.galen\n"
+    done = subprocess.run([sys.executable, "-B", str(ROOT / "scripts/verify/galen_verify.py"), "--list"], input=lines,
+                          cwd=GOLDEN, capture_output=True, check=False)
+    verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+    got = ["VALID" if verdict["valid"] else verdict["error"]["reason"] for verdict in verdicts]
+    return done.returncode == 1 and got == ["INVALID_ARGUMENT"] * 2 + ["IO_ERROR"] * 3 + ["VALID"]
+
+
 def check_suite(options, name, index):
     """All vectors of one suite and its mutations; True if nothing differs."""
     folder = FOLDERS[name]
@@ -231,6 +241,9 @@ def main():
     sound = check_known_answers()
     if not sound:
         print("the known answers of SM2 and SM3 are missed")
+    if not check_list():
+        print("--list does not answer every line")
+        sound = False
     for name in [options.suite] if options.suite else FOLDERS:
         sound = check_suite(options, name, index) and sound
     remade = subprocess.run([sys.executable, "-B", str(VECTORS / "make_vectors.py"), "--check"], check=False).returncode

@@ -28,6 +28,10 @@ def bad_bundles(v, c):
       ((b, "genesis"), lambda x: x + b" "), genesis="")
     e("genesis-broken", "genesis", "CONFIG_INVALID", "no genesis.json at all, and none to compare it with",
       ((b, "genesis"), b"{}"), genesis="")
+    e("genesis-surrogate", "genesis", "CONFIG_INVALID", "half a surrogate pair before the first member's certificate",
+      ((b, "genesis"), lambda x: x.replace(b'"-----BEGIN', b'"\\ud800\\n-----BEGIN', 1)), genesis="")
+    e("genesis-trusted", "genesis", "CONFIG_INVALID", "the first member's certificate as a TRUSTED CERTIFICATE",
+      ((b, "genesis"), lambda x: x.replace(b" CERTIFICATE", b" TRUSTED CERTIFICATE", 2)), genesis="")
     e("sets-0", "members", "EPOCH_END_REFUSED", "no member set", ((b, "sets"), 0))
     e("sets-2", "members", "EPOCH_END_REFUSED", "two member sets", ((b, "sets"), 2))
     e("members-epoch", "members", "BAD_PROOF", "epoch 2", ((b, "epoch"), 2))

@@ -67,6 +67,9 @@ def bad_receipts(v, c):
 def bad_transactions(v, c, at_once, confirmed):
     r = v.receipt
     raw = at_once["transaction"]
+    one = bytes([1]) * 32
+    revoke = b"\xa2\x01\x22\x0a\x20" + one
+    decide = b"\xaa\x01\x46\x0a\x20" + one + b"\x12\x20" + one + b"\x18\x01"
     # Where things stand: tag and length of the envelope 2, format 2, chain id 34, author 34, request id 18,
     # valid_until 7.
     r("transaction-chain", at_once, "transaction", "WRONG_CHAIN", "one bit of the envelope's chain id",
@@ -95,6 +98,11 @@ def bad_transactions(v, c, at_once, confirmed):
       transaction=lambda x: x[:97])
     r("transaction-many", confirmed, "transaction", "TOO_LARGE", "1001 operations", transaction=lambda x: x
       + x[97:248] * 996)
+    r("transaction-many-broken", at_once, "transaction", "TOO_LARGE", "1001 operations, the last one broken",
+      transaction=lambda x: x[:97] + (b"\x12\x25" + revoke) * 1000 + b"\x12\x01\0")
+    r("transaction-two-and-unknown", at_once, "transaction", "UNKNOWN_FIELD",
+      "an operation that holds two messages and a field 22: that there are two is found at its end",
+      transaction=lambda x: x[:97] + b"\x12\x71" + revoke + decide + b"\xb2\x01\0")
     r("transaction-long-operation", at_once, "transaction", "TOO_LARGE", "an operation of 1025 bytes",
       transaction=lambda x: x[:97] + b"\x12\x81\x08" + bytes(1025))
     r("transaction-varint", at_once, "transaction", "MALFORMED", "a length that is not the shortest varint",
