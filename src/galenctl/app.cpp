@@ -78,15 +78,12 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
     // Help and version end with 0, everything else is a matter of usage.
     if (problem.get_exit_code() == 0) return app.exit(problem, out, err);
     output.json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
-    output.fail(make_error(ErrorCode::INVALID_ARGUMENT, say(app, problem)));
-    return kExitUsage;
+    return output.fail(make_error(ErrorCode::INVALID_ARGUMENT, say(app, problem)));
   }
   output.progress = err_is_terminal && !output.json;
   if (!context.action) return kExitUsage;
   auto result = context.action();
-  if (result) return *result;
-  int code = output.fail(result.error());
-  return result.error().code == ErrorCode::INVALID_ARGUMENT ? kExitUsage : code;
+  return result ? *result : output.fail(result.error());
 }
 
 }  // namespace galen::galenctl

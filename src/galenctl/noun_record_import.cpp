@@ -169,8 +169,7 @@ Result<int> import(Context& context, const Options& options) {
   if (!options.subject_name.empty() && summary.patients.size() == 1)
     GALEN_TRY(keep_patient(context, options.subject_name, summary.patients.begin()->second, options.subject_key));
   print_result(context, summary, progress, !all.has_value());
-  if (!all) context.output.fail(all.error());
-  if (!all) return exit_code_of(all.error().code) == kExitOk ? kExitError : exit_code_of(all.error().code);
+  if (!all) return context.output.fail(all.error());
   return summary.refused == 0 ? kExitOk : kExitError;
 }
 

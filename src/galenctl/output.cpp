@@ -12,6 +12,8 @@ int exit_code_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::OK:
       return kExitOk;
+    case ErrorCode::INVALID_ARGUMENT:
+      return kExitUsage;
     // Others must do something first, or come back; the same call may work a little later.
     case ErrorCode::UNAVAILABLE:
     case ErrorCode::DEADLINE_EXCEEDED:
@@ -21,6 +23,7 @@ int exit_code_of(ErrorCode code) {
     case ErrorCode::AMNESIA:
     case ErrorCode::CATCHING_UP:
     case ErrorCode::BACKFILLING:
+    case ErrorCode::DISK_LOW:
       return kExitWaiting;
     // A rule says no; the same call will be refused again.
     case ErrorCode::KEY_FILE_READABLE:

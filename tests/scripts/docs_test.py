@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The pages against the tree: every link between pages leads somewhere, docs/operations.md names every setting and every reason with
-the advice the program gives, and config/node.example.toml holds every setting with its default. Usage: docs_test.py ROOT [GALEND]"""
+the advice the program gives and galenctl's exit code, and config/node.example.toml holds every setting with its default. Usage: docs_test.py ROOT [GALEND]"""
 import pathlib
 import re
 import subprocess
@@ -29,6 +29,20 @@ def check_reasons(operations):
         row = re.search(rf"^\| {number} \| `{name}` \|.*$", operations, re.M)
         if name != "OK" and (row is None or f"| {advice} |" not in row.group()):
             problems.append(f"docs/operations.md: the row of {name} ({number}) is missing, or its advice is not \"{advice}\"")
+
+
+def check_exits(operations):
+    """The column "exit" against what galenctl does: the cases of exit_code_of up to each return; 1 is for all others."""
+    body = re.search(r"int exit_code_of\(.*?\n}", (ROOT / "src/galenctl/output.cpp").read_text(), re.S).group()
+    exits, open_cases = {}, []
+    for case, end in re.findall(r"case ErrorCode::(\w+):|return kExit(\w+);", body):
+        open_cases += [case] if case else []
+        if end and open_cases:
+            exits.update(dict.fromkeys(open_cases, {"Ok": 0, "Usage": 2, "Refused": 3, "Waiting": 4}[end]))
+            open_cases = []
+    for name, told in re.findall(r"^\| \d+ \| `(\w+)` \|.*\| (\d) \|$", operations, re.M):
+        if int(told) != exits.get(name, 1):
+            problems.append(f"docs/operations.md: the exit code of {name} is {exits.get(name, 1)}, not {told}")
 
 
 def check_settings(operations):
@@ -67,6 +81,7 @@ for page in pages():
     check_links(page)
 text = (ROOT / "docs/operations.md").read_text()
 check_reasons(text)
+check_exits(text)
 check_settings(text)
 if len(sys.argv) > 2:
     check_example(sys.argv[2])
