@@ -28,7 +28,7 @@ class FetchAnswersTest : public ExecutionTest {
     });
   }
 
-  BatchPool pool;
+  BatchPool pool{2};
   std::size_t room = 100, sent_bytes = 0;
   int refused = 0;
 };
@@ -42,7 +42,7 @@ TEST_F(FetchAnswersTest, AnAnswerIsBoundedInBytesAndTheRestComesToWhoAsksAgain) 
     wanted.push_back(batch->digest());
     bytes += batch->bytes().size();
   }
-  ASSERT_GT(bytes, kBatchesAnswerBytesMax * 3 / 2);
+  ASSERT_GT(bytes, kBatchesAnswerBytesMax * 5 / 4);
   EXPECT_TRUE(ask(wanted));
   EXPECT_EQ(room, 98u) << "two of them: not the unknown one, nor more than an answer may hold";
   EXPECT_LE(sent_bytes, kBatchesAnswerBytesMax);

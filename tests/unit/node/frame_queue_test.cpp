@@ -54,7 +54,10 @@ TEST(FrameQueueTest, WaitersGetWhatTheyWaitForAndEndWhenItCloses) {
   FrameQueue queue({.items_max = 1000, .bytes_max = 1000});
   std::atomic<int> all{0};
   std::thread voter([&] {
-    while (auto taken = queue.pop_vote()) EXPECT_EQ(taken->lane, Lane::votes), ++all;
+    while (auto taken = queue.pop_vote()) {
+      EXPECT_EQ(taken->lane, Lane::votes);
+      ++all;
+    }
   });
   std::thread any([&] {
     while (queue.pop()) ++all;

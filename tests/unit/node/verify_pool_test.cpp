@@ -76,7 +76,7 @@ class VerifyPoolTest : public ExecutionTest {
   TempDir dir;
   Identity identity;
   Health health;
-  BatchPool pool;
+  BatchPool pool{2};
   const MemberIndex deaf = 3;  ///< takes no answers
   BlockSync sync{identity,
                  health,
