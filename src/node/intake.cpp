@@ -168,13 +168,16 @@ void Intake::make_batches() {
 // vault already knows.
 void Intake::settle_block(const execution::ExecutedBlock& block) {
   for (const auto& item : block.items) {
-    if (!records_.contains(item.id)) continue;
-    auto code = item.answers ? static_cast<std::uint32_t>(item.code) : item.first ? item.first->code : 1u;
-    auto known = item.answers || item.first;
-    if (!known) continue;
-    auto status = vault_.on_outcome(item.id, code == 0 ? vault::Outcome::committed : vault::Outcome::rejected);
+    if (!item.answers && !item.first) continue;
+    auto code = item.answers ? static_cast<std::uint32_t>(item.code) : item.first->code;
+    auto status = settle_records(item.id, code == 0 ? vault::Outcome::committed : vault::Outcome::rejected);
     if (!status) return ports_.fatal(status.error());
-    records_.erase(item.id);
+  }
+  // Block time has passed their valid_until: no later block can hold them, so their sources are free again, whether or
+  // not a call still waits to hear of it.
+  while (!record_ends_.empty() && record_ends_.begin()->first < block.time_ms) {
+    const auto id = record_ends_.extract(record_ends_.begin()).value().second;
+    if (auto status = settle_records(id, vault::Outcome::rejected); !status) return ports_.fatal(status.error());
   }
   if (auto status = mark_mismatches(block); !status) return ports_.fatal(status.error());
   tell(mempool_.on_executed(block));
@@ -184,6 +187,21 @@ void Intake::settle_block(const execution::ExecutedBlock& block) {
     if (!first) return ports_.fatal(first.error());
     if (first->block) tell(mempool_.on_answer(std::move(first->outcome)));
   }
+}
+
+void Intake::watch_records(const TransactionId& id, TimestampMs valid_until_ms) {
+  records_.emplace(id, valid_until_ms);
+  record_ends_.emplace(valid_until_ms, id);
+}
+
+Status Intake::settle_records(const TransactionId& id, vault::Outcome outcome) {
+  auto found = records_.find(id);
+  if (found == records_.end()) return {};
+  GALEN_TRY(vault_.on_outcome(id, outcome));
+  record_ends_.erase({found->second, id});
+  records_.erase(found);
+  outbox_.erase(id);
+  return {};
 }
 
 void Intake::tell(const std::vector<execution::Notice>& notices) {

@@ -125,6 +125,9 @@ class Intake {
   void told(Open& open, const execution::Outcome& outcome);
   void finish(std::uint64_t call_id);
   void settle_block(const execution::ExecutedBlock& block);
+  /// The vault has planned records for this transaction, and hears what becomes of it.
+  void watch_records(const TransactionId& id, TimestampMs valid_until_ms);
+  Status settle_records(const TransactionId& id, vault::Outcome outcome);
   Status mark_mismatches(const execution::ExecutedBlock& block);
   void resubmit(const vault::OutboxRecord& record);
   void make_batches();
@@ -151,7 +154,8 @@ class Intake {
   std::shared_ptr<const ledger::View> view_;
   std::map<std::uint64_t, Open> open_;                        ///< by call id; the mempool's waiter token
   std::map<TransactionId, Bytes> outbox_;                     ///< bound, batch not made yet
-  std::set<TransactionId> records_;                           ///< in the vault's in-flight table
+  std::map<TransactionId, TimestampMs> records_;  ///< in the vault's in-flight table; until when they are valid
+  std::set<std::pair<TimestampMs, TransactionId>> record_ends_;  ///< the same, the first to end first
   vault::PlanGroup next_group_ = 1;
   std::uint64_t last_sweep_us_ = 0;
   std::uint64_t quorum_lost_us_ = 0;                          ///< 0: there is one

@@ -271,7 +271,7 @@ Result<TransactionId> Intake::make_transaction(const PrincipalId& author, const 
     auto outbox = vault_.bind(*group, transaction);
     if (!outbox) return give_up(outbox.error());
     outbox_.emplace(id, std::move(*outbox));
-    records_.insert(id);
+    watch_records(id, transaction.valid_until_ms());
   }
   return id;
 }
@@ -506,13 +506,12 @@ void Intake::resubmit(const vault::OutboxRecord& record) {
   std::vector<TransactionId> ids{record.transaction_id};
   if (record.replaces) ids.push_back(transaction_id(identity_.context.suite, record.author, *record.replaces));
   for (const auto& id : ids) {
-    records_.insert(id);  // former ids too: one may stand in a block this node has yet to see
+    watch_records(id, record.valid_until_ms);  // former ids too: one may stand in a block this node has yet to see
     auto row = view_->transaction(id);
     if (!row) return ports_.fatal(row.error());
     if (!*row) continue;
     auto known = (*row)->first.code == 0 ? vault::Outcome::committed : vault::Outcome::rejected;
-    if (auto told = vault_.on_outcome(id, known); !told) return ports_.fatal(told.error());
-    records_.erase(id);
+    if (auto told = settle_records(id, known); !told) return ports_.fatal(told.error());
     if (known == vault::Outcome::committed || id == record.transaction_id) return;
   }
   if (record.valid_until_ms > now_ms) {
@@ -535,7 +534,7 @@ void Intake::resubmit(const vault::OutboxRecord& record) {
   auto outbox = vault_.rebind(record.transaction_id, *fresh);
   if (!outbox) return log::error("outbox record cannot be taken up again reason={}", to_reason(outbox.error().code));
   outbox_.emplace(fresh->id(), std::move(*outbox));
-  records_.insert(fresh->id());
+  watch_records(fresh->id(), fresh->valid_until_ms());
   mempool_.add(BatchItem{.authorization = {}, .transaction = std::move(*fresh)}, system_clock().monotonic_us())
       .ignore("a full pool at start is taken up at the next one");
 }

@@ -7,6 +7,7 @@
 #include "galen/base/clock.hpp"
 #include "galen/socket/method.hpp"
 #include "galen/v1/access_service.pb.h"
+#include "galen/v1/patient_service.pb.h"
 #include "galen/v1/record_service.pb.h"
 #include "unit/execution/chain_fixture.hpp"
 
@@ -105,11 +106,41 @@ class IntakeTest : public ExecutionTest {
     for (const auto& outbox : own.outbox) intake->on_logged({outbox.id}, ++log_seq);
     intake->on_executed(std::make_shared<const execution::ExecutedBlock>(run({own.batch})));
   }
+  /// The batch was not ordered, and block time passes the end of what is in it.
+  void let_expire(const OwnBatch& own) {
+    for (const auto& outbox : own.outbox) intake->on_logged({outbox.id}, ++log_seq);
+    chain.time_ms = own.batch->items().at(0).transaction.valid_until_ms() - 99;  // a block is 100 ms after the last one
+    intake->on_executed(std::make_shared<const execution::ExecutedBlock>(run({})));
+  }
   galen::v1::AnchorRecordResponse anchored(const Reply& reply) {
     EXPECT_EQ(reply.code(), 0u) << reply.message();
     galen::v1::AnchorRecordResponse response;
     EXPECT_TRUE(response.ParseFromString(reply.response()));
     return response;
+  }
+
+  galen::v1::RegisterPatientRequest registration_request() {
+    galen::v1::RegisterPatientRequest request;
+    request.set_request_id(chain.request_id().str());
+    request.mutable_source()->set_system("urn:ehr");
+    request.mutable_source()->set_type("Patient");
+    request.mutable_source()->set_id("p-1");
+    return request;
+  }
+  /// Anchored and executed.
+  galen::v1::AnchorRecordResponse anchor_now(const RequestId& request_id, const std::string& content) {
+    call(Method::anchor_record, service_a, anchor_request(request_id, content));
+    order(batches.next());
+    return anchored(replies.next());
+  }
+  void enter_in_error(const std::string& pointer_id) {
+    galen::v1::SetRecordStatusRequest request;
+    request.set_request_id(chain.request_id().str());
+    request.set_pointer_id(pointer_id);
+    request.set_status(ledger::v1::RECORD_STATUS_ENTERED_IN_ERROR);
+    call(Method::set_record_status, service_a, request.SerializeAsString());
+    order(batches.next());
+    EXPECT_EQ(replies.next().code(), 0u);
   }
 
   TempDir dir;
@@ -199,6 +230,30 @@ TEST_F(IntakeTest, WhatIsNotOrderedInTimeIsOpen) {
   order(own);  // later all the same: nobody waits, and the source is known
   call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
   EXPECT_TRUE(anchored(replies.next()).item().already_anchored());
+}
+
+// The calls of both ended long before their transactions did: nobody waits to hear that they expired.
+TEST_F(IntakeTest, WhatExpiresWithNobodyWaitingLeavesItsSourceFree) {
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "lost"), 50);
+  auto lost = batches.next();
+  EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::DEADLINE_EXCEEDED);
+  let_expire(lost);
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "other bytes"));
+  auto own = batches.next();
+  ASSERT_TRUE(own.batch) << "the source is taken for ever";
+  EXPECT_TRUE(own.batch->items().at(0).transaction.operations().at(0).anchor_record().supersedes().empty());
+  EXPECT_EQ(records->in_flight(), 1u);
+}
+
+TEST_F(IntakeTest, ARegistrationThatExpiresWithNobodyWaitingIsForgotten) {
+  auto request = registration_request();
+  call(Method::register_patient, service_a, request.SerializeAsString(), 50);
+  auto lost = batches.next();
+  EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::DEADLINE_EXCEEDED);
+  let_expire(lost);
+  request.set_request_id(chain.request_id().str());
+  call(Method::register_patient, service_a, request.SerializeAsString());
+  ASSERT_TRUE(batches.next().batch) << "the patient is on her way for ever";
 }
 
 TEST_F(IntakeTest, StopAnswersWhatIsOpen) {
