@@ -4,6 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <map>
+#include <memory>
+#include <utility>
+
 #include "galen/crypto/hash.hpp"
 
 namespace galen {
@@ -42,14 +46,33 @@ std::optional<Bytes> sha1_of_text(std::string_view text) {
   return bytes && bytes->size() == 20 ? bytes : std::nullopt;
 }
 
-Status compare(const Fields& fields, ByteSpan content) {
+/// The bytes of an attachment. Many may state something of the same ones: these are hashed once.
+class Content {
+ public:
+  explicit Content(ByteSpan bytes) : bytes_(bytes) {}
+  explicit Content(Bytes bytes) : kept_(std::move(bytes)), bytes_(kept_) {}
+  Content(const Content&) = delete;
+  Content& operator=(const Content&) = delete;
+  std::size_t size() const { return bytes_.size(); }
+  const crypto::Sha1& sha1() {
+    if (!sha1_) sha1_ = crypto::sha1(bytes_);
+    return *sha1_;
+  }
+
+ private:
+  Bytes kept_;
+  ByteSpan bytes_;
+  std::optional<crypto::Sha1> sha1_;
+};
+
+Status compare(const Fields& fields, Content& content) {
   if (fields.size && fields.size->unsigned_number() != content.size())
     return mismatch(*fields.size,
                     fmt::format("the attachment has {} bytes, and this states another size", content.size()));
   if (!fields.hash) return {};
   auto stated = sha1_of_text(fields.hash->text());
   if (!stated) return mismatch(*fields.hash, "this is no SHA-1 in base64");
-  if (crypto::Sha1::from(ByteSpan(*stated)) != crypto::sha1(content))
+  if (crypto::Sha1::from(ByteSpan(*stated)) != content.sha1())
     return mismatch(*fields.hash, "the attachment's bytes have another SHA-1");
   return {};
 }
@@ -75,32 +98,57 @@ class Walk {
  private:
   Status visit_object(const Fields& fields) {
     if (!fields.is_attachment()) return {};
-    std::optional<Bytes> content;
     if (fields.data) {
-      content = from_fhir_base64(fields.data->text());
-      if (!content) return mismatch(*fields.data, "hash or size is stated of data that is not base64");
-    } else if (fields.url) {
-      content = behind(fields.url->text());
+      auto bytes = from_fhir_base64(fields.data->text());
+      if (!bytes) return mismatch(*fields.data, "hash or size is stated of data that is not base64");
+      Content content(std::move(*bytes));
+      return check(fields, &content);
     }
-    if (!content) return ++count_.unchecked, Status{};
+    if (!fields.url) return check(fields, nullptr);
+    const auto url = fields.url->text();
+    if (url.starts_with('#')) return check(fields, contained(url.substr(1)));
+    auto bytes = source_ ? source_(url) : std::nullopt;
+    if (!bytes) return check(fields, nullptr);
+    Content content(std::move(*bytes));
+    return check(fields, &content);
+  }
+
+  Status check(const Fields& fields, Content* content) {
+    if (content == nullptr) return ++count_.unchecked, Status{};
     ++count_.checked;
     return compare(fields, *content);
   }
 
-  std::optional<Bytes> behind(const std::string& url) const {
-    if (!url.starts_with('#')) return source_ ? source_(url) : std::nullopt;
-    auto contained = resource_.find("contained");
-    if (!contained) return std::nullopt;
-    for (const auto& candidate : contained->children()) {
-      if (candidate.find_text("resourceType") != "Binary" || candidate.find_text("id") != url.substr(1)) continue;
-      auto data = candidate.find_text("data");
-      return data ? from_fhir_base64(*data) : std::nullopt;
+  /// Looked through once, and decoded once: a resource may name one Binary, or ones that are not there, 100,000 times.
+  Content* contained(const std::string& id) {
+    if (!binaries_) {
+      binaries_.emplace();
+      auto list = resource_.find("contained");
+      for (const auto& candidate : list ? list->children() : std::vector<JsonValue>{}) {
+        if (candidate.find_text("resourceType") != "Binary") continue;
+        if (auto name = candidate.find_text("id"))
+          binaries_->try_emplace(std::move(*name), Binary{candidate, {}, false});
+      }
     }
-    return std::nullopt;
+    auto found = binaries_->find(id);
+    if (found == binaries_->end()) return nullptr;
+    auto& binary = found->second;
+    if (!std::exchange(binary.decoded, true)) {
+      auto data = binary.value.find_text("data");
+      auto bytes = data ? from_fhir_base64(*data) : std::nullopt;
+      if (bytes) binary.content = std::make_unique<Content>(std::move(*bytes));
+    }
+    return binary.content.get();
   }
 
+  struct Binary {
+    JsonValue value;
+    std::unique_ptr<Content> content;  ///< nothing: without data, or not base64
+    bool decoded = false;
+  };
   const JsonValue& resource_;
   const AttachmentSource& source_;
+  std::optional<std::map<std::string, Binary>> binaries_;  ///< by id, the first of each; nothing: not looked for yet
   AttachmentCount count_;
 };
 
@@ -147,7 +195,8 @@ std::vector<JsonValue> attachments_of(const JsonValue& resource) {
 }
 
 Status check_attachment(const JsonValue& attachment, ByteSpan content) {
-  return compare(fields_of(attachment.children()), content);
+  Content bytes(content);
+  return compare(fields_of(attachment.children()), bytes);
 }
 
 Result<AttachmentCount> check_attachments(const JsonValue& resource, const AttachmentSource& source) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "galen/crypto/hash.hpp"
 #include "unit/shared_data.hpp"
 
@@ -89,6 +91,30 @@ TEST(AttachmentsTest, BytesThatMayBeAnything) {
   EXPECT_TRUE(check_attachments_in(as_bytes(R"([{"data":"AA==","size":7}])"))) << "no resource";
   EXPECT_TRUE(check_attachments_in(as_bytes(R"({"data":"AA==","size":1})")));
   EXPECT_FALSE(check_attachments_in(as_bytes(R"({"data":"AA==","size":2})")));
+}
+
+// A request holds room for this; looked up or decoded anew for each attachment it takes minutes.
+TEST(AttachmentsTest, ManyAttachmentsOfTheSameBytesAreNoMoreWorkThanOne) {
+  constexpr std::size_t kAttachments = 50'000;
+  auto repeated = [](const std::string& text, std::size_t times) {
+    std::string out = text;
+    for (std::size_t i = 1; i < times; ++i) out += "," + text;
+    return out;
+  };
+  const auto began = std::chrono::steady_clock::now();
+  auto nowhere = check(R"([)" + repeated(R"({"url":"#a","size":1})", kAttachments) + "]",
+                       R"("contained":[)" + repeated("{}", 500'000) + "],");
+  ASSERT_TRUE(nowhere) << nowhere.error().message;
+  EXPECT_EQ(nowhere->unchecked, kAttachments);
+  const std::string megabyte(1024 * 1024, '\0');
+  const std::string zeros(megabyte.size() / 3 * 4, 'A');
+  const auto stated =
+      R"({"url":"#a","size":1048575,"hash":")" + crypto::sha1(as_bytes(megabyte).first(1048575)).hex() + "\"}";
+  auto one = check(R"([)" + repeated(stated, kAttachments) + "]",
+                   R"("contained":[{"resourceType":"Binary","id":"a","data":")" + zeros + "\"}],");
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_EQ(one->checked, kAttachments);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(20));
 }
 
 // One official example states the SHA-1 of the base64 text in hexadecimal, which is what neither FHIR nor anyone else
