@@ -101,6 +101,8 @@ class Intake {
   void dispatch(galen::node::v1::Call call, std::uint64_t deadline_us);
   Status anchor(galen::node::v1::Call& call, std::uint64_t deadline_us);
   Status plan_items(AnchorWork& work);
+  /// A record's row by now; nothing when the ledger has none.
+  Result<std::optional<ledger::v1::RecordState>> record_state(const PointerId& id) const;
   Status set_record_status(galen::node::v1::Call& call, std::uint64_t deadline_us);
   Status submit_transaction(galen::node::v1::Call& call, std::uint64_t deadline_us);
   Status register_patient(galen::node::v1::Call& call, std::uint64_t deadline_us);

@@ -182,7 +182,21 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us) {
   return {};
 }
 
+Result<std::optional<ledger::v1::RecordState>> Intake::record_state(const PointerId& id) const {
+  GALEN_ASSIGN(auto row, view_->state(static_cast<std::uint8_t>(StateKind::record), id));
+  if (!row) return std::optional<ledger::v1::RecordState>();
+  ledger::v1::RecordState state;
+  if (!state.ParseFromArray(row->data(), static_cast<int>(row->size())))
+    return Error{ErrorCode::CORRUPT, "a record's state does not decode"};
+  return std::optional(std::move(state));
+}
+
 Status Intake::plan_items(AnchorWork& work) {
+  const vault::Standing standing{.status_of = [this](const PointerId& id) -> Result<ledger::v1::RecordStatus> {
+                                   GALEN_ASSIGN(auto state, record_state(id));
+                                   return state ? state->status() : ledger::v1::RECORD_STATUS_CURRENT;
+                                 },
+                                 .retried = work.id};
   for (std::size_t i = 0; i < work.items.size(); ++i) {
     const auto& item = work.items[i];
     if (auto status = check_source(item.source()); !status)
@@ -196,7 +210,7 @@ Status Intake::plan_items(AnchorWork& work) {
     vault::Source source{item.source().system(), item.source().type(), item.source().id()};
     if (auto status = check_content(item); !status)
       return Error{status.error().code, fmt::format("items[{}]: {}", i, status.error().message)};
-    auto outcome = vault_.plan_anchor(work.group, source, subject, content_of(item));
+    auto outcome = vault_.plan_anchor(work.group, source, subject, content_of(item), standing);
     if (!outcome) return Error{outcome.error().code, fmt::format("items[{}]: {}", i, outcome.error().message)};
     galen::v1::AnchoredItem anchored;
     if (auto* already = std::get_if<vault::AlreadyAnchored>(&*outcome)) {

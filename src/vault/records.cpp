@@ -28,7 +28,8 @@ Result<RecordVault> RecordVault::open(const Options& options) {
 }
 
 Result<AnchorOutcome> RecordVault::plan_anchor(PlanGroup group, const Source& source,
-                                               const std::optional<PrincipalId>& subject, const RecordContent& given) {
+                                               const std::optional<PrincipalId>& subject, const RecordContent& given,
+                                               const Standing& standing) {
   auto& state = *state_;
   CanonicalText text;
   State::Canonical content{given.bytes, given.canon, 0};
@@ -40,14 +41,25 @@ Result<AnchorOutcome> RecordVault::plan_anchor(PlanGroup group, const Source& so
   const std::lock_guard lock(state.mutex);
   const auto hash = state.source_hash(source);
   GALEN_ASSIGN(const auto versions, state.index.versions(hash));
+  auto status = ledger::v1::RECORD_STATUS_CURRENT;
+  if (!versions.empty() && standing.status_of) {
+    GALEN_ASSIGN(status, standing.status_of(versions.back()));
+  }
+  const bool none_stands = status == ledger::v1::RECORD_STATUS_ENTERED_IN_ERROR;
   std::optional<AnchorEntry> newest;
+  std::optional<AlreadyAnchored> already;
   for (auto pointer = versions.rbegin(); pointer != versions.rend(); ++pointer) {
     GALEN_ASSIGN(const auto version, state.index.version(*pointer));
     if (!version) return {ErrorCode::CORRUPT, "the vault's index names a version it does not hold"};
-    GALEN_ASSIGN(const bool equal, state.matches(version->entry, content));
-    if (equal) return AnchorOutcome(AlreadyAnchored{*pointer, version->transaction_id});
-    if (!newest) newest = version->entry;
+    const bool ours = version->transaction_id == standing.retried;
+    if (ours || (!already && !none_stands)) {
+      GALEN_ASSIGN(const bool equal, state.matches(version->entry, content));
+      if (equal) already = AlreadyAnchored{*pointer, version->transaction_id};
+      if (equal && ours) break;
+    }
+    if (!newest && status == ledger::v1::RECORD_STATUS_CURRENT) newest = version->entry;
   }
+  if (already) return AnchorOutcome(*already);
   if (auto found = state.sources.find(hash); found != state.sources.end()) {
     const auto& flights = found->second;
     for (const auto& flight : flights) {

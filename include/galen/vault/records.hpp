@@ -37,6 +37,15 @@ struct RecordContent {
   Lossy lossy = Lossy::refuse;
 };
 
+/// What only the ledger knows of a source's versions, for the one who plans with the vault.
+struct Standing {
+  /// Of an executed version by now; without it every one is taken for CURRENT, as it was anchored. Called under the
+  /// vault's lock.
+  std::function<Result<ledger::v1::RecordStatus>(const PointerId&)> status_of;
+  /// The transaction that is being planned again: what it anchored is its answer, whatever became of that since.
+  std::optional<TransactionId> retried;
+};
+
 struct AnchorPlan {
   AnchorEntry entry;
   ledger::v1::CanonMethod canon() const { return static_cast<ledger::v1::CanonMethod>(entry.canon); }
@@ -87,10 +96,12 @@ class RecordVault {
   ~RecordVault();
 
   /// `subject`: the patient's pseudonym or nothing; a new version keeps its predecessor's (SUBJECT_MISMATCH otherwise,
-  /// nothing takes it over). The canonical bytes are compared with every stored version of the same method and the same
-  /// loss; also the errors of canonical_bytes(). Reserves the source until bind or abandon.
+  /// nothing takes it over), and the same bytes theirs. The canonical bytes are compared with every stored version of
+  /// the same method and the same loss; also the errors of canonical_bytes(). A version that is not CURRENT has no
+  /// successor: what is new starts anew. When the newest was entered in error, nothing of the source stands, and the
+  /// same bytes start anew too. Reserves the source until bind or abandon.
   Result<AnchorOutcome> plan_anchor(PlanGroup group, const Source& source, const std::optional<PrincipalId>& subject,
-                                    const RecordContent& content);
+                                    const RecordContent& content, const Standing& standing = {});
   /// A pseudonym for a local patient id: the known one, or a new random one (or `wanted`) to be registered.
   Result<PatientOutcome> plan_patient(PlanGroup group, std::string_view system, std::string_view value,
                                       const std::optional<PrincipalId>& wanted = std::nullopt);

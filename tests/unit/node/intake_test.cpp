@@ -203,6 +203,24 @@ TEST_F(IntakeTest, ARecordIsAnsweredWithItsBlockAndNotAnchoredTwice) {
   EXPECT_TRUE(batches.empty());
 }
 
+TEST_F(IntakeTest, ARecordEnteredInErrorDoesNotLockItsSource) {
+  auto wrong = anchor_now(chain.request_id(), "wrong");
+  enter_in_error(wrong.item().pointer_id());
+  auto right_id = chain.request_id();
+  auto right = anchor_now(right_id, "right");
+  EXPECT_TRUE(right.item().supersedes().empty());
+  enter_in_error(right.item().pointer_id());
+  // It was not wrong after all: the same bytes get a record that stands.
+  auto anew = anchor_now(chain.request_id(), "right");
+  EXPECT_FALSE(anew.item().already_anchored());
+  EXPECT_NE(anew.item().pointer_id(), right.item().pointer_id());
+  // The request that anchored the one in error keeps its answer.
+  call(Method::anchor_record, service_a, anchor_request(right_id, "right"));
+  auto repeated = anchored(replies.next());
+  EXPECT_TRUE(repeated.outcome().duplicate());
+  EXPECT_EQ(repeated.item().pointer_id(), right.item().pointer_id());
+}
+
 TEST_F(IntakeTest, ARequestIdIsAnsweredOnce) {
   galen::v1::DecideRequest request;
   request.set_request_id(chain.request_id().str());

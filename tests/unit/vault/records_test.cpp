@@ -221,6 +221,47 @@ TEST_F(RecordVaultTest, VersionsSupersedeAndKeepTheirPseudonym) {
             (std::vector{third.pointer_id, second.pointer_id, first.pointer_id}));
 }
 
+// Only a CURRENT record can be superseded. Of a source whose newest version was marked, what comes next starts anew.
+TEST_F(RecordVaultTest, WhatFollowsAMarkedVersionStartsAnew) {
+  const auto patient = crypto::random_fixed<PrincipalId>(), right_one = crypto::random_fixed<PrincipalId>();
+  anchor("o-1", "v1", patient);
+  const auto second = anchor("o-1", "v2");
+  auto status = ledger::v1::RECORD_STATUS_SUPERSEDED;
+  Standing standing{.status_of = [&](const PointerId& pointer) -> Result<ledger::v1::RecordStatus> {
+                      return pointer == second.pointer_id ? status : ledger::v1::RECORD_STATUS_CURRENT;
+                    },
+                    .retried = std::nullopt};
+  auto plan_again = [&](std::string_view content, const std::optional<PrincipalId>& subject) {
+    auto outcome = vault_->plan_anchor(1, {"urn:ehr", "Observation", "o-1"}, subject, as_bytes(content), standing);
+    EXPECT_TRUE(outcome) << (outcome ? "" : outcome.error().message);
+    vault_->abandon(1);
+    return *outcome;
+  };
+  EXPECT_TRUE(std::holds_alternative<AlreadyAnchored>(plan_again("v2", patient))) << "superseded by another record";
+  auto next = std::get<AnchorPlan>(plan_again("v3", right_one)).entry;
+  EXPECT_TRUE(next.supersedes.is_zero());
+  EXPECT_EQ(next.subject, right_one) << "it may have been the wrong patient";
+
+  status = ledger::v1::RECORD_STATUS_ENTERED_IN_ERROR;
+  for (const auto* content : {"v1", "v2", "v3"}) {
+    next = std::get<AnchorPlan>(plan_again(content, right_one)).entry;
+    EXPECT_TRUE(next.supersedes.is_zero()) << content;
+    EXPECT_EQ(next.subject, right_one);
+  }
+  const auto anchored = std::get<AlreadyAnchored>(plan(1, "o-1", "v2"));
+  standing.retried = anchored.transaction_id;
+  EXPECT_EQ(std::get<AlreadyAnchored>(plan_again("v2", patient)).pointer_id, second.pointer_id)
+      << "the request that anchored it, repeated";
+  // What was anchored anew is the source's newest version, and the chain goes on from there.
+  const auto group = ++group_;
+  standing.retried.reset();
+  auto outcome = vault_->plan_anchor(group, {"urn:ehr", "Observation", "o-1"}, right_one, as_bytes("v2"), standing);
+  const auto anew = std::get<AnchorPlan>(outcome.value()).entry;
+  ASSERT_TRUE(vault_->on_outcome(send(group, {anew}).id(), Outcome::committed));
+  EXPECT_EQ(std::get<AlreadyAnchored>(plan_again("v2", right_one)).pointer_id, anew.pointer_id);
+  EXPECT_EQ(std::get<AnchorPlan>(plan_again("v3", right_one)).entry.supersedes, anew.pointer_id);
+}
+
 TEST_F(RecordVaultTest, EqualBytesHaveUnrelatedCommitments) {
   const auto first = anchor("o-1", "same"), second = anchor("o-2", "same");
   EXPECT_NE(first.commitment, second.commitment);
