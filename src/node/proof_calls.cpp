@@ -7,16 +7,10 @@
 #include "galen/v1/record_service.pb.h"
 #include "node/disclosure.hpp"
 #include "node/queries.hpp"
+#include "node/request_fields.hpp"
 
 namespace galen::node {
 namespace {
-
-template <class Request>
-Result<Request> parse(const std::string& bytes) {
-  Request request;
-  if (!request.ParseFromString(bytes)) return Error{ErrorCode::MALFORMED, "the request does not parse"};
-  return request;
-}
 
 /// Certificates of ours that are on their way already need no such patience; one far ahead is not waited for.
 Status check_height(const ledger::View& view, Height height, const char* field) {

@@ -72,6 +72,7 @@ class Queries {
   Result<std::string> list_peers();
   Result<std::string> who_am_i(const ledger::View& view, const PrincipalId& caller);
   Result<std::string> get_principal(const ledger::View& view, const std::string& request);
+  // patient_calls.cpp
   Result<std::string> get_consent(const ledger::View& view, const std::string& request);
   Result<std::string> list_consents(const ledger::View& view, const std::string& request);
   Result<std::string> list_accesses(const ledger::View& view, const std::string& request);

@@ -6,8 +6,6 @@
 #include "galen/base/clock.hpp"
 #include "galen/contracts/contract.hpp"
 #include "galen/execution/receipts.hpp"
-#include "galen/v1/access_service.pb.h"
-#include "galen/v1/consent_service.pb.h"
 #include "galen/v1/ledger_service.pb.h"
 #include "galen/v1/node_service.pb.h"
 #include "galen/v1/patient_service.pb.h"
@@ -16,55 +14,18 @@
 #include "node/disclosure.hpp"
 #include "node/first_answer.hpp"
 #include "node/queries.hpp"
+#include "node/request_fields.hpp"
 
 namespace galen::node {
 namespace {
 
-constexpr std::size_t kPageDefault = 100;
-constexpr std::size_t kPageMax = 1000;
 constexpr std::size_t kVersionsMax = 1000;
 constexpr const char* kVersion = "0.1.0";
 
 Error invalid(std::string message) { return make_error(ErrorCode::INVALID_ARGUMENT, std::move(message)); }
 
-template <class Request>
-Result<Request> parse(const std::string& bytes) {
-  Request request;
-  if (!request.ParseFromString(bytes)) return Error{ErrorCode::MALFORMED, "the request does not parse"};
-  return request;
-}
-
-template <class Fixed>
-Result<Fixed> parse_id(const std::string& bytes, const char* field) {
-  auto id = Fixed::from(std::string_view(bytes));
-  if (!id) return invalid(fmt::format("{} must be {} bytes", field, Fixed::kSize));
-  return *id;
-}
-
-struct Page {
-  std::size_t items = kPageDefault;
-  std::uint64_t from = 0;
-};
-Result<Page> parse_page(std::uint32_t size, const std::string& token) {
-  Page page;
-  if (size != 0) page.items = std::min<std::size_t>(size, kPageMax);
-  if (!token.empty()) {
-    if (token.size() > 20 || token.find_first_not_of("0123456789") != std::string::npos)
-      return invalid("page_token is not one that this node gave");
-    page.from = std::strtoull(token.c_str(), nullptr, 10);
-  }
-  return page;
-}
-
 std::string joined_detail(const std::string& detail, const std::string& more) {
   return detail.empty() ? more : detail + "; " + more;
-}
-
-std::string consent_status(const ledger::v1::ConsentState& state, TimestampMs time_ms) {
-  if (state.revoked()) return "revoked";
-  if (state.not_after_ms() != 0 && time_ms >= state.not_after_ms()) return "expired";
-  if (time_ms < state.not_before_ms()) return "not yet valid";
-  return "active";
 }
 
 // What is left of another member's record for who was told its pointer: whose it is, that it stands, what to compare with.
@@ -417,79 +378,6 @@ Result<std::string> Queries::get_principal(const ledger::View& view, const std::
     response.mutable_state()->clear_registered_height();
     response.set_narrowed(true);
   }
-  set_read_point(view, response.mutable_read_point());
-  return response.SerializeAsString();
-}
-
-Result<std::string> Queries::get_consent(const ledger::View& view, const std::string& bytes) {
-  GALEN_ASSIGN(auto request, parse<galen::v1::GetConsentRequest>(bytes));
-  GALEN_ASSIGN(auto id, parse_id<ConsentId>(request.consent_id(), "consent_id"));
-  GALEN_ASSIGN(auto row, view.state(static_cast<std::uint8_t>(StateKind::consent), id));
-  if (!row) return Error{ErrorCode::CONSENT_NOT_FOUND, "no consent has this id"};
-  galen::v1::GetConsentResponse response;
-  auto* consent = response.mutable_consent();
-  consent->set_consent_id(id.str());
-  if (!consent->mutable_state()->ParseFromArray(row->data(), static_cast<int>(row->size())))
-    return Error{ErrorCode::CORRUPT, "a consent's state does not decode"};
-  Disclosure disclosure(view, identity_.member_id());
-  GALEN_ASSIGN(bool shown, disclosure.consent(consent->state()));
-  if (!shown) return not_yours_to_read("the consent");
-  consent->set_status(consent_status(consent->state(), view.head().header.time_ms));
-  set_read_point(view, response.mutable_read_point());
-  return response.SerializeAsString();
-}
-
-Result<std::string> Queries::list_consents(const ledger::View& view, const std::string& bytes) {
-  GALEN_ASSIGN(auto request, parse<galen::v1::ListConsentsRequest>(bytes));
-  GALEN_ASSIGN(auto patient, parse_id<PrincipalId>(request.patient(), "patient"));
-  GALEN_ASSIGN(auto page, parse_page(request.page_size(), request.page_token()));
-  GALEN_ASSIGN(auto rows, view.list(static_cast<std::uint8_t>(contracts::ListKind::patient_consents), patient,
-                                    {.from = page.from, .items_max = page.items}));
-  galen::v1::ListConsentsResponse response;
-  Disclosure disclosure(view, identity_.member_id());
-  GALEN_ASSIGN(bool whole, disclosure.own(patient));
-  response.set_narrowed(!whole);
-  for (const auto& row : rows.entries) {
-    for (std::size_t at = 0; at + ConsentId::kSize <= row.value.size(); at += ConsentId::kSize) {
-      auto id = ByteSpan(row.value).subspan(at, ConsentId::kSize);
-      GALEN_ASSIGN(auto state, view.state(static_cast<std::uint8_t>(StateKind::consent), id));
-      auto* consent = response.add_consents();
-      consent->set_consent_id(to_string(id));
-      if (!state || !consent->mutable_state()->ParseFromArray(state->data(), static_cast<int>(state->size())))
-        return Error{ErrorCode::CORRUPT, "a consent's state does not decode"};
-      GALEN_ASSIGN(bool shown, disclosure.consent(consent->state()));
-      if (!shown) {
-        response.mutable_consents()->RemoveLast();
-        continue;
-      }
-      consent->set_status(consent_status(consent->state(), view.head().header.time_ms));
-    }
-  }
-  if (rows.next) response.set_next_page_token(std::to_string(*rows.next));
-  set_read_point(view, response.mutable_read_point());
-  return response.SerializeAsString();
-}
-
-Result<std::string> Queries::list_accesses(const ledger::View& view, const std::string& bytes) {
-  GALEN_ASSIGN(auto request, parse<galen::v1::ListAccessesRequest>(bytes));
-  GALEN_ASSIGN(auto patient, parse_id<PrincipalId>(request.patient(), "patient"));
-  GALEN_ASSIGN(auto page, parse_page(request.page_size(), request.page_token()));
-  auto key = contracts::access_head_key(patient);
-  GALEN_ASSIGN(auto rows, view.list(static_cast<std::uint8_t>(contracts::ListKind::patient_accesses), key,
-                                    {.from = page.from, .items_max = page.items}));
-  galen::v1::ListAccessesResponse response;
-  Disclosure disclosure(view, identity_.member_id());
-  GALEN_ASSIGN(bool whole, disclosure.own(patient));
-  response.set_narrowed(!whole);
-  for (const auto& row : rows.entries) {
-    ledger::v1::AccessEntry entry;
-    if (!entry.ParseFromArray(row.value.data(), static_cast<int>(row.value.size())))
-      return Error{ErrorCode::CORRUPT, "an entry of an access list does not decode"};
-    GALEN_ASSIGN(bool shown, disclosure.access(entry));
-    if (shown) response.add_entries(to_string(row.value));
-  }
-  if (rows.next) response.set_next_page_token(std::to_string(*rows.next));
-  if (whole) GALEN_TRY(set_proof(view, StateKind::access_head, key, response.mutable_head()));
   set_read_point(view, response.mutable_read_point());
   return response.SerializeAsString();
 }

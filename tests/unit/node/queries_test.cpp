@@ -1,0 +1,144 @@
+// The reading calls on a real ledger, as the front end asks them: what callers are shown, page by page, and what is
+// waited for. service_a and patient belong to member 0, service_b to member 1.
+#include "node/queries.hpp"
+
+#include <future>
+
+#include "galen/v1/access_service.pb.h"
+#include "galen/v1/consent_service.pb.h"
+#include "galen/v1/ledger_service.pb.h"
+#include "galen/v1/record_service.pb.h"
+#include "unit/execution/chain_fixture.hpp"
+
+namespace galen::node {
+namespace {
+
+namespace pb = ledger::v1;
+using execution::test::ExecutionTest;
+using execution::test::random_id;
+using execution::test::take;
+using execution::test::TempDir;
+using node::v1::Call;
+using node::v1::Reply;
+using socket::Method;
+
+constexpr std::chrono::seconds kPatience{30};  // only a broken build waits that long
+
+class QueriesTest : public ExecutionTest {
+ protected:
+  QueriesTest() {
+    for (MemberIndex i = 0; i < 2; ++i) {
+      vault::RecordVault::Options options{.keyring_directory = dirs[i].path() + "/keyring",
+                                          .vault_directory = dirs[i].path() + "/vault",
+                                          .master_key_file = dirs[i].path() + "/master.key"};
+      std::filesystem::create_directories(options.keyring_directory);
+      std::filesystem::create_directories(options.vault_directory);
+      EXPECT_TRUE(vault::RecordVault::create(options));
+      vaults[i].emplace(take(vault::RecordVault::open(options)));
+      identities[i].emplace(Identity{chain.genesis, i, chain.genesis.context(), chain.keys[i]});
+      queries[i].emplace(*identities[i], node.store(), *vaults[i], health,
+                         Queries::Options{.data_dir = dirs[i].path(), .addresses = {}},
+                         Queries::Ports{.reply = [this](const Reply& reply) { answered.set_value(reply); },
+                                        .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
+                                        .peers = [] { return std::vector<net::PeerStatus>(); },
+                                        .front_end_up = [] { return true; }});
+      queries[i]->start();
+    }
+  }
+
+  /// Asked of the member's node by its service.
+  template <class Request>
+  std::future<Reply> ask_for(MemberIndex member, Method method, const Request& request) {
+    answered = {};
+    auto reply = answered.get_future();
+    Call call;
+    call.set_call_id(1);
+    call.set_method(static_cast<std::uint32_t>(method));
+    call.set_principal((member == 0 ? service_a : service_b).str());
+    call.set_request(request.SerializeAsString());
+    EXPECT_TRUE(queries[member]->on_call(std::move(call)));
+    return reply;
+  }
+  static Reply wait(std::future<Reply> reply) {
+    EXPECT_EQ(reply.wait_for(kPatience), std::future_status::ready) << "no answer";
+    return reply.wait_for(std::chrono::seconds(0)) == std::future_status::ready ? reply.get() : Reply();
+  }
+  template <class Response>
+  static Response decode(const Reply& reply) {
+    EXPECT_EQ(reply.code(), 0u) << reply.message();
+    Response response;
+    EXPECT_TRUE(response.ParseFromString(reply.response()));
+    return response;
+  }
+
+  pb::Operation superseding(const PointerId& pointer, const PointerId& before) {
+    auto operation = anchor(pointer);
+    operation.mutable_anchor_record()->set_supersedes(before.str());
+    return operation;
+  }
+  void commit(MemberIndex origin, BatchItem item) { ASSERT_EQ(run_one(origin, std::move(item)), ErrorCode::OK); }
+  ConsentId grant_to(MemberIndex grantee) {
+    const auto id = random_id<ConsentId>(chain.rng);
+    auto operation = grant(id);
+    operation.mutable_grant_consent()->set_grantee(chain.member(grantee).str());
+    commit(0, chain.item(patient, {operation}, &patient_key));
+    return id;
+  }
+  void decide_for(MemberIndex requester) {
+    auto operation = ask();
+    operation.mutable_decide()->set_requester(chain.member(requester).str());
+    commit(requester, chain.item(requester == 0 ? service_a : service_b, {operation}));
+  }
+
+  TempDir dirs[2];
+  Health health;
+  std::promise<Reply> answered;
+  std::optional<vault::RecordVault> vaults[2];
+  std::optional<Identity> identities[2];
+  std::optional<Queries> queries[2];
+};
+
+TEST_F(QueriesTest, PagesAndTokensSayNothingOfWhatIsHidden) {
+  for (MemberIndex grantee : {2, 3}) grant_to(grantee);
+  const auto one = grant_to(1);
+  grant_to(2);
+  const auto two = grant_to(1);
+  const auto height_of_two = node.view().height();
+  grant_to(3);
+  auto consents = [&](MemberIndex member, std::uint32_t size, const std::string& token) {
+    galen::v1::ListConsentsRequest request;
+    request.set_patient(patient.str());
+    request.set_page_size(size);
+    request.set_page_token(token);
+    return decode<galen::v1::ListConsentsResponse>(wait(ask_for(member, Method::list_consents, request)));
+  };
+  auto page = consents(1, 1, {});
+  ASSERT_EQ(page.consents_size(), 1);
+  EXPECT_TRUE(page.narrowed());
+  EXPECT_EQ(page.consents(0).consent_id(), one.str());
+  EXPECT_EQ(page.next_page_token(), std::to_string(height_of_two)) << "the place of one that is shown";
+  page = consents(1, 1, page.next_page_token());
+  ASSERT_EQ(page.consents_size(), 1);
+  EXPECT_EQ(page.consents(0).consent_id(), two.str());
+  EXPECT_EQ(page.next_page_token(), "") << "what follows is not for member 1";
+  int seen = 0;
+  std::string token;
+  do {
+    page = consents(0, 2, token);
+    EXPECT_LE(page.consents_size(), 2);
+    seen += page.consents_size();
+    token = page.next_page_token();
+  } while (!token.empty());
+  EXPECT_EQ(seen, 6) << "her own member sees all";
+
+  for (MemberIndex requester : {0, 1, 0, 0}) decide_for(requester);
+  galen::v1::ListAccessesRequest accesses;
+  accesses.set_patient(patient.str());
+  accesses.set_page_size(1);
+  auto list = decode<galen::v1::ListAccessesResponse>(wait(ask_for(1, Method::list_accesses, accesses)));
+  EXPECT_EQ(list.entries_size(), 1);
+  EXPECT_EQ(list.next_page_token(), "");
+}
+
+}  // namespace
+}  // namespace galen::node
