@@ -109,6 +109,7 @@ class Intake {
   Status retry_registration(galen::node::v1::Call& call, std::uint64_t deadline_us,
                             const galen::v1::RegisterPatientRequest& request, const TransactionId& id,
                             const Earlier& earlier);
+  Status check_known_patient(const galen::v1::RegisterPatientRequest& request, const PrincipalId& pseudonym) const;
   Status register_service(galen::node::v1::Call& call, std::uint64_t deadline_us);
   Status decide(galen::node::v1::Call& call, std::uint64_t deadline_us);
 

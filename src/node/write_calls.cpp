@@ -376,6 +376,21 @@ Status Intake::decide(Call& call, std::uint64_t deadline_us) {
                       outcome);
 }
 
+// The source is registered: what the request says besides must be what the ledger holds, for it stays as it is.
+Status Intake::check_known_patient(const galen::v1::RegisterPatientRequest& request,
+                                   const PrincipalId& pseudonym) const {
+  if (!request.pseudonym().empty() && request.pseudonym() != pseudonym.str())
+    return Error{ErrorCode::ALREADY_EXISTS,
+                 "the patient of this source is registered under another pseudonym; leave it out to be told which"};
+  if (request.key().empty()) return {};
+  GALEN_ASSIGN(auto state, load_principal(*view_, pseudonym));
+  if (state.key() == request.key()) return {};
+  return Error{ErrorCode::ALREADY_EXISTS,
+               fmt::format("the patient of this source is registered as {}, {}, and that stays so; to have consents "
+                           "signed with the key given, register her anew without the source",
+                           pseudonym.hex(), state.key().empty() ? "without a key" : "with another key")};
+}
+
 Status Intake::register_patient(Call& call, std::uint64_t deadline_us) {
   GALEN_ASSIGN(auto request, parse<galen::v1::RegisterPatientRequest>(call));
   GALEN_ASSIGN(auto request_id, parse_request_id(request.request_id()));
@@ -403,9 +418,11 @@ Status Intake::register_patient(Call& call, std::uint64_t deadline_us) {
       response->set_already_registered(true);
       Open open{.call = call, .response = std::move(response), .deadline_us = deadline_us};
       if (!known->in_flight) {
+        GALEN_TRY(check_known_patient(request, known->pseudonym));
         reply_ok(call, *open.response);
         return {};
       }
+      open.again = true;  // once she is registered, with what this request asks for
       open.awaits.insert(*known->in_flight);
       wait(std::move(open));
       return {};

@@ -274,6 +274,52 @@ TEST_F(IntakeTest, ARegistrationThatExpiresWithNobodyWaitingIsForgotten) {
   ASSERT_TRUE(batches.next().batch) << "the patient is on her way for ever";
 }
 
+// The ledger keeps a patient as she was registered first: who says otherwise must not be told that all is well.
+TEST_F(IntakeTest, AKnownPatientIsWhatTheLedgerHoldsOfHer) {
+  const auto key = crypto::PrivateKey::generate(execution::test::kSuite).public_key().str();
+  const auto other_key = crypto::PrivateKey::generate(execution::test::kSuite).public_key().str();
+  auto register_as = [&](const std::string& id, const std::string& wanted_key, const std::string& pseudonym = {}) {
+    auto request = registration_request();
+    request.mutable_source()->set_id(id);
+    request.set_key(wanted_key);
+    request.set_pseudonym(pseudonym);
+    return call(Method::register_patient, service_a, request.SerializeAsString());
+  };
+  auto registered = [&](const Reply& reply) {
+    EXPECT_EQ(reply.code(), 0u) << reply.message();
+    galen::v1::RegisterPatientResponse response;
+    EXPECT_TRUE(response.ParseFromString(reply.response()));
+    return response;
+  };
+  auto refused = [&] { return static_cast<ErrorCode>(replies.next().code()); };
+  register_as("keyless", {});
+  order(batches.next());
+  const auto keyless = registered(replies.next()).pseudonym();
+  register_as("keyless", {});
+  EXPECT_EQ(registered(replies.next()).pseudonym(), keyless);
+  register_as("keyless", {}, keyless);
+  EXPECT_TRUE(registered(replies.next()).already_registered());
+  register_as("keyless", key);
+  EXPECT_EQ(refused(), ErrorCode::ALREADY_EXISTS) << "she has no key, and every grant would fail";
+  register_as("keyless", {}, random_id<PrincipalId>(chain.rng).str());
+  EXPECT_EQ(refused(), ErrorCode::ALREADY_EXISTS);
+  // While the first registration is on its way, the second waits for it and is compared all the same.
+  register_as("keyed", key);
+  auto own = batches.next();
+  register_as("keyed", key);
+  register_as("keyed", other_key);
+  const auto last = last_call;
+  order(own);
+  std::map<std::uint64_t, Reply> answers;
+  for (int i = 0; i < 3; ++i) {
+    auto reply = replies.next();
+    answers[reply.call_id()] = reply;
+  }
+  EXPECT_FALSE(registered(answers[last - 2]).already_registered());
+  EXPECT_TRUE(registered(answers[last - 1]).already_registered());
+  EXPECT_EQ(static_cast<ErrorCode>(answers[last].code()), ErrorCode::ALREADY_EXISTS);
+}
+
 TEST_F(IntakeTest, StopAnswersWhatIsOpen) {
   call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
   batches.next();
