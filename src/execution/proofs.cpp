@@ -12,6 +12,8 @@ namespace {
 
 /// Heights looked at for a header that confirms or certifies: far more than exec_lag_max and the window together.
 constexpr Height kSearchMax = 512;
+/// As many as StoreOptions::state_versions keeps.
+constexpr Height kStatesSearchedMax = 64;
 
 Error invalid(const char* sentence) { return make_error(ErrorCode::INVALID_ARGUMENT, sentence); }
 Error not_yet() { return make_error(ErrorCode::UNAVAILABLE, "Nothing certifies that height yet."); }
@@ -94,6 +96,17 @@ Result<Height> newest_certified(const ledger::View& view) {
   return not_yet();
 }
 
+/// The newest height whose outcome q members certified, among those whose state can be proved. The head itself is
+/// seldom one while blocks come. Without EXECUTED signatures (a node that caught up may hold none): the head.
+Result<Height> newest_executed(const ledger::View& view) {
+  const auto head = view.height();
+  for (Height back = 0; back < kStatesSearchedMax && back < head; ++back) {
+    GALEN_ASSIGN(auto certificate, view.executed_certificate(head - back));
+    if (certificate) return head - back;
+  }
+  return head;
+}
+
 Status show_operations(crypto::Suite suite, const Transaction& transaction, const ledger::ItemOutcome& outcome,
                        std::vector<std::uint32_t> wanted, TransactionProof& proof) {
   const auto parts = split_transaction(transaction);
@@ -154,24 +167,28 @@ Result<TransactionProofFile> build_transaction_proof(const ChainContext& context
 Result<StateProofFile> build_state_proof(const ChainContext& context, const ledger::View& view, std::uint8_t kind,
                                          ByteSpan key, Height height, const CertifyOptions& options) {
   if (kind < 1 || kind > 6 || key.size() > limits::kStateKeyBytesMax) return invalid("No row has such a kind and key.");
-  if (height == 0) {
-    height = view.height();
-    if (options.by_history || options.at_height != 0) {
-      GALEN_ASSIGN(auto certified, options.at_height != 0 ? Result<Height>(options.at_height) : newest_certified(view));
-      GALEN_ASSIGN(auto confirming, header_at(view, certified));
-      height = confirming.exec_height;
-    }
-    if (height == 0) return not_yet();
+  const bool newest = height == 0 && options.at_height == 0;
+  if (newest && !options.by_history) {
+    GALEN_ASSIGN(height, newest_executed(view));
+  } else if (height == 0) {
+    GALEN_ASSIGN(auto certified, newest ? newest_certified(view) : Result<Height>(options.at_height));
+    GALEN_ASSIGN(auto confirming, header_at(view, certified));
+    height = confirming.exec_height;
   }
+  if (height == 0) return not_yet();
   StateProofFile out;
   out.chain_id = context.chain_id;
   GALEN_ASSIGN(out.block, certify_block(view, height, options, true));
   GALEN_ASSIGN(auto value, view.state(kind, key));
-  GALEN_ASSIGN(auto proof, view.prove_state(kind, key, height));
+  auto proved = view.prove_state(kind, key, height);
+  if (!proved) return newest && proved.error().code == ErrorCode::NOT_FOUND ? not_yet() : proved.error();
+  const auto& proof = *proved;
   const auto path = crypto::state_path(context.suite, kind, key);
   const auto present = proof.terminal && proof.terminal->path == path;
-  if (present != value.has_value() || (value && crypto::hash(context.suite, *value) != proof.terminal->value_hash))
+  if (present != value.has_value() || (value && crypto::hash(context.suite, *value) != proof.terminal->value_hash)) {
+    if (newest) return not_yet();
     return make_error(ErrorCode::NOT_FOUND, "The row has changed since that height: ask for the newest one.");
+  }
   out.proof = {kind, to_bytes(key), std::move(value), proof.encode()};
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include "galen/base/clock.hpp"
 #include "galen/base/thread_name.hpp"
+#include "galen/execution/proofs.hpp"
 #include "node/authority.hpp"
 #include "node/past_reads.hpp"
 
@@ -19,6 +20,8 @@ constexpr std::uint64_t kCertificateRetryUs = 10'000;
 /// Calls that are asked again until what they need is certified.
 bool waits_for_certificate(std::uint32_t method) {
   switch (static_cast<socket::Method>(method)) {
+    case socket::Method::get_record:
+    case socket::Method::list_accesses:
     case socket::Method::get_receipt:
     case socket::Method::get_transaction_proof:
     case socket::Method::get_state_proof:
@@ -148,20 +151,20 @@ void Queries::set_read_point(const ledger::View& view, galen::v1::ReadPoint* out
   out->set_quorum(identity_.members().size() - missing >= identity_.members().quorum());
 }
 
-// The newest height whose state root q members certified, among the versions that the tree keeps.
+// At the newest height that q members certified and at which the row is what it is now. UNAVAILABLE: there is none yet.
 Status Queries::set_proof(const ledger::View& view, StateKind kind, ByteSpan key, galen::v1::StateProof* out) const {
-  GALEN_ASSIGN(auto value, view.state(static_cast<std::uint8_t>(kind), key));
-  auto height = view.height();
-  GALEN_ASSIGN(auto certificate, view.executed_certificate(height));
-  if (!certificate) return Error{ErrorCode::UNAVAILABLE, "the newest block's outcome is not certified yet; ask again"};
-  GALEN_ASSIGN(auto proof, view.prove_state(static_cast<std::uint8_t>(kind), key, height));
+  GALEN_ASSIGN(auto file,
+               execution::build_state_proof(identity_.context, view, static_cast<std::uint8_t>(kind), key, 0, {}));
+  if (file.block.executed_certificate.empty())
+    return Error{ErrorCode::UNAVAILABLE, "the newest block's outcome is not certified yet; ask again"};
+  GALEN_ASSIGN(auto certificate, ExecutedCertificate::decode(file.block.executed_certificate));
   out->set_kind(static_cast<std::uint32_t>(kind));
   out->set_key(to_string(key));
-  if (value) out->set_value(to_string(*value));
-  out->set_present(value.has_value());
-  out->set_proof(to_string(proof.encode()));
-  out->set_height(height);
-  out->set_executed_certificate(to_string(certificate->encode()));
+  if (file.proof.value) out->set_value(to_string(*file.proof.value));
+  out->set_present(file.proof.value.has_value());
+  out->set_proof(to_string(file.proof.proof));
+  out->set_height(certificate.subject.height);
+  out->set_executed_certificate(to_string(file.block.executed_certificate));
   return {};
 }
 

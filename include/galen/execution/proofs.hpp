@@ -19,8 +19,9 @@ Result<TransactionProofFile> build_transaction_proof(const ChainContext& context
                                                      const TransactionId& id, std::vector<std::uint32_t> operations,
                                                      const CertifyOptions& options);
 
-/// The row, or its absence, in the state after `height` (0: the newest that is certified). NOT_FOUND: the height is not
-/// among those this node can prove, or the row has changed since. UNAVAILABLE: not certified yet.
+/// The row, or its absence, in the state after `height`; 0: as it is now, at the newest height that is certified.
+/// NOT_FOUND: the height is not among those this node can prove, or the row has changed since. UNAVAILABLE: not
+/// certified yet, with height 0 also the row's last change.
 Result<StateProofFile> build_state_proof(const ChainContext& context, const ledger::View& view, std::uint8_t kind,
                                          ByteSpan key, Height height, const CertifyOptions& options);
 

@@ -135,6 +135,30 @@ TEST_F(ProofsTest, RowsAndTheirAbsence) {
   EXPECT_TRUE(verified(take(state(StateKind::parameters, {}, done.height))).value);
 }
 
+// While blocks come, the head is never certified yet; a row that it left alone can be proved all the same.
+TEST_F(ProofsTest, TheNewestStateIsTheNewestThatIsCertified) {
+  const auto pointer = random_id<PointerId>(chain.rng);
+  const auto done = run(0, {chain.item(service_a, {anchor(pointer)})});
+  run(0, {chain.item(service_a, {anchor()})});
+  EXPECT_EQ(state(StateKind::record, pointer).error().code, ErrorCode::UNAVAILABLE);
+  ASSERT_TRUE(node.store().put_certificate(chain.executed_certificate(done)));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(verified(take(state(StateKind::record, pointer))).height, done.height);
+    run(0, {chain.item(service_a, {anchor()})});
+  }
+  pb::Operation erroneous;
+  erroneous.mutable_set_record_status()->set_pointer_id(pointer.str());
+  erroneous.mutable_set_record_status()->set_status(pb::RECORD_STATUS_ENTERED_IN_ERROR);
+  const auto changed = run(0, {chain.item(service_a, {erroneous})});
+  ASSERT_EQ(codes(changed), std::vector{ErrorCode::OK});
+  EXPECT_EQ(state(StateKind::record, pointer).error().code, ErrorCode::UNAVAILABLE)
+      << "its change is not certified yet";
+  EXPECT_TRUE(state(StateKind::parameters, {}));
+  ASSERT_TRUE(node.store().put_certificate(chain.executed_certificate(changed)));
+  run(0, {chain.item(service_a, {anchor()})});
+  EXPECT_EQ(verified(take(state(StateKind::record, pointer))).height, changed.height);
+}
+
 TEST_F(ProofsTest, ConsistencyOfAnyTwoHeights) {
   ExecutedBlock last;
   for (int i = 0; i < 12; ++i) {

@@ -140,5 +140,32 @@ TEST_F(QueriesTest, PagesAndTokensSayNothingOfWhatIsHidden) {
   EXPECT_EQ(list.next_page_token(), "");
 }
 
+// Right after a write, and as long as blocks come, the head is not certified yet.
+TEST_F(QueriesTest, AProofIsWaitedForAndNeedsNotTheHead) {
+  const auto pointer = random_id<PointerId>(chain.rng);
+  auto question = ask();
+  question.mutable_decide()->set_requester(chain.member(0).str());
+  const auto done = run(0, {chain.item(service_a, {question, anchor(pointer)})});
+  galen::v1::ListAccessesRequest accesses;
+  accesses.set_patient(patient.str());
+  auto reply = ask_for(0, Method::list_accesses, accesses);
+  EXPECT_EQ(reply.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  run({});
+  ASSERT_TRUE(node.store().put_certificate(chain.executed_certificate(done)));
+  run({});
+  auto list = decode<galen::v1::ListAccessesResponse>(wait(std::move(reply)));
+  EXPECT_EQ(list.entries_size(), 1);
+  EXPECT_EQ(list.head().height(), done.height);
+  galen::v1::GetRecordRequest record;
+  record.set_pointer_id(pointer.str());
+  record.set_with_proof(true);
+  auto proved = decode<galen::v1::GetRecordResponse>(wait(ask_for(0, Method::get_record, record)));
+  EXPECT_EQ(proved.proof().height(), done.height);
+  const auto certificate = take(ExecutedCertificate::decode(as_bytes(proved.proof().executed_certificate())));
+  EXPECT_TRUE(verify_state_proof(execution::test::kSuite, certificate.subject.state_root,
+                                 static_cast<std::uint8_t>(StateKind::record), pointer,
+                                 to_bytes(proved.proof().value()), as_bytes(proved.proof().proof())));
+}
+
 }  // namespace
 }  // namespace galen::node
