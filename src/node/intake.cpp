@@ -215,14 +215,11 @@ void Intake::tell(const std::vector<execution::Notice>& notices) {
 
 void Intake::told(Open& open, const execution::Outcome& outcome) {
   open.awaits.erase(outcome.id);
-  bool own = open.own == outcome.id;
-  if (outcome.fate == execution::Fate::expired && records_.contains(outcome.id)) {
-    // Block time has passed valid_until: no later block can hold it, so the source is free again.
-    if (auto status = vault_.on_outcome(outcome.id, vault::Outcome::rejected); !status) ports_.fatal(status.error());
-    records_.erase(outcome.id);
-  }
-  if (!own) {
-    if (outcome.fate != execution::Fate::committed) open.again = true;
+  const bool committed = outcome.fate == execution::Fate::committed;
+  const bool rest = open.rest == outcome.id;
+  if (rest && committed) return;  // the answer is that of the call's own transaction
+  if (!rest && open.own != outcome.id) {
+    if (!committed) open.again = true;
     return;
   }
   if (open.outcome == nullptr) return;

@@ -78,8 +78,10 @@ class Intake {
     std::unique_ptr<google::protobuf::Message> response;
     galen::v1::TransactionOutcome* outcome = nullptr;  ///< inside `response`
     std::optional<TransactionId> own;     ///< the transaction this call made
+    std::optional<TransactionId> rest;    ///< a second one, for what others did not anchor for it after all
     std::set<TransactionId> awaits;       ///< own, and those of others that anchor the same bytes
     bool again = false;                   ///< run the call anew once all it awaits is told
+    bool resumed = false;                 ///< `own` of an earlier run is committed; this run is about the rest
     bool mismatch = false;                ///< `own` was made by an earlier request with another body
     std::uint64_t deadline_us = 0;
   };
@@ -98,8 +100,9 @@ class Intake {
   void run();
   void handle(Event& event);
   void handle_call(galen::node::v1::Call call, std::uint64_t deadline_us);
-  void dispatch(galen::node::v1::Call call, std::uint64_t deadline_us);
-  Status anchor(galen::node::v1::Call& call, std::uint64_t deadline_us);
+  void dispatch(galen::node::v1::Call call, std::uint64_t deadline_us, bool resumed = false);
+  Status anchor(galen::node::v1::Call& call, std::uint64_t deadline_us, bool resumed);
+  Status anchor_rest(Open open, AnchorWork& work);
   Status plan_items(AnchorWork& work);
   /// A record's row by now; nothing when the ledger has none.
   Result<std::optional<ledger::v1::RecordState>> record_state(const PointerId& id) const;

@@ -86,15 +86,16 @@ struct Intake::AnchorWork {
   std::vector<galen::v1::AnchoredItem> anchored;
   std::vector<Operation> operations;
   std::set<TransactionId> awaits;
+  bool resumed = false;  ///< the request's own transaction is committed: what is planned now is the rest
   bool again = false;   ///< other bytes of the same source are on their way: plan again after their outcome
   std::set<PointerId> retried;  ///< anchored by this very request already
 };
 
-void Intake::dispatch(Call call, std::uint64_t deadline_us) {
+void Intake::dispatch(Call call, std::uint64_t deadline_us, bool resumed) {
   Status status;
   switch (static_cast<socket::Method>(call.method())) {
     case socket::Method::anchor_record:
-    case socket::Method::anchor_record_batch: status = anchor(call, deadline_us); break;
+    case socket::Method::anchor_record_batch: status = anchor(call, deadline_us, resumed); break;
     case socket::Method::set_record_status: status = set_record_status(call, deadline_us); break;
     case socket::Method::submit_transaction: status = submit_transaction(call, deadline_us); break;
     case socket::Method::register_patient: status = register_patient(call, deadline_us); break;
@@ -108,9 +109,10 @@ void Intake::dispatch(Call call, std::uint64_t deadline_us) {
   reply_error(call, status.error());
 }
 
-Status Intake::anchor(Call& call, std::uint64_t deadline_us) {
+Status Intake::anchor(Call& call, std::uint64_t deadline_us, bool resumed) {
   AnchorWork work;
   work.author = *PrincipalId::from(std::string_view(call.principal()));
+  work.resumed = resumed;
   bool single = call.method() == static_cast<std::uint32_t>(socket::Method::anchor_record);
   std::string request_id;
   if (single) {
@@ -133,7 +135,7 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us) {
 
   auto planned = plan_items(work);
   auto earlier = earlier_of(work.id);
-  if (!planned || !earlier || work.again || work.validate_only || *earlier || work.operations.empty())
+  if (!planned || !earlier || work.again || work.validate_only || (*earlier && !resumed) || work.operations.empty())
     vault_.abandon(work.group);
   if (!planned) return planned;
   if (!earlier) return earlier.error();
@@ -141,6 +143,7 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us) {
   Open open{.call = call, .response = nullptr, .deadline_us = deadline_us};
   if (work.again) {
     open.again = true;
+    open.resumed = resumed;
     open.awaits = work.awaits;
     wait(std::move(open));
     return {};
@@ -164,6 +167,7 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us) {
     reply_ok(call, *open.response);
     return {};
   }
+  if (resumed) return anchor_rest(std::move(open), work);
   if (*earlier) return answer_earlier(std::move(open), work.id, **earlier, same_anchors(work.operations, work.retried.size(), **earlier));
   if (!work.operations.empty()) {
     GALEN_ASSIGN(open.own, make_transaction(work.author, work.request_id, std::move(work.operations), work.group));
@@ -179,6 +183,31 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us) {
     return {};
   }
   wait(std::move(open));
+  return {};
+}
+
+// What another request was to anchor for this one was refused or expired there, and this one's own transaction is
+// committed without it: the rest goes under an id of its own. The answer is that of the request's transaction.
+Status Intake::anchor_rest(Open open, AnchorWork& work) {
+  open.own = work.id;
+  GALEN_ASSIGN(auto row, view_->transaction(work.id));
+  if (row) {
+    GALEN_ASSIGN(auto answer, first_answer(*view_, work.id, row->first));
+    told(open, answer.outcome);
+  }
+  if (!work.operations.empty()) {
+    GALEN_ASSIGN(open.rest,
+                 make_transaction(work.author, crypto::random_request_id(), std::move(work.operations), work.group));
+    work.awaits.insert(*open.rest);
+  }
+  open.awaits = std::move(work.awaits);
+  if (!open.awaits.empty()) {
+    wait(std::move(open));
+    return {};
+  }
+  const auto call_id = open.call.call_id();
+  open_.insert_or_assign(call_id, std::move(open));
+  finish(call_id);
   return {};
 }
 
@@ -233,6 +262,7 @@ Status Intake::plan_items(AnchorWork& work) {
     } else {
       const auto& entry = std::get<vault::AnchorPlan>(*outcome).entry;
       anchored.set_pointer_id(entry.pointer_id.str());
+      anchored.set_already_anchored(work.resumed);  // not by the transaction that the answer names
       Operation operation;
       auto* record = operation.mutable_anchor_record();
       record->set_pointer_id(entry.pointer_id.str());
@@ -506,9 +536,11 @@ Status Intake::answer_first(Open open, const ledger::TransactionEntry& first) {
 void Intake::finish(std::uint64_t call_id) {
   auto node = open_.extract(call_id);
   auto& open = node.mapped();
-  if (open.again) return dispatch(std::move(open.call), open.deadline_us);
+  const bool own_told = open.outcome != nullptr && open.own;
+  const bool failed = own_told && open.outcome->state() != galen::v1::TRANSACTION_STATE_COMMITTED;
+  if (open.again && !failed) return dispatch(std::move(open.call), open.deadline_us, open.resumed || own_told);
   if (open.mismatch) return reply_mismatch(open);
-  if (open.outcome != nullptr && open.own && open.outcome->state() != galen::v1::TRANSACTION_STATE_COMMITTED) {
+  if (failed) {
     bool expired = open.outcome->state() == galen::v1::TRANSACTION_STATE_EXPIRED;
     auto code = expired ? ErrorCode::EXPIRED : error_code_from_reason(open.outcome->reason());
     return reply_error(open.call, {code, fmt::format("the transaction was {} at height {}", expired ? "not ordered in time" : "refused by the members",

@@ -221,6 +221,45 @@ TEST_F(IntakeTest, ARecordEnteredInErrorDoesNotLockItsSource) {
   EXPECT_EQ(repeated.item().pointer_id(), right.item().pointer_id());
 }
 
+// Two requests for one document: the second relies on the first, which is refused. Its own part is committed by then.
+TEST_F(IntakeTest, WhatAnotherRequestDidNotAnchorIsAnchoredAfterAll) {
+  const auto before = anchor_now(chain.request_id(), "y1").item().pointer_id();
+  const auto first = call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "y2"));
+  auto refused = batches.next();
+  galen::v1::AnchorRecordBatchRequest request;
+  request.set_request_id(chain.request_id().str());
+  galen::v1::AnchorRecordRequest y;
+  ASSERT_TRUE(y.ParseFromString(anchor_request(chain.request_id(), "y2")));
+  *request.add_items() = y.item();
+  *request.add_items() = y.item();
+  request.mutable_items(0)->mutable_source()->set_id("x");
+  const auto second = call(Method::anchor_record_batch, service_a, request.SerializeAsString());
+  auto own = batches.next();
+  ASSERT_EQ(own.batch->items().at(0).transaction.operations().size(), 1u) << "y is on its way already";
+  order(own);
+  enter_in_error(before);  // so that y2, which supersedes it, is refused
+  order(refused);
+  auto reply = replies.next();
+  EXPECT_EQ(reply.call_id(), first);
+  EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::RECORD_NOT_CURRENT);
+  order(batches.next());
+  reply = replies.next();
+  EXPECT_EQ(reply.call_id(), second);
+  ASSERT_EQ(reply.code(), 0u) << reply.message();
+  galen::v1::AnchorRecordBatchResponse response;
+  ASSERT_TRUE(response.ParseFromString(reply.response()));
+  EXPECT_EQ(response.outcome().transaction_id(), own.batch->items().at(0).transaction.id().str());
+  EXPECT_FALSE(response.items(0).already_anchored());
+  EXPECT_TRUE(response.items(1).already_anchored()) << "in another transaction than the one named";
+  EXPECT_TRUE(node.state<ledger::v1::RecordState>(StateKind::record, as_bytes(response.items(1).pointer_id())));
+  // And the request keeps this answer.
+  call(Method::anchor_record_batch, service_a, request.SerializeAsString());
+  galen::v1::AnchorRecordBatchResponse again;
+  ASSERT_TRUE(again.ParseFromString(replies.next().response()));
+  EXPECT_TRUE(again.outcome().duplicate());
+  EXPECT_EQ(again.items(1).pointer_id(), response.items(1).pointer_id());
+}
+
 TEST_F(IntakeTest, ARequestIdIsAnsweredOnce) {
   galen::v1::DecideRequest request;
   request.set_request_id(chain.request_id().str());
