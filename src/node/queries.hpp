@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <thread>
 
 #include "galen/base/bounded_queue.hpp"
@@ -11,6 +12,7 @@
 #include "galen/node/v1/socket.pb.h"
 #include "galen/socket/method.hpp"
 #include "galen/types/receipt.hpp"
+#include "galen/v1/record_service.pb.h"
 #include "galen/v1/types.pb.h"
 #include "galen/vault/records.hpp"
 #include "node/health.hpp"
@@ -79,6 +81,9 @@ class Queries {
 
   void set_read_point(const ledger::View& view, galen::v1::ReadPoint* out) const;
   Status set_proof(const ledger::View& view, StateKind kind, ByteSpan key, galen::v1::StateProof* out) const;
+  /// `last` and the versions before it that are not `listed` yet, oldest first.
+  Status add_versions_until(const ledger::View& view, const galen::v1::PointerRecord& last,
+                            std::set<std::string>& listed, galen::v1::ListRecordVersionsResponse& out) const;
   Result<galen::v1::PointerRecord> load_record(const ledger::View& view, const PointerId& id) const;
   Result<PointerId> pointer_of(const std::string& pointer_id, bool has_source, const galen::v1::SourceId& source) const;
   Result<TransactionId> transaction_of(const PrincipalId& caller, const std::string& id, const std::string& author,

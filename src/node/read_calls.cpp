@@ -101,27 +101,38 @@ Result<std::string> Queries::get_record(const ledger::View& view, const std::str
   return response.SerializeAsString();
 }
 
+Status Queries::add_versions_until(const ledger::View& view, const galen::v1::PointerRecord& last,
+                                   std::set<std::string>& listed, galen::v1::ListRecordVersionsResponse& out) const {
+  std::vector<galen::v1::PointerRecord> versions;  // newest first
+  auto record = last;
+  while (listed.size() < kVersionsMax && listed.insert(record.pointer_id()).second) {
+    versions.push_back(record);
+    if (record.state().supersedes().empty()) break;
+    GALEN_ASSIGN(auto before, parse_id<PointerId>(record.state().supersedes(), "supersedes"));
+    GALEN_ASSIGN(record, load_record(view, before));
+  }
+  for (auto it = versions.rbegin(); it != versions.rend(); ++it) *out.add_versions() = std::move(*it);
+  return {};
+}
+
 Result<std::string> Queries::list_record_versions(const ledger::View& view, const std::string& bytes) {
   GALEN_ASSIGN(auto request, parse<galen::v1::ListRecordVersionsRequest>(bytes));
   GALEN_ASSIGN(auto id, pointer_of(request.pointer_id(), request.has_source(), request.source()));
-  // From any version forwards to the newest, then back to the first: the chain itself is the list.
   GALEN_ASSIGN(auto record, load_record(view, id));
   // All versions have one custodian and one subject.
   Disclosure disclosure(view, identity_.member_id());
   GALEN_ASSIGN(bool shown, disclosure.record(record.state()));
   if (!shown) return not_yours_to_read("the record");
-  for (std::size_t i = 0; i < kVersionsMax && !record.state().superseded_by().empty(); ++i) {
+  // The chain itself is the list: back to the first version, and forwards to the newest. A successor that was named
+  // later (SetRecordStatus) may have versions of its own before it, and does not lead back to this one.
+  galen::v1::ListRecordVersionsResponse response;
+  std::set<std::string> listed;
+  GALEN_TRY(add_versions_until(view, record, listed, response));
+  while (listed.size() < kVersionsMax && !record.state().superseded_by().empty()) {
     GALEN_ASSIGN(auto next, parse_id<PointerId>(record.state().superseded_by(), "superseded_by"));
     GALEN_ASSIGN(record, load_record(view, next));
+    GALEN_TRY(add_versions_until(view, record, listed, response));
   }
-  std::vector<galen::v1::PointerRecord> versions{record};
-  while (versions.size() < kVersionsMax && !versions.back().state().supersedes().empty()) {
-    GALEN_ASSIGN(auto before, parse_id<PointerId>(versions.back().state().supersedes(), "supersedes"));
-    GALEN_ASSIGN(auto older, load_record(view, before));
-    versions.push_back(std::move(older));
-  }
-  galen::v1::ListRecordVersionsResponse response;
-  for (auto it = versions.rbegin(); it != versions.rend(); ++it) *response.add_versions() = std::move(*it);
   set_read_point(view, response.mutable_read_point());
   return response.SerializeAsString();
 }

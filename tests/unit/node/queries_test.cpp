@@ -98,6 +98,31 @@ class QueriesTest : public ExecutionTest {
   std::optional<Queries> queries[2];
 };
 
+TEST_F(QueriesTest, TheHistoryOfARecordHoldsTheRecord) {
+  const auto first = random_id<PointerId>(chain.rng), second = random_id<PointerId>(chain.rng),
+             other = random_id<PointerId>(chain.rng), newest = random_id<PointerId>(chain.rng);
+  commit(0, chain.item(service_a, {anchor(first), superseding(second, first)}));
+  commit(0, chain.item(service_a, {anchor(other), superseding(newest, other)}));
+  auto history_of = [&](const PointerId& id) {
+    galen::v1::ListRecordVersionsRequest request;
+    request.set_pointer_id(id.str());
+    std::vector<PointerId> out;
+    auto response =
+        decode<galen::v1::ListRecordVersionsResponse>(wait(ask_for(0, Method::list_record_versions, request)));
+    for (const auto& version : response.versions()) out.push_back(*PointerId::from(version.pointer_id()));
+    return out;
+  };
+  for (const auto& id : {first, second}) EXPECT_EQ(history_of(id), (std::vector{first, second}));
+  // Superseded by a record that was there already: that one does not lead back.
+  pb::Operation status;
+  status.mutable_set_record_status()->set_pointer_id(second.str());
+  status.mutable_set_record_status()->set_status(pb::RECORD_STATUS_SUPERSEDED);
+  status.mutable_set_record_status()->set_superseded_by(newest.str());
+  commit(0, chain.item(service_a, {status}));
+  for (const auto& id : {first, second}) EXPECT_EQ(history_of(id), (std::vector{first, second, other, newest}));
+  for (const auto& id : {other, newest}) EXPECT_EQ(history_of(id), (std::vector{other, newest}));
+}
+
 TEST_F(QueriesTest, PagesAndTokensSayNothingOfWhatIsHidden) {
   for (MemberIndex grantee : {2, 3}) grant_to(grantee);
   const auto one = grant_to(1);
