@@ -214,6 +214,10 @@ Result<bool> is_expired(const ledger::View& view, const std::optional<ledger::Tr
 Result<std::string> Queries::get_transaction(const ledger::View& view, const PrincipalId& caller, const std::string& bytes) {
   GALEN_ASSIGN(auto request, parse<galen::v1::GetTransactionRequest>(bytes));
   GALEN_ASSIGN(auto id, transaction_of(caller, request.transaction_id(), request.author(), request.request_id()));
+  // Seconds, or a span of time: every transaction of this chain would have expired by it.
+  if (request.valid_until_ms() != 0 && request.valid_until_ms() < identity_.genesis.created_ms)
+    return invalid(
+        "valid_until_ms lies before this chain began: give the transaction's own, in milliseconds since 1970");
   galen::v1::GetTransactionResponse response;
   auto* outcome = response.mutable_outcome();
   outcome->set_transaction_id(id.str());

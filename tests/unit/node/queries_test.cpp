@@ -192,5 +192,20 @@ TEST_F(QueriesTest, AProofIsWaitedForAndNeedsNotTheHead) {
                                  to_bytes(proved.proof().value()), as_bytes(proved.proof().proof())));
 }
 
+TEST_F(QueriesTest, AnEndBeforeTheChainBeganIsAMistake) {
+  auto asked = chain.item(service_a, {anchor()});
+  commit(0, asked);
+  galen::v1::GetTransactionRequest request;
+  request.set_transaction_id(asked.transaction.id().str());
+  request.set_valid_until_ms(120'000);  // a span, not a time: everything would have expired by it
+  auto reply = wait(ask_for(0, Method::get_transaction, request));
+  EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::INVALID_ARGUMENT);
+  for (const std::uint64_t until : {std::uint64_t{0}, asked.transaction.valid_until_ms()}) {
+    request.set_valid_until_ms(until);
+    auto response = decode<galen::v1::GetTransactionResponse>(wait(ask_for(0, Method::get_transaction, request)));
+    EXPECT_EQ(response.outcome().state(), galen::v1::TRANSACTION_STATE_COMMITTED);
+  }
+}
+
 }  // namespace
 }  // namespace galen::node
