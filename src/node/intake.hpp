@@ -16,6 +16,7 @@
 #include "galen/execution/mempool.hpp"
 #include "galen/node/v1/socket.pb.h"
 #include "galen/v1/patient_service.pb.h"
+#include "galen/v1/record_service.pb.h"
 #include "galen/v1/types.pb.h"
 #include "galen/vault/records.hpp"
 #include "node/disk_watch.hpp"
@@ -104,6 +105,9 @@ class Intake {
   Status anchor(galen::node::v1::Call& call, std::uint64_t deadline_us, bool resumed);
   Status anchor_rest(Open open, AnchorWork& work);
   Status plan_items(AnchorWork& work);
+  static void forget_planned(AnchorWork& work);
+  /// Bytes that another request anchored already: the record stays what it is, and whoever says otherwise hears so.
+  Status check_known_record(const PointerId& id, const galen::v1::AnchorItem& item) const;
   /// A record's row by now; nothing when the ledger has none.
   Result<std::optional<ledger::v1::RecordState>> record_state(const PointerId& id) const;
   Status set_record_status(galen::node::v1::Call& call, std::uint64_t deadline_us);

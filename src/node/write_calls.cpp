@@ -109,6 +109,16 @@ void Intake::dispatch(Call call, std::uint64_t deadline_us, bool resumed) {
   reply_error(call, status.error());
 }
 
+// Nothing is anchored: the ids that were drawn will never exist, so the answer names none of them.
+void Intake::forget_planned(AnchorWork& work) {
+  std::set<std::string> drawn;
+  for (const auto& operation : work.operations) drawn.insert(operation.anchor_record().pointer_id());
+  for (auto& item : work.anchored) {
+    if (drawn.contains(item.pointer_id())) item.clear_pointer_id();
+    if (drawn.contains(item.supersedes())) item.clear_supersedes();
+  }
+}
+
 Status Intake::anchor(Call& call, std::uint64_t deadline_us, bool resumed) {
   AnchorWork work;
   work.author = *PrincipalId::from(std::string_view(call.principal()));
@@ -148,6 +158,7 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us, bool resumed) {
     wait(std::move(open));
     return {};
   }
+  if (work.validate_only) forget_planned(work);
   galen::v1::TransactionOutcome* outcome = nullptr;
   if (single) {
     auto response = std::make_unique<galen::v1::AnchorRecordResponse>();
@@ -220,6 +231,19 @@ Result<std::optional<ledger::v1::RecordState>> Intake::record_state(const Pointe
   return std::optional(std::move(state));
 }
 
+Status Intake::check_known_record(const PointerId& id, const galen::v1::AnchorItem& item) const {
+  GALEN_ASSIGN(auto state, record_state(id));
+  if (!state) return {};
+  const bool same_class = item.class_() == 0 || item.class_() == state->class_();
+  const bool same_retention = item.retention() == 0 || item.retention() == state->retention();
+  if (same_class && same_retention) return {};
+  return Error{ErrorCode::ALREADY_EXISTS,
+               fmt::format("these bytes are anchored already as {}, with {} and {}, and that stays so; to change it, "
+                           "enter that record in error and anchor them again",
+                           id.hex(), ledger::v1::RecordClass_Name(state->class_()),
+                           ledger::v1::RetentionClass_Name(state->retention()))};
+}
+
 Status Intake::plan_items(AnchorWork& work) {
   const vault::Standing standing{.status_of = [this](const PointerId& id) -> Result<ledger::v1::RecordStatus> {
                                    GALEN_ASSIGN(auto state, record_state(id));
@@ -247,6 +271,8 @@ Status Intake::plan_items(AnchorWork& work) {
       bool ours = already->transaction_id == work.id;
       if (ours) work.retried.insert(already->pointer_id);
       anchored.set_already_anchored(!ours);
+      if (auto status = ours ? Status{} : check_known_record(already->pointer_id, item); !status)
+        return Error{status.error().code, fmt::format("items[{}]: {}", i, status.error().message)};
     } else if (auto* flight = std::get_if<vault::InFlight>(&*outcome)) {
       anchored.set_pointer_id(flight->pointer_id.str());
       if (flight->same_group) {
@@ -464,14 +490,15 @@ Status Intake::register_patient(Call& call, std::uint64_t deadline_us) {
   registration->set_id(pseudonym.str());
   registration->set_kind(ledger::v1::PRINCIPAL_KIND_PATIENT);
   registration->set_key(request.key());
-  response->set_pseudonym(pseudonym.str());
   if (request.validate_only()) {
     if (group) vault_.abandon(*group);
+    if (wanted) response->set_pseudonym(wanted->str());  // one that was drawn will never exist
     GALEN_TRY(validate_only(author, request_id, {operation}));
     reply_ok(call, *response);
     return {};
   }
   GALEN_TRY(make_transaction(author, request_id, {operation}, group));
+  response->set_pseudonym(pseudonym.str());
   auto* outcome = response->mutable_outcome();
   Open open{.call = call, .response = std::move(response), .outcome = outcome, .own = id, .deadline_us = deadline_us};
   open.awaits.insert(id);

@@ -41,6 +41,10 @@ Result<AnchorOutcome> RecordVault::plan_anchor(PlanGroup group, const Source& so
   const std::lock_guard lock(state.mutex);
   const auto hash = state.source_hash(source);
   GALEN_ASSIGN(const auto versions, state.index.versions(hash));
+  const auto known_for = [&](const AnchorEntry& entry) -> Status {
+    if (!subject || *subject == entry.subject) return {};
+    return {ErrorCode::SUBJECT_MISMATCH, "these bytes of the source are anchored for another pseudonym already"};
+  };
   auto status = ledger::v1::RECORD_STATUS_CURRENT;
   if (!versions.empty() && standing.status_of) {
     GALEN_ASSIGN(status, standing.status_of(versions.back()));
@@ -54,6 +58,7 @@ Result<AnchorOutcome> RecordVault::plan_anchor(PlanGroup group, const Source& so
     const bool ours = version->transaction_id == standing.retried;
     if (ours || (!already && !none_stands)) {
       GALEN_ASSIGN(const bool equal, state.matches(version->entry, content));
+      if (equal) GALEN_TRY(known_for(version->entry));
       if (equal) already = AlreadyAnchored{*pointer, version->transaction_id};
       if (equal && ours) break;
     }
@@ -64,6 +69,7 @@ Result<AnchorOutcome> RecordVault::plan_anchor(PlanGroup group, const Source& so
     const auto& flights = found->second;
     for (const auto& flight : flights) {
       GALEN_ASSIGN(const bool equal, state.matches(flight.entry, content));
+      if (equal) GALEN_TRY(known_for(flight.entry));
       const bool same_group = !flight.transaction_id && flight.group == group;
       if (equal) return AnchorOutcome(InFlight{flight.entry.pointer_id, true, same_group, flight.transaction_id});
     }

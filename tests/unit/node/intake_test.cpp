@@ -260,6 +260,45 @@ TEST_F(IntakeTest, WhatAnotherRequestDidNotAnchorIsAnchoredAfterAll) {
   EXPECT_EQ(again.items(1).pointer_id(), response.items(1).pointer_id());
 }
 
+TEST_F(IntakeTest, TheSameBytesAreTheSameRecordOnlyIfAllElseIs) {
+  const auto first = anchor_now(chain.request_id(), "content").item().pointer_id();
+  galen::v1::AnchorRecordRequest request;
+  ASSERT_TRUE(request.ParseFromString(anchor_request(chain.request_id(), "content")));
+  request.mutable_item()->set_class_(ledger::v1::RECORD_CLASS_N);
+  call(Method::anchor_record, service_a, request.SerializeAsString());
+  EXPECT_EQ(anchored(replies.next()).item().pointer_id(), first);
+  request.mutable_item()->set_class_(ledger::v1::RECORD_CLASS_R);
+  EXPECT_EQ(refusal(Method::anchor_record, service_a, request.SerializeAsString()), ErrorCode::ALREADY_EXISTS);
+  request.mutable_item()->clear_class_();
+  request.mutable_item()->set_retention(ledger::v1::RETENTION_CLASS_HIPAA_6Y);
+  EXPECT_EQ(refusal(Method::anchor_record, service_a, request.SerializeAsString()), ErrorCode::ALREADY_EXISTS);
+  request.mutable_item()->clear_retention();
+  request.mutable_item()->set_subject(patient.str());
+  EXPECT_EQ(refusal(Method::anchor_record, service_a, request.SerializeAsString()), ErrorCode::SUBJECT_MISMATCH);
+}
+
+TEST_F(IntakeTest, WhatIsOnlyValidatedHasNoIds) {
+  galen::v1::AnchorRecordRequest request;
+  ASSERT_TRUE(request.ParseFromString(anchor_request(chain.request_id(), "content")));
+  request.set_validate_only(true);
+  call(Method::anchor_record, service_a, request.SerializeAsString());
+  EXPECT_TRUE(anchored(replies.next()).item().pointer_id().empty());
+  EXPECT_EQ(records->in_flight(), 0u);
+  const auto first = anchor_now(chain.request_id(), "content").item().pointer_id();
+  call(Method::anchor_record, service_a, request.SerializeAsString());
+  EXPECT_EQ(anchored(replies.next()).item().pointer_id(), first) << "that one exists";
+  request.mutable_item()->set_content("more");
+  call(Method::anchor_record, service_a, request.SerializeAsString());
+  EXPECT_EQ(anchored(replies.next()).item().supersedes(), first);
+
+  auto registration = registration_request();
+  registration.set_validate_only(true);
+  call(Method::register_patient, service_a, registration.SerializeAsString());
+  galen::v1::RegisterPatientResponse response;
+  ASSERT_TRUE(response.ParseFromString(replies.next().response()));
+  EXPECT_TRUE(response.pseudonym().empty());
+}
+
 TEST_F(IntakeTest, ARequestIdIsAnsweredOnce) {
   galen::v1::DecideRequest request;
   request.set_request_id(chain.request_id().str());

@@ -217,6 +217,11 @@ TEST_F(RecordVaultTest, VersionsSupersedeAndKeepTheirPseudonym) {
   auto mismatch = vault_->plan_anchor(1, {"urn:ehr", "Observation", "o-1"}, stranger, as_bytes("v4"));
   ASSERT_FALSE(mismatch);
   EXPECT_EQ(mismatch.error().code, ErrorCode::SUBJECT_MISMATCH);
+  for (const auto* content : {"v1", "v3"}) {
+    auto known = vault_->plan_anchor(1, {"urn:ehr", "Observation", "o-1"}, stranger, as_bytes(content));
+    ASSERT_FALSE(known) << "the same bytes, but another patient's";
+    EXPECT_EQ(known.error().code, ErrorCode::SUBJECT_MISMATCH);
+  }
   EXPECT_EQ(vault_->pointers_of({"urn:ehr", "Observation", "o-1"}).value(),
             (std::vector{third.pointer_id, second.pointer_id, first.pointer_id}));
 }
