@@ -11,6 +11,7 @@
 
 #include <fstream>
 
+#include "api/health_schema.hpp"
 #include "api/services.hpp"
 #include "galen/base/log.hpp"
 
@@ -95,7 +96,10 @@ Status Server::State::build() {
   GALEN_ASSIGN(services, make_services(*front));
 
   grpc::EnableDefaultHealthCheckService(true);
-  if (options.reflection) load_reflection();
+  if (options.reflection) {
+    add_health_schema();
+    load_reflection();
+  }
   grpc::ServerBuilder builder;
   configure(builder);
   const auto credentials = make_credentials(options);

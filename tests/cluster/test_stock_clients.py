@@ -244,7 +244,11 @@ def with_buf(world):
         check(done.returncode == 0, f"buf curl {method}: {done.stderr}")
         return json.loads(done.stdout)
 
-    listed = set(curl("--list-methods", f"https://{world.endpoint}").stdout.split())
+    listing = curl("--list-methods", f"https://{world.endpoint}")
+    check(listing.returncode == 0, f"buf curl --list-methods: {listing.stderr}")
+    health = curl("-d", "{}", f"https://{world.endpoint}/grpc.health.v1.Health/Check")
+    check(health.returncode == 0 and json.loads(health.stdout) == {"status": "SERVING"}, f"health: {health}")
+    listed = set(listing.stdout.split())
     wanted = {f"{service}/{method}" for service, methods in declared_methods().items() for method in methods}
     check(wanted <= listed, f"not listed: {wanted - listed}")
     check(len(call("NodeService/GetStatus", {})["chainId"]) == 64, "GetStatus has no chainId")
