@@ -83,7 +83,9 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   output.progress = err_is_terminal && !output.json;
   if (!context.action) return kExitUsage;
   auto result = context.action();
-  return result ? *result : output.fail(result.error());
+  int code = result ? *result : output.fail(result.error());
+  if (code != kExitOk || !output.broken()) return code;
+  return output.fail(make_error(ErrorCode::IO_ERROR, "it was done, but standard output cannot be written"));
 }
 
 }  // namespace galen::galenctl

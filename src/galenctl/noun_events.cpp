@@ -137,7 +137,7 @@ struct Follower {
   std::uint64_t printed = 0;
   bool heard = false;  ///< since the last connection was made
 
-  bool over() const { return options.count != 0 && printed >= options.count; }
+  bool over() const { return (options.count != 0 && printed >= options.count) || context.output.broken(); }
 
   void take(const v1::StreamEventsResponse& response) {
     heard = true;

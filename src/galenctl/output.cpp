@@ -120,6 +120,8 @@ void Output::status_line(std::string_view text) {
   status_width_ = text.size();
 }
 
+bool Output::broken() const { return !out_; }
+
 int Output::fail(const Error& error) {
   status_line("");
   auto reason = to_reason(error.code);

@@ -59,6 +59,8 @@ class Output {
   void note(std::string_view line);
   /// Redrawn in place; an empty text clears it. Only with `progress`.
   void status_line(std::string_view text);
+  /// Standard output takes nothing more: its reader is gone, its disk is full.
+  bool broken() const;
   /// Prints the error in its three parts and returns the exit code.
   int fail(const Error& error);
 

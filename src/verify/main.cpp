@@ -44,6 +44,12 @@ galen::Result<galen::VerifiedFile> verify(const std::vector<std::string>& files)
   return galen::verify_evidence_file(genesis, evidence);
 }
 
+/// 0; 1 if standard output does not take it.
+int print(const std::string& text) {
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return 0;
+  return std::fputs("galen-verify: standard output cannot be written\n", stderr), 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -51,7 +57,7 @@ int main(int argc, char** argv) {
   bool json = false;
   for (int i = 1; i < argc; ++i) {
     std::string word = argv[i];
-    if (word == "--help" || word == "-h") return std::fputs(kUsage, stdout), 0;
+    if (word == "--help" || word == "-h") return print(kUsage);
     if (word == "--json")
       json = true;
     else if (word.size() > 1 && word[0] == '-')
@@ -61,11 +67,12 @@ int main(int argc, char** argv) {
   }
   if (files.empty() || files.size() > 2) return std::fputs(kUsage, stderr), 2;
   auto verdict = verify(files);
-  if (verdict) return std::fputs((json ? verdict->json + "\n" : verdict->text).c_str(), stdout), 0;
+  if (verdict) return print(json ? verdict->json + "\n" : verdict->text);
   const auto& error = verdict.error();
-  if (error.code == galen::ErrorCode::INVALID_ARGUMENT) return std::fputs(kUsage, stderr), 2;
+  if (error.code == galen::ErrorCode::INVALID_ARGUMENT)
+    return std::fprintf(stderr, "galen-verify: %s\n%s", error.message.c_str(), kUsage), 2;
   if (json)
-    std::printf("%s\n", galen::report_error_json(error).c_str());
+    print(galen::report_error_json(error) + "\n");
   else
     std::fprintf(stderr, "NOT VALID: %s [%s]\n", error.message.c_str(), std::string(to_reason(error.code)).c_str());
   return 1;

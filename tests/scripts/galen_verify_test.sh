@@ -81,5 +81,10 @@ expect 1 missing.galen genesis.json
 expect 1 genesis.json receipt_executed.galen
 expect 2
 expect 2 receipt_executed.galen
+grep -q 'genesis.json is needed' "$work/err"
+if "${enter[@]}" /galen-verify receipt_executed.galen genesis.json >/dev/full 2>"$work/err"; then
+  echo "what could not be printed ended with 0"
+  exit 1
+fi
 expect 2 receipt_executed.galen genesis.json --loud
 echo "galen-verify holds in an empty chroot"

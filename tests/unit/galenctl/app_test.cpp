@@ -154,6 +154,13 @@ TEST_F(AppTest, ADocumentMayComeThroughAPipe) {
   EXPECT_NE(missing.err.find("IO_ERROR"), std::string::npos) << missing.err;
 }
 
+TEST_F(AppTest, WhatCannotBeWrittenIsNotFine) {
+  std::ostream full(nullptr);
+  std::ostringstream err;
+  EXPECT_EQ(run({"completion", "bash"}, full, err, false), kExitError);
+  EXPECT_NE(err.str().find("IO_ERROR"), std::string::npos) << err.str();
+}
+
 TEST_F(AppTest, CompletionsKnowEveryNounAndVerb) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     auto text = run_with({"completion", shell}).out;
