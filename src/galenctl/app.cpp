@@ -26,8 +26,7 @@ void add_globals(CLI::App& app, Context& context) {
   app.add_option("--ca", options.ca, "CA certificate of the node (or GALEN_CA)");
   app.add_option("--cert", options.cert, "Client certificate (or GALEN_CERT)");
   app.add_option("--key", options.key, "Its private key (or GALEN_KEY); with consent and patient: the patient's key");
-  app.add_option("--timeout", options.timeout_s, "Seconds for one call (default 30)")
-      ->check(CLI::Range(0.001, 86400.0));
+  app.add_option("--timeout", options.timeout_s, "Seconds for one call (default 30)")->check(seconds_from(0.001));
   app.add_flag("--json", context.output.json, "Results as one JSON object per line");
 }
 

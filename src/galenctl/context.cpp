@@ -79,6 +79,16 @@ Result<crypto::Suite> Context::suite() const {
   return genesis.suite;
 }
 
+std::function<std::string(const std::string&)> seconds_from(double least) {
+  return [least](const std::string& text) {
+    constexpr double most = 8'640'000;
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (!text.empty() && *end == '\0' && value >= least && value <= most) return std::string();
+    return fmt::format("{}: write seconds, from {} to {}", text, least, most);
+  };
+}
+
 CLI::App* add_verb(CLI::App& app, const std::string& noun, const std::string& verb, const std::string& text) {
   CLI::App* parent = nullptr;
   for (auto* known : app.get_subcommands([&](CLI::App* candidate) { return candidate->get_name() == noun; }))

@@ -64,6 +64,8 @@ void add_state(CLI::App& app, Context& context);
 void add_evidence(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 
+/// Checks an option in seconds: from `least` to a hundred days, and a number ("nan" is within every range).
+std::function<std::string(const std::string&)> seconds_from(double least);
 /// A verb below a noun; the noun is made on first use.
 CLI::App* add_verb(CLI::App& app, const std::string& noun, const std::string& verb, const std::string& text);
 

@@ -300,7 +300,8 @@ void add_dev(CLI::App& app, Context& context) {
       ->envname("GALEN_SUITE");
   up->add_option("--param", up_options->parameters, "Genesis parameter NAME=NUMBER, for tests (repeatable)");
   up->add_option("--bin-dir", up_options->bin_dir, "Where galend and galend-api are (default: beside galenctl)");
-  up->add_option("--wait", up_options->wait_s, "Seconds to wait until all nodes are ready (default 60)");
+  up->add_option("--wait", up_options->wait_s, "Seconds to wait until all nodes are ready (default 60)")
+      ->check(seconds_from(0));
   up->callback(
       [&context, up_options] { context.action = [&context, up_options] { return Up(context, *up_options).run(); }; });
 
@@ -308,7 +309,8 @@ void add_dev(CLI::App& app, Context& context) {
   auto grace_s = std::make_shared<double>(15);
   auto* stop = add_verb(app, "dev", "down", "Stop all nodes, or the one named with --node");
   stop->add_flag("--now", *now, "SIGKILL at once: what a power cut does");
-  stop->add_option("--grace", *grace_s, "Seconds before SIGKILL follows SIGTERM (default 15)");
+  stop->add_option("--grace", *grace_s, "Seconds before SIGKILL follows SIGTERM (default 15)")
+      ->check(seconds_from(0));
   stop->callback([&context, now, grace_s] {
     context.action = [&context, now, grace_s] { return down(context, *now, *grace_s); };
   });

@@ -200,7 +200,7 @@ void add_events(CLI::App& app, Context& context) {
   noun->add_option("--type", options->types, "Only these types, may be repeated")->check(CLI::IsMember(all_types()));
   noun->add_option("--subject", options->subject, "Only about this patient: pseudonym, or name below --dir");
   noun->add_option("--member", options->member, "Only carried by this member, or with it as a party: name or id");
-  noun->add_option("--count", options->count, "End after so many events");
+  noun->add_option("--count", options->count, "End after so many events")->check(CLI::NonNegativeNumber);
   noun->add_option("--heartbeat-ms", options->heartbeat_ms, "How often the node says that nothing happened (15,000)")
       ->check(CLI::Range(1'000, 30'000));
   noun->add_flag("--heartbeats", options->heartbeats, "Print them too, with --json");

@@ -89,18 +89,20 @@ void add_ledger(CLI::App& app, Context& context) {
   auto* check = add_verb(app, "ledger", "verify", "Check every block, certificate and state row of a stopped node");
   check->add_option("--data", options->data, "Data directory (default: of --node below --dir)");
   check->add_option("--genesis", options->genesis, "genesis.json");
-  check->add_option("--from", options->from, "First height; what is below is taken as it is, and nothing is executed again");
+  check->add_option("--from", options->from, "First height; what is below is taken as it is, and nothing is executed again")
+      ->check(CLI::NonNegativeNumber);
   check->add_option("--jobs", options->jobs, "Threads (default 1)")->check(CLI::Range(1u, 64u));
   check->add_option("--bin-dir", options->bin_dir, "Where galend is (default: beside galenctl)");
   check->callback([&context, options] { context.action = [&context, options] { return verify(context, *options); }; });
   auto height = std::make_shared<std::uint64_t>(0);
   auto* show = add_verb(app, "ledger", "block", "One block: its header, bodies and certificate");
-  show->add_option("--height", *height, "Height")->required();
+  show->add_option("--height", *height, "Height")->required()->check(CLI::NonNegativeNumber);
   show->callback([&context, height] { context.action = [&context, height] { return block(context, *height); }; });
   auto heights = std::make_shared<ConsistencyOptions>();
   auto* prove = add_verb(app, "ledger", "consistency", "Prove that the chain at one height begins that at a later one");
-  prove->add_option("--from", heights->from, "The lower height, at least 1")->required();
-  prove->add_option("--to", heights->to, "The higher one (default: the newest that is certified)");
+  prove->add_option("--from", heights->from, "The lower height, at least 1")->required()->check(CLI::NonNegativeNumber);
+  prove->add_option("--to", heights->to, "The higher one (default: the newest that is certified)")
+      ->check(CLI::NonNegativeNumber);
   prove->add_option("-o,--out", heights->path, "File to write (default consistency.galen)");
   prove->callback(
       [&context, heights] { context.action = [&context, heights] { return consistency(context, *heights); }; });

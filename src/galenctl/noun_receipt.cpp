@@ -55,7 +55,8 @@ void add_receipt(CLI::App& app, Context& context) {
   fetch->add_option("--operation", options->operations,
                     "Show this operation of it only, counted from 0; may be repeated. The others stay hashes");
   fetch->add_flag("--short", options->by_history, "Through the history tree of a later block: one certificate");
-  fetch->add_option("--at", options->at_height, "The height of that block (default: the nearest)");
+  fetch->add_option("--at", options->at_height, "The height of that block (default: the nearest)")
+      ->check(CLI::NonNegativeNumber);
   fetch->callback([&context, options] { context.action = [&context, options] { return get(context, *options); }; });
   add_verify_verb(app, context, "receipt", "Verify a receipt with genesis.json alone, without any node");
   app.get_subcommand("receipt")->description("Receipts: proofs that verify without a node");

@@ -189,7 +189,7 @@ void add_record(CLI::App& app, Context& context) {
   auto* check =
       add_verb(app, "record", "verify", "Compare a document's bytes with what was anchored (at the custodian)");
   check->add_option("FILE", options->file, "FHIR JSON or any document")->required();
-  check->add_option("--entry", options->entry, "Entry of a Bundle, counted from 0");
+  check->add_option("--entry", options->entry, "Entry of a Bundle, counted from 0")->check(CLI::NonNegativeNumber);
   check->add_option("--method", options->method, "Refuse a record that was anchored by another method: raw or jcs")
       ->check(CLI::IsMember({"raw", "jcs"}));
   add_which(check, which);

@@ -151,7 +151,7 @@ void add_record_anchor(CLI::App& app, Context& context) {
   verb->add_option("FILE", options->file, "The document")->required();
   verb->add_option("--source", options->source, "TYPE/ID in the source system (default: that of a FHIR resource)");
   verb->add_option("--system", options->system, "Source system of --source");
-  verb->add_option("--entry", options->entry, "Entry of a Bundle, counted from 0");
+  verb->add_option("--entry", options->entry, "Entry of a Bundle, counted from 0")->check(CLI::NonNegativeNumber);
   verb->add_option("--subject", options->subject, "The patient: pseudonym, or name kept below --dir");
   verb->add_option("--class", options->record_class, "N, R or V");
   verb->add_option("--retention", options->retention, "NONE, HIPAA_6Y or DSCSA_6Y");
@@ -168,7 +168,8 @@ void add_record_anchor(CLI::App& app, Context& context) {
   canonical_method->name = "jcs";
   auto* print = add_verb(app, "record", "canonical", "Print the bytes that a commitment covers (needs no node)");
   print->add_option("FILE", canonical_options->file, "FHIR JSON or any document")->required();
-  print->add_option("--entry", canonical_options->entry, "Entry of a Bundle, counted from 0");
+  print->add_option("--entry", canonical_options->entry, "Entry of a Bundle, counted from 0")
+      ->check(CLI::NonNegativeNumber);
   print->add_flag("--whole", canonical_options->whole,
                   "Plain RFC 8785 of any JSON, text and meta included; no record has it");
   print->add_flag("--hash", canonical_options->hash, "Print SHA-256 and length instead of the bytes");

@@ -133,8 +133,6 @@ Result<int> dry_run(Context& context, const Options& options, const Method& meth
 Result<int> import(Context& context, const Options& options) {
   GALEN_ASSIGN(auto method, parse_method(*options.method));
   if (options.dry_run) return dry_run(context, options, method);
-  if (options.batch == 0 || options.batch > 1000)
-    return make_error(ErrorCode::INVALID_ARGUMENT, "--batch: 1 to 1,000 resources");
   ImportOptions import_options;
   import_options.system = options.system;
   import_options.method = method;
@@ -183,9 +181,11 @@ void add_record_import(CLI::App& app, Context& context) {
   verb->add_option("--subject-key", options->subject_key, "Patients registered here get this key's public half");
   verb->add_option("--subject-name", options->subject_name,
                    "Keep the one patient's pseudonym under this name below --dir");
-  verb->add_option("--batch", options->batch, "Resources in one transaction, 1 to 1,000 (default 100)");
+  verb->add_option("--batch", options->batch, "Resources in one transaction, 1 to 1,000 (default 100)")
+      ->check(CLI::Range(1, 1000));
   verb->add_option("--retry-for", options->retry_for_s,
-                   "Seconds to go on while the node gives no answer (default 120)");
+                   "Seconds to go on while the node gives no answer (default 120)")
+      ->check(seconds_from(0));
   add_method_options(verb, options->method);
   verb->add_flag("--dry-run", options->dry_run, "Parse and count only");
   verb->callback([&context, options] { context.action = [&context, options] { return import(context, *options); }; });

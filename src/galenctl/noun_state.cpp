@@ -89,9 +89,11 @@ void add_state(CLI::App& app, Context& context) {
   make->add_option("--access", options->access, "The head of a patient's access list");
   make->add_option("--grants", options->grants, "The consents of a patient to a member: PATIENT:MEMBER");
   make->add_flag("--parameters", options->parameters, "The parameters that validity depends on");
-  make->add_option("--height", options->height, "Height (default: the newest that is certified)");
+  make->add_option("--height", options->height, "Height (default: the newest that is certified)")
+      ->check(CLI::NonNegativeNumber);
   make->add_flag("--short", options->by_history, "Through the history tree of a later block");
-  make->add_option("--at", options->at_height, "The height of that block (default: the nearest)");
+  make->add_option("--at", options->at_height, "The height of that block (default: the nearest)")
+      ->check(CLI::NonNegativeNumber);
   make->add_option("-o,--out", options->path, "File to write (default state.galen)");
   make->callback([&context, options] { context.action = [&context, options] { return prove(context, *options); }; });
   add_verify_verb(app, context, "state", "Verify a state proof with genesis.json alone, without any node");

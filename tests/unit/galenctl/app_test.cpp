@@ -43,6 +43,12 @@ TEST_F(AppTest, UsageIsTwo) {
                                                                  {"consent", "grant", "--patient", "x"},
                                                                  {"completion", "csh"},
                                                                  {"--timeout", "soon", "node", "status"},
+                                                                 {"--timeout", "nan", "node", "status"},
+                                                                 {"record", "import", "x", "--retry-for", "-5"},
+                                                                 {"record", "import", "x", "--retry-for", "nan"},
+                                                                 {"record", "import", "x", "--batch", "1001"},
+                                                                 {"record", "canonical", "x", "--entry", "-1"},
+                                                                 {"events", "--count", "-1"},
                                                                  {"record", "get", "--endpoint", "localhost:1"}}) {
     auto plain = run_with(words);
     EXPECT_EQ(plain.code, kExitUsage) << testing::PrintToString(words);
