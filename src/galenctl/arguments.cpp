@@ -6,6 +6,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "galen/base/nearest.hpp"
 #include "galen/types/json.hpp"
 #include "galen/types/purpose.hpp"
 #include "galenctl/files.hpp"
@@ -75,6 +76,8 @@ Result<v1::SourceId> parse_source(const std::string& system, const std::string& 
   auto slash = text.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == text.size())
     return bad("--source", text, "write TYPE/ID, e.g. Observation/123");
+  // Protobuf would say it on standard error, and the node that it does not parse.
+  if (!is_utf8(system) || !is_utf8(text)) return bad("--source", text, "it is not UTF-8");
   v1::SourceId out;
   out.set_system(system);
   out.set_type(text.substr(0, slash));
@@ -84,7 +87,14 @@ Result<v1::SourceId> parse_source(const std::string& system, const std::string& 
 
 Result<std::uint32_t> parse_purpose(const std::string& text) {
   if (auto purpose = purpose_from_code(text)) return *purpose;
-  return make_error(ErrorCode::BAD_PURPOSE, fmt::format("--purpose {}: a code of v3-PurposeOfUse, e.g. TREAT", text));
+  std::vector<std::string> codes;
+  for (const auto& purpose : kPurposes) codes.emplace_back(purpose.code);
+  std::string upper = text;
+  std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  const auto near = nearest(upper, codes);
+  const bool meant = !text.empty() && edit_distance(upper, near) <= 2;
+  return make_error(ErrorCode::BAD_PURPOSE, fmt::format("--purpose {}: no code of v3-PurposeOfUse{}", text,
+                                                        meant ? "; did you mean " + near + "?" : ", e.g. TREAT"));
 }
 
 Result<std::uint64_t> parse_purposes(const std::string& text) {
@@ -131,9 +141,9 @@ Result<TimestampMs> parse_moment(const std::string& option, const std::string& t
 Result<PrincipalId> parse_patient(const Context& context, const std::string& text) {
   if (auto id = PrincipalId::parse_hex(text)) return *id;
   bool is_name = !text.empty() && text.find('/') == std::string::npos && text[0] != '.';
-  if (!is_name) return bad("--patient", text, "a pseudonym is 64 hexadecimal digits");
+  if (!is_name) return bad("patient", text, "a pseudonym is 64 hexadecimal digits");
   if (context.directory().empty())
-    return bad("--patient", text, "a pseudonym is 64 hexadecimal digits; names are known only below --dir");
+    return bad("patient", text, "a pseudonym is 64 hexadecimal digits; names are known only below --dir");
   auto path = DevLayout(context.directory()).patient_path(text);
   if (!file_exists(path))
     return make_error(ErrorCode::NOT_FOUND, fmt::format("no patient is called {} here ({} is missing)", text, path));

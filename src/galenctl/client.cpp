@@ -1,12 +1,15 @@
 #include "galenctl/client.hpp"
 
 #include <fmt/format.h>
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
+#include "galen/crypto/x509.hpp"
 #include "galen/v1/access_service.grpc.pb.h"
 #include "galen/v1/consent_service.grpc.pb.h"
 #include "galen/v1/ledger_service.grpc.pb.h"
@@ -154,10 +157,27 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 const std::string& Client::address() const { return state_->address; }
 
+namespace {
+
+/// gRPC would say it in its own log, and go on trying.
+Result<std::string> read_certificates(const std::string& path) {
+  GALEN_ASSIGN(auto text, read_text_file(path));
+  if (crypto::parse_certificate(text)) return text;
+  return make_error(ErrorCode::CONFIG_INVALID, fmt::format("{} begins with no PEM certificate", path));
+}
+
+/// Standard error is for our own words, and with --json for JSON. GRPC_VERBOSITY brings gRPC's back.
+void silence_grpc() {
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) ::gpr_set_log_function([](gpr_log_func_args*) {});
+}
+
+}  // namespace
+
 Result<Client> Client::connect(const Endpoint& endpoint, const ClientOptions& options) {
+  silence_grpc();
   grpc::SslCredentialsOptions tls;
-  GALEN_ASSIGN(tls.pem_root_certs, read_text_file(endpoint.ca_path));
-  GALEN_ASSIGN(tls.pem_cert_chain, read_text_file(endpoint.cert_path));
+  GALEN_ASSIGN(tls.pem_root_certs, read_certificates(endpoint.ca_path));
+  GALEN_ASSIGN(tls.pem_cert_chain, read_certificates(endpoint.cert_path));
   GALEN_TRY(check_secret_mode(endpoint.key_path));
   GALEN_ASSIGN(tls.pem_private_key, read_text_file(endpoint.key_path));
   auto channel = grpc::CreateCustomChannel(endpoint.address, grpc::SslCredentials(tls), channel_arguments());
@@ -221,7 +241,6 @@ Status AnchorStream::close() {
   if (status.ok()) return {};
   return error_of(state_->context, status, state_->address);
 }
-
 
 struct EventStream::State {
   grpc::ClientContext context;

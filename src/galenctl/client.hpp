@@ -70,7 +70,7 @@ class EventStream;
 
 class Client {
  public:
-  /// Reads the certificate files; does not connect. IO_ERROR, KEY_FILE_READABLE.
+  /// Reads the certificate files; does not connect. IO_ERROR, CONFIG_INVALID, KEY_FILE_READABLE.
   static Result<Client> connect(const Endpoint& endpoint, const ClientOptions& options);
   /// Over a channel that exists already (tests).
   Client(std::shared_ptr<grpc::Channel> channel, std::string address, const ClientOptions& options);

@@ -64,6 +64,11 @@ Result<Document> load_document(const std::string& path, const std::optional<std:
   return out;
 }
 
+std::string Document::hint() const {
+  if (resource != nullptr || file.entry_count() < 2) return "";
+  return fmt::format("; it is a Bundle of {} entries: --entry N takes one of them, counted from 0", file.entry_count());
+}
+
 Status check_described_by(const std::string& path, ByteSpan content) {
   GALEN_ASSIGN(auto text, read_text_file(path));
   GALEN_ASSIGN(const auto document, JsonDocument::parse(std::move(text)));

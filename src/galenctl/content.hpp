@@ -36,6 +36,8 @@ struct Document {
   const FhirResource* resource = nullptr;  ///< nothing for what is no FHIR JSON
   std::string bytes;                       ///< exact
   std::string source;                      ///< TYPE/ID, if it is a resource
+  /// "; it is a Bundle …" for one that is taken whole, else nothing: a word to add where a source id is missing.
+  std::string hint() const;
 };
 Result<Document> load_document(const std::string& path, const std::optional<std::size_t>& entry);
 

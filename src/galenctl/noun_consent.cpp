@@ -84,7 +84,7 @@ Result<int> grant(Context& context, const GrantOptions& options) {
   }
   GALEN_ASSIGN(auto outcome, sign_and_submit(context, genesis, patient, key, std::move(operation)));
   context.output.say(
-      fmt::format("granted to {} for {}{}, at height {}\nconsent {}\ntransaction {}", options.to, options.purposes,
+      fmt::format("granted to {} for {}{}, at height {}\nconsent {}\ntransaction {}", options.to, purposes_text(purposes),
                   consent.not_after_ms() == 0 ? "" : " until " + format_time(consent.not_after_ms()),
                   format_count(outcome.height()), consent_id.hex(), to_hex(as_bytes(outcome.transaction_id()))));
   JsonWriter writer;

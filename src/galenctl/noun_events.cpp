@@ -179,7 +179,7 @@ Result<int> events(Context& context, const Options& options) {
       give_up_at = now + std::chrono::milliseconds(static_cast<std::uint64_t>(context.options.timeout_s * 1000));
     }
     if (!options.follow || !is_passing(status.error().code) || now >= give_up_at) {
-      if (!follower.request.from().empty())
+      if (!follower.request.from().empty() && (follower.heard || is_passing(status.error().code)))
         context.output.note("go on with --from " + follower.request.from() + ", on any node");
       return status.error();
     }

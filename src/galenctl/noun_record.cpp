@@ -123,6 +123,10 @@ Result<int> history(Context& context, const Which& which) {
 Result<int> verify(Context& context, Which which, const VerifyOptions& options) {
   GALEN_ASSIGN(auto content, load_document(options.file, options.entry));
   if (which.pointer.empty() && which.source.empty()) which.source = content.source;
+  if (which.pointer.empty() && which.source.empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT,
+                      fmt::format("name the record by --pointer ID or by --source TYPE/ID: {} does not say what it is{}",
+                                  options.file, content.hint()));
   v1::VerifyRecordRequest request;
   GALEN_TRY(choose(which, request));
   request.set_content(std::move(content.bytes));
@@ -159,9 +163,7 @@ Result<int> verify(Context& context, Which which, const VerifyOptions& options) 
   }
   context.output.say("DIFFERENT: these are not the bytes that were anchored");
   if (answer && !answer->message().empty()) context.output.say(answer->message());
-  if (content.resource == nullptr && content.file.entry_count() > 1)
-    context.output.say(fmt::format("{} is a Bundle of {} entries, taken whole: --entry N verifies one of them, counted from 0",
-                                   options.file, content.file.entry_count()));
+  if (!content.hint().empty()) context.output.say(options.file + " was taken whole" + content.hint());
   return kExitError;
 }
 

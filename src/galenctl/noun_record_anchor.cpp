@@ -46,7 +46,7 @@ Result<v1::AnchorItem> item_of(Context& context, const AnchorOptions& options, c
   auto source = options.source.empty() ? document.source : options.source;
   if (source.empty())
     return make_error(ErrorCode::INVALID_ARGUMENT,
-                      "--source TYPE/ID: this file does not say what it is, e.g. PDF/report-7");
+                      "--source TYPE/ID, e.g. PDF/report-7: this file does not say what it is" + document.hint());
   v1::AnchorItem item;
   GALEN_ASSIGN(*item.mutable_source(), parse_source(options.system, source));
   if (!options.subject.empty()) {

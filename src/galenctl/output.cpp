@@ -6,7 +6,14 @@
 #include <algorithm>
 #include <ostream>
 
+#include "galen/types/json.hpp"
+
 namespace galen::galenctl {
+namespace {
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+
+}  // namespace
 
 int exit_code_of(ErrorCode code) {
   switch (code) {
@@ -51,6 +58,41 @@ int exit_code_of(ErrorCode code) {
   }
 }
 
+bool is_utf8(std::string_view text) {
+  // The JSON parser knows it.
+  std::string quoted = "\"";
+  for (char c : text) quoted.push_back(static_cast<unsigned char>(c) < 0x80 ? 'a' : c);
+  return JsonDocument::parse(quoted + '"').has_value();
+}
+
+std::string as_utf8(std::string_view text) {
+  if (is_utf8(text)) return std::string(text);
+  std::string out;
+  while (!text.empty()) {
+    std::size_t size = 1;
+    while (size < std::min<std::size_t>(4, text.size()) && !is_utf8(text.substr(0, size))) ++size;
+    const bool sound = is_utf8(text.substr(0, size));
+    out += sound ? text.substr(0, size) : kReplacement;
+    text.remove_prefix(sound ? size : 1);
+  }
+  return out;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  const auto sound = as_utf8(text);
+  for (std::size_t at = 0; at < sound.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(sound[at]);
+    const bool c1 = byte == 0xc2 && static_cast<unsigned char>(sound[at + 1]) < 0xa0;
+    if ((byte >= 0x20 || byte == '\n') && byte != 0x7f && !c1)
+      out.push_back(sound[at]);
+    else
+      out += kReplacement;
+    at += c1 ? 1 : 0;
+  }
+  return out;
+}
+
 void JsonWriter::separate() {
   if (comma_) out_.push_back(',');
   comma_ = true;
@@ -75,7 +117,7 @@ JsonWriter& JsonWriter::key(std::string_view name) {
 JsonWriter& JsonWriter::value(std::string_view text) {
   separate();
   out_.push_back('"');
-  for (char c : text) {
+  for (char c : as_utf8(text)) {
     if (c == '"' || c == '\\') {
       out_.push_back('\\');
       out_.push_back(c);
@@ -100,7 +142,7 @@ JsonWriter& JsonWriter::value(std::uint64_t number) {
 }
 
 void Output::say(std::string_view line) {
-  if (!json) out_ << line << "\n" << std::flush;
+  if (!json) out_ << printable(line) << "\n" << std::flush;
 }
 void Output::result(const JsonWriter& json_text) {
   if (json) out_ << json_text.text() << "\n" << std::flush;
@@ -109,7 +151,7 @@ void Output::raw(std::string_view text) { out_ << text << std::flush; }
 void Output::note(std::string_view line) {
   if (json) return;
   status_line("");
-  err_ << line << "\n" << std::flush;
+  err_ << printable(line) << "\n" << std::flush;
 }
 void Output::status_line(std::string_view text) {
   if (!progress) return;
@@ -125,7 +167,9 @@ bool Output::broken() const { return !out_; }
 int Output::fail(const Error& error) {
   status_line("");
   auto reason = to_reason(error.code);
-  auto advice_text = advice(error.code);
+  // The files of this program are not those of a node.
+  auto advice_text = error.code == ErrorCode::IO_ERROR ? "Check the path, its permissions and the disk."
+                                                       : advice(error.code);
   if (json) {
     JsonWriter writer;
     writer.begin_object().key("error").begin_object();
@@ -133,7 +177,7 @@ int Output::fail(const Error& error) {
     writer.end_object().end_object();
     err_ << writer.text() << "\n" << std::flush;
   } else {
-    err_ << "galenctl: " << error.message << " [" << reason << "]\n";
+    err_ << "galenctl: " << printable(error.message) << " [" << reason << "]\n";
     if (!advice_text.empty()) err_ << "  " << advice_text << "\n";
     err_ << std::flush;
   }

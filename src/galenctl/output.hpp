@@ -70,6 +70,11 @@ class Output {
   std::size_t status_width_ = 0;
 };
 
+bool is_utf8(std::string_view text);
+/// Every byte that is no UTF-8 as U+FFFD. File names and arguments may be anything; JSON may not.
+std::string as_utf8(std::string_view text);
+/// That, and control characters but line feed likewise: ids and messages come from files, and may not steer a terminal.
+std::string printable(std::string_view text);
 /// Columns padded to their widest cell, two blanks between; the first row is the heading.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 /// "2026-11-23T04:05:06Z"

@@ -9,6 +9,7 @@
 
 #include "galen/types/json.hpp"
 #include "galenctl/arguments.hpp"
+#include "galenctl/files.hpp"
 #include "galenctl/output.hpp"
 #include "temp_dir.hpp"
 
@@ -92,7 +93,8 @@ TEST_F(AppTest, HelpIsFine) {
 
 TEST_F(AppTest, NobodyAtTheAddressIsWaiting) {
   TempDir dir;
-  auto ca = dir.write("ca.pem", "x"), cert = dir.write("c.pem", "x"), key = dir.write("k.pem", "x");
+  auto pem = *read_text_file(GALEN_SOURCE_DIR "/tests/golden/member-0.ca.pem");
+  auto ca = dir.write("ca.pem", pem), cert = dir.write("c.pem", pem), key = dir.write("k.pem", "x");
   std::filesystem::permissions(key, std::filesystem::perms::owner_read);
   auto words = std::vector<std::string>{"whoami", "--endpoint", "127.0.0.1:1", "--ca",      ca,   "--cert",
                                         cert,     "--key",      key,           "--timeout", "0.2"};
@@ -101,6 +103,33 @@ TEST_F(AppTest, NobodyAtTheAddressIsWaiting) {
   auto refused = run_with(words);
   EXPECT_EQ(refused.code, kExitRefused);
   EXPECT_NE(refused.err.find("KEY_FILE_READABLE"), std::string::npos);
+  dir.write("c.pem", "x");
+  auto broken = run_with(words);
+  EXPECT_EQ(broken.code, kExitError) << "no waiting cures what is no certificate";
+  EXPECT_NE(broken.err.find("c.pem begins with no PEM certificate [CONFIG_INVALID]"), std::string::npos) << broken.err;
+}
+
+// Names come from anywhere; what is printed is UTF-8, steers no terminal, and is JSON where JSON is asked for.
+TEST_F(AppTest, NamesThatAreNoTextAreStillToldWell) {
+  auto plain = run_with({"record", "canonical", "/none/\xff\x1b[2J"});
+  EXPECT_EQ(plain.code, kExitError);
+  EXPECT_NE(plain.err.find("cannot open /none/\xef\xbf\xbd\xef\xbf\xbd[2J: "), std::string::npos) << plain.err;
+  EXPECT_EQ(plain.err.find("start the node"), std::string::npos) << "it is no file of a node: " << plain.err;
+  auto json = run_with({"--json", "record", "canonical", "/none/\xff\x1b[2J"});
+  EXPECT_TRUE(JsonDocument::parse(json.err)) << json.err;
+  EXPECT_EQ(run_with({"record", "get", "--source", "Observation/\xff"}).code, kExitUsage);
+  EXPECT_EQ(printable("a\nb\tc\x7f\xc2\x9b\xc3\xa9\xe2\x80"), "a\nb\uFFFDc\uFFFD\uFFFD\u00e9\uFFFD\uFFFD");
+}
+
+TEST_F(AppTest, ABundleIsToldHowToNameOneEntry) {
+  TempDir dir;
+  auto path = dir.write("b.json", R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Basic","id":"1"}},
+    {"resource":{"resourceType":"Basic","id":"2"}}]})");
+  for (const char* verb : {"verify", "anchor"}) {
+    auto ran = run_with({"record", verb, path});
+    EXPECT_EQ(ran.code, kExitUsage);
+    EXPECT_NE(ran.err.find("it is a Bundle of 2 entries: --entry N takes one of them"), std::string::npos) << ran.err;
+  }
 }
 
 TEST_F(AppTest, DryRunEndsWithTheSummary) {
@@ -240,6 +269,8 @@ TEST(ArgumentsTest, AMomentIsNoSpanAndNeverTooEarly) {
 TEST(ArgumentsTest, PurposesAndIds) {
   EXPECT_EQ(purposes_text(*parse_purposes("TREAT,HPAYMT")), "HPAYMT,TREAT");
   for (const char* text : {"", "TREAT,", "treat", "NOPE"}) EXPECT_FALSE(parse_purposes(text)) << text;
+  EXPECT_NE(parse_purpose("treat").error().message.find("did you mean TREAT?"), std::string::npos);
+  EXPECT_NE(parse_purpose("CURIOSITY").error().message.find("e.g. TREAT"), std::string::npos);
   EXPECT_TRUE(parse_request_id("--request-id", "123e4567-e89b-42d3-a456-426614174000"));
   EXPECT_FALSE(parse_request_id("--request-id", "123e"));
   EXPECT_FALSE(parse_id("--tx", std::string(63, 'a')));
