@@ -32,6 +32,7 @@ Result<int> keygen(Context& context, const std::string& path, const std::string&
 }
 
 Result<int> register_patient(Context& context, const RegisterOptions& options) {
+  if (!options.name.empty()) GALEN_TRY(check_patient_name(context, options.name, options.source.empty()));
   v1::RegisterPatientRequest request;
   request.set_request_id(crypto::random_request_id().str());
   if (!options.key.empty()) {
@@ -48,7 +49,6 @@ Result<int> register_patient(Context& context, const RegisterOptions& options) {
   if (!answer.already_registered()) GALEN_TRY(check_outcome(answer.outcome()));
   auto pseudonym = PrincipalId::from(answer.pseudonym());
   if (!pseudonym) return make_error(ErrorCode::INTERNAL, "the node answered without a pseudonym");
-  if (!options.name.empty()) GALEN_TRY(keep_patient(context, options.name, *pseudonym, options.key));
   context.output.say(
       fmt::format("patient {}{}\npseudonym {}", answer.already_registered() ? "was registered before" : "registered",
                   options.key.empty() ? ", without a key of her own" : ", with her own key", pseudonym->hex()));
@@ -56,6 +56,8 @@ Result<int> register_patient(Context& context, const RegisterOptions& options) {
   writer.begin_object().field("pseudonym", pseudonym->hex()).field("already_registered", answer.already_registered());
   write_outcome(writer, answer.outcome());
   context.output.result(writer.end_object());
+  // Last, since the patient is registered whatever becomes of the name.
+  if (!options.name.empty()) GALEN_TRY(keep_patient(context, options.name, *pseudonym, options.key));
   return kExitOk;
 }
 

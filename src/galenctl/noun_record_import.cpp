@@ -133,6 +133,7 @@ Result<int> dry_run(Context& context, const Options& options, const Method& meth
 Result<int> import(Context& context, const Options& options) {
   GALEN_ASSIGN(auto method, parse_method(*options.method));
   if (options.dry_run) return dry_run(context, options, method);
+  if (!options.subject_name.empty()) GALEN_TRY(check_patient_name(context, options.subject_name, false));
   ImportOptions import_options;
   import_options.system = options.system;
   import_options.method = method;
@@ -164,9 +165,9 @@ Result<int> import(Context& context, const Options& options) {
   if (!all) importer.give_up(all.error());
   context.output.status_line("");
   const auto& summary = importer.summary();
+  print_result(context, summary, progress, !all.has_value());
   if (!options.subject_name.empty() && summary.patients.size() == 1)
     GALEN_TRY(keep_patient(context, options.subject_name, summary.patients.begin()->second, options.subject_key));
-  print_result(context, summary, progress, !all.has_value());
   if (!all) return context.output.fail(all.error());
   return summary.refused == 0 ? kExitOk : kExitError;
 }

@@ -3,16 +3,27 @@
 #include <fmt/format.h>
 
 #include "galen/types/json.hpp"
+#include "galenctl/arguments.hpp"
 #include "galenctl/files.hpp"
 
 namespace galen::galenctl {
 
-Status keep_patient(const Context& context, const std::string& name, const PrincipalId& pseudonym,
-                    const std::string& key_path) {
+Status check_patient_name(const Context& context, const std::string& name, bool other) {
   if (context.directory().empty())
     return make_error(ErrorCode::INVALID_ARGUMENT, "names of patients are kept below --dir, and none is given");
-  if (name.empty() || name.find('/') != std::string::npos || name[0] == '.' || PrincipalId::parse_hex(name))
+  if (name.empty() || name.find('/') != std::string::npos || name[0] == '.' || PrincipalId::parse_hex(name) ||
+      printable(name) != name)
     return make_error(ErrorCode::INVALID_ARGUMENT, fmt::format("{} does not do as a patient's name", name));
+  auto path = DevLayout(context.directory()).patient_path(name);
+  if (other && file_exists(path))
+    return make_error(ErrorCode::ALREADY_EXISTS, fmt::format("{} is the name of another patient here ({})", name, path));
+  return {};
+}
+
+Status keep_patient(const Context& context, const std::string& name, const PrincipalId& pseudonym,
+                    const std::string& key_path) {
+  auto known = parse_patient(context, name);
+  GALEN_TRY(check_patient_name(context, name, known && *known != pseudonym));
   DevLayout layout(context.directory());
   GALEN_TRY(make_directories(layout.dir() + "/patients", 0700));
   JsonWriter writer;

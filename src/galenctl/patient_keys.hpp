@@ -9,6 +9,8 @@
 
 namespace galen::galenctl {
 
+/// Before anything is registered: that keep_patient will not refuse the name. `other`: the pseudonym will be a new one.
+Status check_patient_name(const Context& context, const std::string& name, bool other);
 Status keep_patient(const Context& context, const std::string& name, const PrincipalId& pseudonym,
                     const std::string& key_path);
 /// The key named by --key, else the one kept with the patient's name.

@@ -132,6 +132,19 @@ TEST_F(AppTest, ABundleIsToldHowToNameOneEntry) {
   }
 }
 
+// The patient would be registered, and her pseudonym known to nobody.
+TEST_F(AppTest, APatientsNameIsCheckedBeforeSheIsRegistered) {
+  TempDir dir;
+  std::filesystem::create_directory(dir.path() + "/patients");
+  dir.write("patients/anna.json", "{}");
+  for (const char* name : {"../x", ".x", "a\nb", "\xff"})
+    EXPECT_NE(run_with({"patient", "register", "--name", name, "--dir", dir.path()}).err.find("does not do as"),
+              std::string::npos)
+        << name;
+  auto taken = run_with({"patient", "register", "--name", "anna", "--dir", dir.path()});
+  EXPECT_NE(taken.err.find("ALREADY_EXISTS"), std::string::npos) << taken.err;
+}
+
 TEST_F(AppTest, DryRunEndsWithTheSummary) {
   TempDir dir;
   auto good = dir.write("good.json", R"({"resourceType":"Basic","id":"1"})");
