@@ -19,6 +19,7 @@ struct Options {
   std::string data, genesis, bin_dir;
   std::uint64_t from = 0;
   unsigned jobs = 1;
+  bool quick = false;
 };
 
 Result<int> verify(Context& context, const Options& options) {
@@ -33,6 +34,7 @@ Result<int> verify(Context& context, const Options& options) {
   GALEN_ASSIGN(auto galend, find_galend(options.bin_dir));
   std::vector<std::string> words = {galend, "verify", "--data", data};
   if (!genesis.empty()) words.insert(words.end(), {"--genesis", genesis});
+  if (options.quick) words.push_back("--quick");
   if (options.from > 0) words.insert(words.end(), {"--from", std::to_string(options.from)});
   if (options.jobs > 1) words.insert(words.end(), {"--jobs", std::to_string(options.jobs)});
   if (context.output.json) words.push_back("--json");
@@ -91,6 +93,7 @@ void add_ledger(CLI::App& app, Context& context) {
   check->add_option("--genesis", options->genesis, "genesis.json");
   check->add_option("--from", options->from, "First height; what is below is taken as it is, and nothing is executed again")
       ->check(CLI::NonNegativeNumber);
+  check->add_flag("--quick", options->quick, "Do not execute the blocks again");
   check->add_option("--jobs", options->jobs, "Threads (default 1)")->check(CLI::Range(1u, 64u));
   check->add_option("--bin-dir", options->bin_dir, "Where galend is (default: beside galenctl)");
   check->callback([&context, options] { context.action = [&context, options] { return verify(context, *options); }; });

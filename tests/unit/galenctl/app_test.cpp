@@ -219,6 +219,14 @@ TEST_F(AppTest, CompletionsKnowEveryNounAndVerb) {
   }
 }
 
+TEST_F(AppTest, LedgerVerifyTakesWhatGalendVerifyTakes) {
+  TempDir dir;
+  auto ran = run_with({"ledger", "verify", "--data", dir.path(), "--genesis", "g", "--quick", "--from", "3", "--jobs", "2",
+                       "--bin-dir", dir.path()});
+  EXPECT_EQ(ran.code, kExitError) << ran.err;
+  EXPECT_NE(ran.err.find("galend"), std::string::npos) << ran.err;
+}
+
 TEST_F(AppTest, KeysAreMadeOnceAndPrivate) {
   TempDir dir;
   auto path = dir.path() + "/jane.pem";
