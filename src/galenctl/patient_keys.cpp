@@ -11,7 +11,7 @@ namespace galen::galenctl {
 Status check_patient_name(const Context& context, const std::string& name, bool other) {
   if (context.directory().empty())
     return make_error(ErrorCode::INVALID_ARGUMENT, "names of patients are kept below --dir, and none is given");
-  if (name.empty() || name.find('/') != std::string::npos || name[0] == '.' || PrincipalId::parse_hex(name) ||
+  if (name.empty() || name.find_first_of("/\n") != std::string::npos || name[0] == '.' || PrincipalId::parse_hex(name) ||
       printable(name) != name)
     return make_error(ErrorCode::INVALID_ARGUMENT, fmt::format("{} does not do as a patient's name", name));
   auto path = DevLayout(context.directory()).patient_path(name);
