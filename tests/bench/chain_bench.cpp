@@ -1,9 +1,11 @@
 // A long chain without a network: executor and ledger at full speed, then what the ledger costs on disk and what proofs
 // of old records take. tests/bench/long_chain.py drives it and adds what needs real nodes; figures belong into
-// docs/performance.md. Each verb prints progress on stderr and one JSON object on stdout.
-//   bench_chain fill CONSORTIUM RECORDS [PER BLOCK [PER TRANSACTION]]   node-1 of a stopped `galenctl dev` consortium
+// docs/performance.md. Prints JSON objects, one a line.
+//   bench_chain fill CONSORTIUM RECORDS [PER BLOCK [PER TRANSACTION]]   node-1 of a stopped `galenctl dev` consortium;
+//       a line after each tenth, made durable; it then waits for a line, or the end, of standard input
 //   bench_chain disk CONSORTIUM     compacts that ledger and measures it by column family
 //   bench_chain prove CONSORTIUM PROOFS
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
@@ -19,6 +21,7 @@ namespace {
 
 constexpr std::size_t kCheckpointBytes = 64u << 20;  // as a node does (node.cpp)
 constexpr std::size_t kRecordsPerPatient = 100;
+constexpr std::size_t kPatientsEach = 5000;  // of every member, a block
 
 /// Of this thread: on a busy machine the figure to compare.
 double cpu_seconds() {
@@ -92,41 +95,38 @@ struct FillOptions {
   std::size_t records = 1'000'000, per_block = 1000, per_transaction = 1;
 };
 
-void fill(const std::string& consortium, const Genesis& genesis, const FillOptions& wanted) {
-  auto options = store_options(consortium, genesis);
-  auto store = take(ledger::Store::open(options));
-  std::vector<double> rates, apply_rates, apply_cpu_us;
-  {
-    Filler filler(consortium, genesis, *store);
-    filler.apply(filler.maker().registrations(wanted.records / kRecordsPerPatient + 1));
-    auto began = seconds(), applied = filler.apply_s(), cpu = filler.apply_cpu_s();
-    const auto part = std::max<std::size_t>(wanted.records / 10, 1);
-    for (std::size_t done = 0, told = 0; done < wanted.records;) {
-      const auto count = std::min(wanted.per_block, wanted.records - done);
-      filler.apply(filler.maker().anchors(count, wanted.per_transaction));
-      done += count;
-      if (done - told < part && done < wanted.records) continue;
-      auto records = static_cast<double>(done - told);
-      rates.push_back(records / (seconds() - began));
-      apply_rates.push_back(records / (filler.apply_s() - applied));
-      apply_cpu_us.push_back((filler.apply_cpu_s() - cpu) * 1e6 / records);
-      fmt::print(stderr,
-                 "{} records: {:.0f}/s, executor and ledger alone {:.0f}/s and {:.1f} us CPU each, RSS {} MiB\n", done,
-                 rates.back(), apply_rates.back(), apply_cpu_us.back(), status_mib("VmRSS"));
-      began = seconds(), applied = filler.apply_s(), cpu = filler.apply_cpu_s(), told = done;
-    }
+/// Whoever drives measures what is on disk now: nothing goes on before a line comes, or there is nobody.
+void wait_for_line() {
+  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar()) {
   }
-  take(store->checkpoint());
-  const auto rss = status_mib("VmRSS");
-  const auto height = *store->applied_height();
-  store.reset();
-  auto began = seconds();
-  store = take(ledger::Store::open(options));
-  fmt::print(
-      "{{\"records\":{},\"height\":{},\"rates\":[{:.0f}],\"apply_rates\":[{:.0f}],\"apply_cpu_us\":[{:.2f}],"
-      "\"rss_mib\":{},\"rss_mib_max\":{},\"open_s\":{:.3f}}}\n",
-      wanted.records, height, fmt::join(rates, ","), fmt::join(apply_rates, ","), fmt::join(apply_cpu_us, ","), rss,
-      status_mib("VmHWM"), seconds() - began);
+}
+
+void fill(const std::string& consortium, const Genesis& genesis, const FillOptions& wanted) {
+  auto store = take(ledger::Store::open(store_options(consortium, genesis)));
+  Filler filler(consortium, genesis, *store);
+  filler.apply(filler.maker().services());
+  for (std::size_t each = 0, all = wanted.records / kRecordsPerPatient / 4 + 1; each < all; each += kPatientsEach)
+    filler.apply(filler.maker().patients(std::min(all - each, kPatientsEach)));
+  auto began = seconds(), applied = filler.apply_s(), cpu = filler.apply_cpu_s();
+  const auto part = std::max<std::size_t>(wanted.records / 10, 1);
+  for (std::size_t done = 0, told = 0; done < wanted.records;) {
+    const auto count = std::min(wanted.per_block, wanted.records - done);
+    filler.apply(filler.maker().anchors(count, wanted.per_transaction));
+    done += count;
+    if (done - told < part && done < wanted.records) continue;
+    const auto records = static_cast<double>(done - told);
+    const auto rss = status_mib("VmRSS");
+    const auto rate = records / (seconds() - began), apply_rate = records / (filler.apply_s() - applied);
+    const auto apply_cpu_us = (filler.apply_cpu_s() - cpu) * 1e6 / records;
+    take(store->checkpoint());
+    fmt::print(
+        "{{\"records\":{},\"height\":{},\"rate\":{:.0f},\"apply_rate\":{:.0f},\"apply_cpu_us\":{:.2f},\"rss_mib\":{},"
+        "\"rss_mib_max\":{}}}\n",
+        done, *store->applied_height(), rate, apply_rate, apply_cpu_us, rss, status_mib("VmHWM"));
+    std::fflush(stdout);
+    wait_for_line();
+    began = seconds(), applied = filler.apply_s(), cpu = filler.apply_cpu_s(), told = done;
+  }
 }
 
 void disk(const std::string& consortium, const Genesis& genesis) {
@@ -158,7 +158,9 @@ std::string quantiles(std::vector<double>& ms) {
 }
 
 void prove(const std::string& consortium, const Genesis& genesis, std::size_t count) {
+  const auto opening = seconds();
   auto store = take(ledger::Store::open(store_options(consortium, genesis)));
+  const auto open_s = seconds() - opening;
   auto view = take(store->snapshot());
   auto context = genesis.context();
   Rng rng(1);
@@ -190,9 +192,9 @@ void prove(const std::string& consortium, const Genesis& genesis, std::size_t co
   }
   if (receipts.empty()) stop(make_error(ErrorCode::NOT_FOUND, "no transaction to prove"));
   fmt::print(
-      "{{\"proofs\":{},\"receipt_ms\":{},\"history_proof_ms\":{},\"history_proof_bytes\":{},\"check_ms\":{},"
-      "\"state_proof_ms\":{}}}\n",
-      receipts.size(), quantiles(receipts), quantiles(history), bytes / receipts.size(), quantiles(checks),
+      "{{\"open_s\":{:.3f},\"proofs\":{},\"receipt_ms\":{},\"history_proof_ms\":{},\"history_proof_bytes\":{},"
+      "\"check_ms\":{},\"state_proof_ms\":{}}}\n",
+      open_s, receipts.size(), quantiles(receipts), quantiles(history), bytes / receipts.size(), quantiles(checks),
       quantiles(states));
 }
 

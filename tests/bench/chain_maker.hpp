@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "galen/base/clock.hpp"
-#include "galen/base/rng.hpp"
 #include "galen/execution/executor.hpp"
 #include "galen/types/genesis.hpp"
+#include "unit/chain_parts.hpp"
 
 namespace galen::bench {
+
+using test::random_id;
 
 /// Ends the program: a bench has nobody to hand an error to.
 [[noreturn]] inline void stop(const Error& error) {
@@ -28,13 +30,6 @@ Value take(Result<Value> result) {
 }
 inline void take(const Status& status) {
   if (!status) stop(status.error());
-}
-
-template <class Fixed>
-Fixed random_id(Rng& rng) {
-  Fixed out;
-  for (auto& byte : out.data) byte = static_cast<std::uint8_t>(rng.next());
-  return out;
 }
 
 class ChainMaker {
@@ -53,17 +48,22 @@ class ChainMaker {
     for (std::size_t i = 0; i < keys_.size(); ++i) services_.push_back(random_id<PrincipalId>(rng_));
   }
 
-  /// The first block of a run: a service of each member, and the patients that records will be about.
-  BlockPtr registrations(std::size_t patients) {
+  /// The first block of a run: a service of each member, who will anchor.
+  BlockPtr services() {
     std::vector<BatchPtr> batches;
-    const auto each = patients / keys_.size() + 1;
+    for (MemberIndex origin = 0; origin < keys_.size(); ++origin)
+      batches.push_back(batch(origin, {item(genesis_.members[origin].admin,
+                                            {registration(services_[origin], ledger::v1::PRINCIPAL_KIND_SERVICE)})}));
+    return block(std::move(batches));
+  }
+  /// Patients that records will be about, `each` of every member: a megabyte of them at most.
+  BlockPtr patients(std::size_t each) {
+    std::vector<BatchPtr> batches;
     for (MemberIndex origin = 0; origin < keys_.size(); ++origin) {
       std::vector<BatchItem> items;
-      items.push_back(
-          item(genesis_.members[origin].admin, {registration(services_[origin], ledger::v1::PRINCIPAL_KIND_SERVICE)}));
-      for (std::size_t done = 0; done < each; done += kOperationsEach) {
+      for (std::size_t done = 0; done < each;) {
         std::vector<ledger::v1::Operation> operations;
-        for (std::size_t i = done; i < std::min(each, done + kOperationsEach); ++i) {
+        for (; done < each && operations.size() < kOperationsEach; ++done) {
           patients_.push_back(random_id<PrincipalId>(rng_));
           operations.push_back(registration(patients_.back(), ledger::v1::PRINCIPAL_KIND_PATIENT));
         }
@@ -89,30 +89,17 @@ class ChainMaker {
   /// Told what executing the last block gave: the next header carries its roots.
   void executed(const execution::ExecutedBlock& block) { executed_ = block.subject(); }
 
-  QuorumCertificate commit_certificate() const {
-    QuorumCertificate out;
-    out.phase = VotePhase::commit;
-    out.subject = {parent_.view, parent_.height, parent_.digest(context_.suite)};
-    out.signers = signers();
-    for (auto signer : out.signers.signers)
-      out.signatures.push_back(keys_[signer].sign(vote_sign_bytes(context_, VotePhase::commit, signer, out.subject)));
-    return out;
-  }
+  QuorumCertificate commit_certificate() const { return test::commit_certificate(context_, keys_, signers(), parent_); }
   ExecutedCertificate executed_certificate() const {
-    ExecutedCertificate out;
-    out.subject = executed_;
-    out.signers = signers();
-    for (auto signer : out.signers.signers)
-      out.signatures.push_back(keys_[signer].sign(executed_sign_bytes(context_, signer, out.subject)));
-    return out;
+    return test::executed_certificate(context_, keys_, signers(), executed_);
   }
 
  private:
   static constexpr std::size_t kOperationsEach = 500;
 
-  SignerSet signers() const {
-    SignerSet out{static_cast<std::uint16_t>(keys_.size()), {}};
-    for (MemberIndex i = 0; i < quorum_size(keys_.size()); ++i) out.signers.push_back(i);
+  std::vector<MemberIndex> signers() const {
+    std::vector<MemberIndex> out;
+    for (MemberIndex i = 0; i < quorum_size(keys_.size()); ++i) out.push_back(i);
     return out;
   }
 
@@ -136,10 +123,7 @@ class ChainMaker {
     return out;
   }
   BatchItem item(const PrincipalId& author, std::vector<ledger::v1::Operation> operations) {
-    auto request = random_id<RequestId>(rng_);
-    request.data[6] = (request.data[6] & 0x0f) | 0x40;
-    request.data[8] = (request.data[8] & 0x3f) | 0x80;
-    auto bytes = Transaction::encode({genesis_.chain_id, author, request,
+    auto bytes = Transaction::encode({genesis_.chain_id, author, test::random_request_id(rng_),
                                       next_time_ms() + genesis_.parameters.ttl_max_ms / 2, std::move(operations)});
     return {Authorization{}, take(Transaction::decode(context_.suite, genesis_.chain_id, bytes))};
   }
@@ -149,24 +133,15 @@ class ChainMaker {
   TimestampMs next_time_ms() const { return std::max(parent_.time_ms + 1, system_clock().wall_ms()); }
 
   BlockPtr block(std::vector<BatchPtr> batches) {
-    auto out = std::make_shared<Block>();
-    for (const auto& batch : batches) out->skeleton.batch_digests.push_back(batch->digest());
+    auto out = test::next_block(context_, parent_, std::move(batches), history_);
     auto& header = out->skeleton.header;
-    header.chain_id = genesis_.chain_id;
     header.view = parent_.view;
     header.proposer = parent_.proposer;
-    header.height = parent_.height + 1;
-    header.parent = parent_.digest(context_.suite);
     header.time_ms = next_time_ms();
     header.exec_height = executed_.height;
     header.state_root = executed_.state_root;
     header.results_root = executed_.results_root;
-    header.body_root = body_root(context_.suite, out->skeleton.batch_digests);
-    header.batch_count = static_cast<std::uint32_t>(batches.size());
-    header.history_size = history_.size();
-    header.history_root = history_.root();
     header.rules_version = genesis_.rules_version;
-    out->batches = std::move(batches);
     parent_ = header;
     history_.append(crypto::merkle_leaf(context_.suite, parent_.digest(context_.suite)));
     return out;

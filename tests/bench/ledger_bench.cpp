@@ -46,7 +46,7 @@ void bench_tree(std::size_t leaves, std::size_t items) {
   Timer timer;
   for (std::size_t done = 0; done < leaves; done += items) {
     std::vector<LeafChange> changes;
-    for (std::size_t i = 0; i < items; ++i) changes.push_back({random_fixed<Hash>(rng), random_fixed<Hash>(rng)});
+    for (std::size_t i = 0; i < items; ++i) changes.push_back({random_id<Hash>(rng), random_id<Hash>(rng)});
     if (!tree.update(done / items, std::move(changes))) std::abort();
   }
   std::printf("tree: %zu leaves in updates of %zu: %.2f us CPU/leaf, %.0f bytes/leaf with the kept versions\n", leaves,
@@ -58,7 +58,7 @@ void bench_tree(std::size_t leaves, std::size_t items) {
               static_cast<double>(heap_bytes() - before) / static_cast<double>(leaves));
   Timer proofs;
   for (int i = 0; i < 1000; ++i)
-    if (!tree.prove(random_fixed<Hash>(rng), leaves / items + 63)) std::abort();
+    if (!tree.prove(random_id<Hash>(rng), leaves / items + 63)) std::abort();
   std::printf("tree: %.2f us CPU/proof\n", proofs.cpu_us() / 1000);
 }
 

@@ -7,15 +7,16 @@
 
 #include <gtest/gtest.h>
 
-#include "galen/base/rng.hpp"
 #include "galen/execution/executor.hpp"
 #include "galen/ledger/history_tree.hpp"
 #include "galen/types/purpose.hpp"
+#include "unit/chain_parts.hpp"
 #include "unit/suite.hpp"
 
 namespace galen::execution::test {
 
 namespace pb = ledger::v1;
+using galen::test::random_id;
 inline const auto kSuite = galen::test::suite();
 
 class TempDir {
@@ -44,13 +45,6 @@ Value take(Result<Value> result) {
   return std::move(*result);
 }
 
-template <class Fixed>
-Fixed random_id(Rng& rng) {
-  Fixed out;
-  for (auto& byte : out.data) byte = static_cast<std::uint8_t>(rng.next());
-  return out;
-}
-
 /// The consortium: who there is, and how blocks are made.
 class TestChain {
  public:
@@ -74,12 +68,7 @@ class TestChain {
   PrincipalId member(MemberIndex i) const { return genesis.members[i].id; }
   PrincipalId admin(MemberIndex i) const { return genesis.members[i].admin; }
 
-  RequestId request_id() {
-    auto id = random_id<RequestId>(rng);
-    id.data[6] = (id.data[6] & 0x0f) | 0x40;
-    id.data[8] = (id.data[8] & 0x3f) | 0x80;
-    return id;
-  }
+  RequestId request_id() { return galen::test::random_request_id(rng); }
   Transaction::Draft draft(const PrincipalId& author, std::vector<pb::Operation> operations) {
     return {genesis.chain_id, author, request_id(), time_ms + 60'000, std::move(operations)};
   }
@@ -99,12 +88,8 @@ class TestChain {
 
   /// The next block; it names no executed height yet unless `executed` is given.
   BlockPtr block(std::vector<BatchPtr> batches, const ExecutedBlock* executed = nullptr) {
-    auto block = std::make_shared<Block>();
-    for (const auto& batch : batches) block->skeleton.batch_digests.push_back(batch->digest());
+    auto block = galen::test::next_block(genesis.context(), parent, std::move(batches), history);
     auto& header = block->skeleton.header;
-    header.chain_id = genesis.chain_id;
-    header.height = parent.height + 1;
-    header.parent = parent.digest(kSuite);
     time_ms += 100;
     header.time_ms = time_ms;
     header.state_root = state_root_zero();
@@ -113,11 +98,6 @@ class TestChain {
       header.state_root = executed->state_root;
       header.results_root = executed->results_root;
     }
-    header.body_root = body_root(kSuite, block->skeleton.batch_digests);
-    header.batch_count = static_cast<std::uint32_t>(batches.size());
-    header.history_size = history.size();
-    header.history_root = history.root();
-    block->batches = std::move(batches);
     parent = header;
     history.append(parent.digest(kSuite));
     blocks.push_back(block);
@@ -125,23 +105,10 @@ class TestChain {
   }
 
   QuorumCertificate commit_certificate(const BlockHeader& header) const {
-    QuorumCertificate certificate;
-    certificate.phase = VotePhase::commit;
-    certificate.subject = {header.view, header.height, header.digest(kSuite)};
-    certificate.signers = {4, {0, 1, 3}};
-    for (auto signer : certificate.signers.signers)
-      certificate.signatures.push_back(
-          keys[signer].sign(vote_sign_bytes(genesis.context(), VotePhase::commit, signer, certificate.subject)));
-    return certificate;
+    return galen::test::commit_certificate(genesis.context(), keys, {0, 1, 3}, header);
   }
   ExecutedCertificate executed_certificate(const ExecutedBlock& block) const {
-    ExecutedCertificate certificate;
-    certificate.subject = block.subject();
-    certificate.signers = {4, {1, 2, 3}};
-    for (auto signer : certificate.signers.signers)
-      certificate.signatures.push_back(
-          keys[signer].sign(executed_sign_bytes(genesis.context(), signer, certificate.subject)));
-    return certificate;
+    return galen::test::executed_certificate(genesis.context(), keys, {1, 2, 3}, block.subject());
   }
 
   /// What a header carries as long as nothing is executed: the root of block 0's state (docs/spec/formats.md 5.3).

@@ -52,15 +52,15 @@ TEST(RowsTest, transactionRowsReadBack) {
 TEST(RowsTest, blockInfoReadsBack) {
   Rng rng(3);
   BlockInfo info;
-  info.header.chain_id = random_fixed<Hash>(rng);
+  info.header.chain_id = random_id<Hash>(rng);
   info.header.height = 77;
-  info.digest = random_fixed<Hash>(rng);
-  info.outcome_root = random_fixed<Hash>(rng);
-  info.results_root = random_fixed<Hash>(rng);
-  info.state_root = random_fixed<Hash>(rng);
+  info.digest = random_id<Hash>(rng);
+  info.outcome_root = random_id<Hash>(rng);
+  info.results_root = random_id<Hash>(rng);
+  info.state_root = random_id<Hash>(rng);
   info.item_count = 5;
   info.body_bytes = 1234;
-  info.history_nodes = {random_fixed<Hash>(rng), random_fixed<Hash>(rng)};
+  info.history_nodes = {random_id<Hash>(rng), random_id<Hash>(rng)};
   EXPECT_EQ(BlockInfo::decode(info.encode()).value(), info);
   expect_exact_length(info.encode(), [](const Bytes& row) { return BlockInfo::decode(row); });
 }

@@ -8,14 +8,15 @@
 
 #include <gtest/gtest.h>
 
-#include "galen/base/rng.hpp"
 #include "galen/ledger/history_tree.hpp"
 #include "galen/ledger/store.hpp"
 #include "galen/ledger/verify.hpp"
+#include "unit/chain_parts.hpp"
 #include "unit/suite.hpp"
 
 namespace galen::ledger::test {
 
+using galen::test::random_id;
 inline const auto kSuite = galen::test::suite();
 
 #define ASSERT_OK(result)                                          \
@@ -44,13 +45,6 @@ class TempDir {
   std::string path_;
 };
 
-template <class Fixed>
-Fixed random_fixed(Rng& rng) {
-  Fixed out;
-  for (auto& byte : out.data) byte = static_cast<std::uint8_t>(rng.next());
-  return out;
-}
-
 inline constexpr std::uint8_t kRecordKind = 2;
 inline constexpr std::uint8_t kHeadKind = 5;
 inline constexpr std::uint8_t kPatientList = 1;
@@ -61,14 +55,14 @@ class TestChain : public BlockExecutor {
     std::vector<Member> members;
     for (int i = 0; i < 4; ++i) {
       keys_.push_back(crypto::PrivateKey::generate(kSuite));
-      members.push_back({random_fixed<PrincipalId>(rng_), keys_.back().public_key(), random_fixed<Hash>(rng_)});
+      members.push_back({random_id<PrincipalId>(rng_), keys_.back().public_key(), random_id<Hash>(rng_)});
       genesis_.members.push_back({"member " + std::to_string(i), members.back().id, members.back().consensus_key,
-                                  random_fixed<PrincipalId>(rng_), ""});
+                                  random_id<PrincipalId>(rng_), ""});
     }
     genesis_.member_set = MemberSet(members);
     genesis_.suite = kSuite;
-    genesis_.chain_id = random_fixed<Hash>(rng_);
-    for (int i = 0; i < 3; ++i) patients_.push_back(random_fixed<PrincipalId>(rng_));
+    genesis_.chain_id = random_id<Hash>(rng_);
+    for (int i = 0; i < 3; ++i) patients_.push_back(random_id<PrincipalId>(rng_));
   }
 
   const Genesis& genesis() const { return genesis_; }
@@ -89,21 +83,15 @@ class TestChain : public BlockExecutor {
     if (height == 0) {
       block->skeleton.header = genesis_.block_zero();
     } else {
-      if (items > 0) block->batches.push_back(std::make_shared<const Batch>(make_batch(items)));
-      for (const auto& batch : block->batches) block->skeleton.batch_digests.push_back(batch->digest());
-      auto& header = block->skeleton.header;
+      std::vector<BatchPtr> batches;
+      if (items > 0) batches.push_back(std::make_shared<const Batch>(make_batch(items)));
       const auto& parent = blocks_.back()->skeleton.header;
-      header.chain_id = genesis_.chain_id;
-      header.height = height;
-      header.parent = parent.digest(kSuite);
+      block = galen::test::next_block(context(), parent, std::move(batches), history_);
+      auto& header = block->skeleton.header;
       header.time_ms = parent.time_ms + 100;
       header.exec_height = height - 1;
       header.state_root = infos_.at(height - 1).state_root;
       header.results_root = infos_.at(height - 1).results_root;
-      header.body_root = body_root(kSuite, block->skeleton.batch_digests);
-      header.batch_count = static_cast<std::uint32_t>(block->batches.size());
-      header.history_size = history_.size();
-      header.history_root = history_.root();
     }
     blocks_.push_back(block);
     history_.append(block->skeleton.header.digest(kSuite));
@@ -161,23 +149,12 @@ class TestChain : public BlockExecutor {
   QuorumCertificate commit_certificate(Height height) const { return certify(blocks_.at(height)->skeleton.header); }
   /// A COMMIT-QC of any header.
   QuorumCertificate certify(const BlockHeader& header) const {
-    QuorumCertificate certificate;
-    certificate.phase = VotePhase::commit;
-    certificate.subject = {0, header.height, header.digest(kSuite)};
-    certificate.signers = {4, {0, 1, 3}};
-    for (auto signer : certificate.signers.signers)
-      certificate.signatures.push_back(
-          keys_[signer].sign(vote_sign_bytes(context(), VotePhase::commit, signer, certificate.subject)));
-    return certificate;
+    return galen::test::commit_certificate(context(), keys_, {0, 1, 3}, header);
   }
   ExecutedCertificate executed_certificate(Height height) const {
     const auto& info = infos_.at(height);
-    ExecutedCertificate certificate;
-    certificate.subject = {height, info.digest, info.state_root, info.results_root};
-    certificate.signers = {4, {1, 2, 3}};
-    for (auto signer : certificate.signers.signers)
-      certificate.signatures.push_back(keys_[signer].sign(executed_sign_bytes(context(), signer, certificate.subject)));
-    return certificate;
+    return galen::test::executed_certificate(context(), keys_, {1, 2, 3},
+                                             {height, info.digest, info.state_root, info.results_root});
   }
 
   /// Remembers what a store made of a block that was executed and applied by hand.
@@ -207,15 +184,13 @@ class TestChain : public BlockExecutor {
       Transaction::Draft transaction;
       transaction.chain_id = genesis_.chain_id;
       transaction.author = genesis_.members[0].admin;
-      transaction.request_id = random_fixed<RequestId>(rng_);
-      transaction.request_id.data[6] = (transaction.request_id.data[6] & 0x0f) | 0x40;
-      transaction.request_id.data[8] = (transaction.request_id.data[8] & 0x3f) | 0x80;
+      transaction.request_id = galen::test::random_request_id(rng_);
       transaction.valid_until_ms = 1'000'000;
       ledger::v1::Operation operation;
       auto* anchor = operation.mutable_anchor_record();
-      anchor->set_pointer_id(random_fixed<PointerId>(rng_).str());
+      anchor->set_pointer_id(random_id<PointerId>(rng_).str());
       anchor->set_custodian(genesis_.members[0].id.str());
-      anchor->set_commitment(random_fixed<Hash>(rng_).str());
+      anchor->set_commitment(random_id<Hash>(rng_).str());
       anchor->set_canon(ledger::v1::CANON_METHOD_RAW);
       anchor->set_status(ledger::v1::RECORD_STATUS_CURRENT);
       anchor->set_class_(ledger::v1::RECORD_CLASS_N);
