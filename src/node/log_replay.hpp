@@ -29,17 +29,36 @@ struct LogReplay {
   void add(const ReplayedRecord& record);
 };
 
-using BatchesByDigest = std::map<Hash, BatchPtr>;
-/// CORRUPT if one does not decode.
-Result<BatchesByDigest> decode_batches(const Identity& identity, const LogReplay& replay);
+/// The log's bodies by digest. Most of them stand in blocks that were executed long ago: a body is decoded when somebody
+/// asks for it. Points into the replay.
+class LoggedBatches {
+ public:
+  struct Body {
+    BatchHeader header;
+    Hash digest;
+    const LogReplay::Entry* entry;
+  };
+  /// CORRUPT if one has no batch header.
+  static Result<LoggedBatches> index(const Identity& identity, const LogReplay& replay);
+
+  /// nullptr when the log does not hold it, CORRUPT if it does not decode.
+  Result<BatchPtr> find(const Hash& digest) const;
+  Result<BatchPtr> decode(const Body& body) const;
+  const std::vector<Body>& in_order() const { return bodies_; }
+
+ private:
+  ChainContext context_;
+  std::vector<Body> bodies_;  ///< as they were logged
+  std::map<Hash, std::size_t> by_digest_;
+};
+
 /// Executes the committed blocks of the log above the ledger's height, in order; a gap ends it: the rest comes from the
 /// peers.
-Status replay_blocks(const Identity& identity, const LogReplay& replay, const BatchesByDigest& bodies,
+Status replay_blocks(const Identity& identity, const LogReplay& replay, const LoggedBatches& bodies,
                      execution::Executor& executor, ledger::Store& store);
 /// Tip, history, roots and the batches that may not stand in the chain again.
 Status load_ledger(const Identity& identity, const ledger::Store& store, consensus::Recovered& recovered);
 /// Bodies that no block of the chain holds: proposed again, or voted for already.
-void load_pending(const Identity& identity, const LogReplay& replay, const BatchesByDigest& bodies, BatchPool& pool,
-                  consensus::Recovered& recovered);
+Status load_pending(const LoggedBatches& bodies, BatchPool& pool, consensus::Recovered& recovered);
 
 }  // namespace galen::node

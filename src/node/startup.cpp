@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "galen/base/log.hpp"
+#include "galen/ledger/block_outline.hpp"
 #include "galen/ledger/installer.hpp"
 #include "galen/node/init.hpp"
 #include "node/log_records.hpp"
@@ -23,18 +26,40 @@ void LogReplay::add(const ReplayedRecord& record) {
   }
 }
 
-Result<BatchesByDigest> decode_batches(const Identity& identity, const LogReplay& replay) {
-  BatchesByDigest bodies;
-  for (const auto& body : replay.batches) {
-    auto batch = Batch::decode(identity.context, body.bytes);
-    if (!batch) return Error{ErrorCode::CORRUPT, "a batch in the log does not decode: " + batch.error().message};
-    auto digest = batch->digest();
-    bodies.emplace(digest, std::make_shared<const Batch>(std::move(*batch)));
-  }
-  return bodies;
+namespace {
+
+Error bad_body(const Error& why) {
+  return {ErrorCode::CORRUPT, "a batch in the log does not decode: " + why.message};
 }
 
-Status replay_blocks(const Identity& identity, const LogReplay& replay, const BatchesByDigest& bodies,
+}  // namespace
+
+Result<LoggedBatches> LoggedBatches::index(const Identity& identity, const LogReplay& replay) {
+  LoggedBatches out;
+  out.context_ = identity.context;
+  for (const auto& entry : replay.batches) {
+    const ByteSpan bytes(entry.bytes);
+    auto header = BatchHeader::decode(bytes.first(std::min(bytes.size(), kBatchHeaderBytes)));
+    if (!header) return bad_body(header.error());
+    auto digest = header->digest(identity.context.suite);
+    if (out.by_digest_.emplace(digest, out.bodies_.size()).second) out.bodies_.push_back({*header, digest, &entry});
+  }
+  return out;
+}
+
+Result<BatchPtr> LoggedBatches::find(const Hash& digest) const {
+  auto found = by_digest_.find(digest);
+  if (found == by_digest_.end()) return BatchPtr{};
+  return decode(bodies_[found->second]);
+}
+
+Result<BatchPtr> LoggedBatches::decode(const Body& body) const {
+  auto batch = Batch::decode(context_, body.entry->bytes);
+  if (!batch) return bad_body(batch.error());
+  return std::make_shared<const Batch>(std::move(*batch));
+}
+
+Status replay_blocks(const Identity& identity, const LogReplay& replay, const LoggedBatches& bodies,
                      execution::Executor& executor, ledger::Store& store) {
   std::map<Height, CommittedRecord> committed;
   for (const auto& bytes : replay.committed) {
@@ -50,10 +75,10 @@ Status replay_blocks(const Identity& identity, const LogReplay& replay, const Ba
     block->skeleton = it->second.skeleton;
     bool whole = true;
     for (const auto& digest : it->second.skeleton.batch_digests) {
-      auto body = bodies.find(digest);
-      whole = whole && body != bodies.end();
+      GALEN_ASSIGN(auto body, bodies.find(digest));
+      whole = body != nullptr;
       if (!whole) break;
-      block->batches.push_back(body->second);
+      block->batches.push_back(std::move(body));
     }
     if (!whole) break;
     GALEN_ASSIGN(auto executed, executor.apply(block));
@@ -71,11 +96,11 @@ namespace {
 Status load_recent(const ledger::View& view, std::uint64_t ttl_max_ms, consensus::Recovered& recovered) {
   TimestampMs tip_ms = view.head().header.time_ms;
   for (Height height = view.height(); height > 0; --height) {
-    GALEN_ASSIGN(auto block, view.block(height));
+    GALEN_ASSIGN(auto block, ledger::block_outline(view, height));
     if (!block || block->skeleton.header.time_ms + ttl_max_ms < tip_ms) break;
-    for (const auto& batch : block->batches)
-      if (batch->header().valid_until_ms >= tip_ms)
-        recovered.recent_batches.emplace_back(batch->digest(), batch->header().valid_until_ms);
+    for (std::size_t i = 0; i < block->batches.size(); ++i)
+      if (block->batches[i].valid_until_ms >= tip_ms)
+        recovered.recent_batches.emplace_back(block->skeleton.batch_digests[i], block->batches[i].valid_until_ms);
   }
   return {};
 }
@@ -101,20 +126,18 @@ Status load_ledger(const Identity& identity, const ledger::Store& store, consens
   return load_recent(*view, parameters.ttl_max_ms, recovered);
 }
 
-void load_pending(const Identity& identity, const LogReplay& replay, const BatchesByDigest& bodies, BatchPool& pool,
-                  consensus::Recovered& recovered) {
-  std::map<Hash, TimestampMs> in_chain(recovered.recent_batches.begin(), recovered.recent_batches.end());
-  for (const auto& body : replay.batches) {
-    auto batch = Batch::decode(identity.context, body.bytes);
-    if (!batch) continue;
-    auto found = bodies.find(batch->digest());
-    if (found == bodies.end() || in_chain.contains(batch->digest())) continue;
-    if (batch->header().valid_until_ms < recovered.tip.header.time_ms) continue;
-    if (pool.add(found->second, true) == BatchPool::Added::known) continue;
-    pool.logged(batch->digest(), body.seq);
-    recovered.pending.push_back(
-        {batch->digest(), batch->header().origin, batch->header().valid_until_ms, batch->bytes().size()});
+Status load_pending(const LoggedBatches& bodies, BatchPool& pool, consensus::Recovered& recovered) {
+  std::set<Hash> in_chain;
+  for (const auto& [digest, valid_until_ms] : recovered.recent_batches) in_chain.insert(digest);
+  for (const auto& body : bodies.in_order()) {
+    const auto& header = body.header;
+    if (in_chain.contains(body.digest) || header.valid_until_ms < recovered.tip.header.time_ms) continue;
+    GALEN_ASSIGN(auto batch, bodies.decode(body));
+    if (pool.add(batch, true) == BatchPool::Added::known) continue;
+    pool.logged(body.digest, body.entry->seq);
+    recovered.pending.push_back({body.digest, header.origin, header.valid_until_ms, batch->bytes().size()});
   }
+  return {};
 }
 
 namespace {
@@ -167,7 +190,7 @@ Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
   // A log that lost segments begins too late by itself, and says so.
   if (opened.verdict.kind != LogVerdict::Kind::amnesia)
     GALEN_TRY(check_vault_follows(vault, *opened.log, replay.started_over));
-  GALEN_ASSIGN(auto bodies, decode_batches(identity, replay));
+  GALEN_ASSIGN(auto bodies, LoggedBatches::index(identity, replay));
   GALEN_TRY(replay_blocks(identity, replay, bodies, *executor, *store));
 
   Opened out{.data_dir = std::move(data_dir),
@@ -198,7 +221,7 @@ Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
   }
   out.recovered.safety = std::move(*safety);
   GALEN_TRY(load_ledger(identity, *out.store, out.recovered));
-  load_pending(identity, replay, bodies, *out.pool, out.recovered);
+  GALEN_TRY(load_pending(bodies, *out.pool, out.recovered));
   return out;
 }
 

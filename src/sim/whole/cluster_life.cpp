@@ -62,7 +62,7 @@ Status Cluster::open(Node& node) {
                node::Log::open(kWholeDirectory, [&](const node::ReplayedRecord& record) { replay.add(record); }, node.disk));
   node.log = std::move(opened.log);
   node.pool = std::make_unique<node::BatchPool>(world_.genesis().member_set.size());
-  GALEN_ASSIGN(auto bodies, node::decode_batches(node.identity, replay));
+  GALEN_ASSIGN(auto bodies, node::LoggedBatches::index(node.identity, replay));
   GALEN_TRY(node::replay_blocks(node.identity, replay, bodies, *node.executor, *node.store));
   auto epoch = world_.context().epoch;
   auto safety = recover(epoch, world_.context().suite, replay.safety);
@@ -83,7 +83,7 @@ Status Cluster::open(Node& node) {
   node.safety = *safety;
   recovered.safety = std::move(*safety);
   GALEN_TRY(node::load_ledger(node.identity, *node.store, recovered));
-  node::load_pending(node.identity, replay, bodies, *node.pool, recovered);
+  GALEN_TRY(node::load_pending(bodies, *node.pool, recovered));
   node.log->set_snapshot_source([&node] {
     node.safety.prune(node.committed);
     std::vector<node::OwnedLogRecord> records;
