@@ -44,8 +44,10 @@ Status move(const std::string& from, const std::string& to, const std::string& d
   return sync(data_dir);
 }
 
+/// No bell: a failure is an error of the next write, and nothing is promised of what can be taken again.
 StoreOptions in_joining(StoreOptions options) {
   options.directory = joining(options.directory);
+  options.failures = nullptr;
   return options;
 }
 
@@ -55,6 +57,8 @@ Installer::~Installer() = default;
 
 Status Installer::abandon(const std::string& data_dir) {
   std::error_code error;
+  // The marks first: a kill in between leaves nothing that passes for whole.
+  for (const auto& mark : {begun_mark(data_dir), complete_mark(data_dir)}) fs::remove(mark, error);
   fs::remove_all(joining(data_dir), error);
   return to_status(error, "remove " + joining(data_dir));
 }
@@ -187,7 +191,11 @@ Result<bool> install_joined(const std::string& data_dir) {
     return false;
   }
   if (here) {
-    if (fs::exists(ledger, ignored)) GALEN_TRY(move(ledger, old, data_dir));
+    // A ledger made anew between two starts stands beside what the first rename has put away.
+    if (fs::exists(ledger, ignored)) {
+      fs::remove_all(old, ignored);
+      GALEN_TRY(move(ledger, old, data_dir));
+    }
     GALEN_TRY(move(arrived, ledger, data_dir));
   }
   GALEN_TRY(Installer::abandon(data_dir));
