@@ -22,6 +22,14 @@ Bytes encode_snapshot_part(const SnapshotPartPlace& place, std::span<const State
   return std::move(out).take();
 }
 
+std::optional<std::uint8_t> snapshot_part_depth(ByteSpan bytes) {
+  ByteReader in(bytes);
+  in.u16();
+  in.u64();
+  const auto depth = in.u8();
+  return in.ok() ? std::optional(depth) : std::nullopt;
+}
+
 Result<std::vector<StateRow>> check_snapshot_part(crypto::Suite suite, const SnapshotPartPlace& place,
                                                   const SnapshotNode& node, ByteSpan bytes) {
   if (bytes.size() > kSnapshotPartBytesMax) return {ErrorCode::TOO_LARGE, "part: it is larger than 4 MiB"};

@@ -73,7 +73,7 @@ void SnapshotLoop::run() {
       remove_old();
     } else if (made.error().code == ErrorCode::CORRUPT) {
       return ports_.fatal(made.error());
-    } else if (made.error().code != ErrorCode::CANCELLED) {
+    } else if (made.error().code != ErrorCode::CANCELLED || health_.disk_low) {
       log::error("no snapshot of height={} reason={} error=\"{}\"", height, to_reason(made.error().code),
                  made.error().message);
     }
@@ -88,6 +88,7 @@ Status SnapshotLoop::make(const Job& job) {
   auto rested = system_clock().monotonic_us();
   source.pace = [&] {
     const auto worked = system_clock().monotonic_us() - rested;
+    if (health_.disk_low) return false;
     if (worked < kWorkSliceUs) return !jobs_.closed();
     const bool go_on = pause(worked * kRestPerWork);
     rested = system_clock().monotonic_us();

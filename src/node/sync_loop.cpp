@@ -27,7 +27,9 @@ SyncLoop::SyncLoop(const Identity& identity, ledger::Store& store, const ledger:
       joiner_(identity, options, join_behind, peers_,
               Joiner::Ports{.applied = [this] { return store_.applied_height().value_or(0); },
                             .pause_blocks = [this](bool paused) { joining_ = paused; },
-                            .say = [this](std::string what) { publish(true, std::move(what)); }}),
+                            .say = [this](std::string what) { publish(true, std::move(what)); },
+                            .has_room = [this] { return !health_.disk_low; },
+                            .own_lowest = [this] { return own_lowest(); }}),
       backfill_(identity, store, peers_) {}
 
 SyncLoop::~SyncLoop() { stop(); }
@@ -43,9 +45,7 @@ void SyncLoop::stop() {
 
 void SyncLoop::run() {
   name_this_thread("sync");
-  if (join_behind_ != 0) {
-    if (auto resumed = joiner_.resume(); !resumed) return ports_.fatal(resumed.error());
-  }
+  if (auto resumed = joiner_.resume(join_behind_ != 0); !resumed) return ports_.fatal(resumed.error());
   if (backfill_.due()) log::info("backfilling floor={}", store_.backfill_floor());
   else if (join_behind_ == 0) return peers_.close();  // nothing can become due: backfilling begins with a start
   while (!peers_.closed() && turn()) {
@@ -61,9 +61,11 @@ bool SyncLoop::may_fetch_blocks(Height missing) {
 
 bool SyncLoop::turn() {
   const bool far_behind = far_behind_.exchange(false);
-  if (health_.disk_low) {
+  // What differs in a diverged node's state is for people to see: no snapshot takes its place.
+  const bool diverged = health_.core().mode == galen::v1::NODE_MODE_DIVERGED;
+  if (health_.disk_low || diverged) {
     if (far_behind) declined_until_us_ = system_clock().monotonic_us() + kDeclinedUs;
-    publish(joiner_.under_way(), "waits for disk space");
+    publish(joiner_.under_way(), diverged ? "" : "waits for disk space");
     rest(kRetryUs);
     return true;
   }
@@ -101,6 +103,16 @@ bool SyncLoop::backfill() {
   if (!more) return ports_.fatal(more.error()), false;
   rest(*more ? std::min(system_clock().monotonic_us() - began, kRetryUs) : kRetryUs);
   return true;
+}
+
+Result<std::optional<ledger::PastWanted>> SyncLoop::own_lowest() const {
+  std::optional<ledger::PastWanted> none;
+  GALEN_ASSIGN(auto view, store_.snapshot());
+  const auto height = std::max<Height>(store_.backfill_floor(), 1);
+  if (view->height() < height) return none;
+  GALEN_ASSIGN(auto info, view->info(height));
+  if (!info) return Error{ErrorCode::CORRUPT, "the ledger's lowest block has no info row"};
+  return std::optional(ledger::PastWanted{height, info->digest, info->results_root});
 }
 
 void SyncLoop::publish(bool joining, std::string detail) {

@@ -37,6 +37,7 @@ class SyncLoop {
   bool turn();
   bool join();
   bool backfill();
+  Result<std::optional<ledger::PastWanted>> own_lowest() const;
   void publish(bool joining, std::string detail);
   void rest(std::uint64_t us);
 

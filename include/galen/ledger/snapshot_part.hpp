@@ -1,6 +1,8 @@
 // The rows of a snapshot below one node (docs/spec/snapshots.md 1.3). Pure values, any thread.
 #pragma once
 
+#include <optional>
+
 #include "galen/ledger/snapshot_manifest.hpp"
 
 namespace galen::ledger {
@@ -24,6 +26,8 @@ struct SnapshotPartPlace {
 
 /// Rows in the order of their paths.
 Bytes encode_snapshot_part(const SnapshotPartPlace& place, std::span<const StateRow> rows);
+/// The depth that a part names; nothing when it is too short to name one.
+std::optional<std::uint8_t> snapshot_part_depth(ByteSpan bytes);
 /// The part's rows, all of them and no other: TOO_LARGE, MALFORMED, UNSUPPORTED_VERSION, BAD_PROOF.
 Result<std::vector<StateRow>> check_snapshot_part(crypto::Suite suite, const SnapshotPartPlace& place,
                                                   const SnapshotNode& node, ByteSpan bytes);

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "galen/base/crc32c.hpp"
+#include "galen/crypto/sparse_merkle.hpp"
 #include "node/backfill.hpp"
 #include "node/joiner.hpp"
 #include "node/sync_server.hpp"
@@ -21,7 +22,7 @@ constexpr MemberIndex kJoiner = 3, kBad = 1;
 class JoinerTest : public ExecutionTest {
  protected:
   void SetUp() override {
-    auto executed = run(0, records(300));
+    auto executed = run(first_batches());
     for (int i = 0; i < 8; ++i) executed = node.apply(chain.block({chain.batch(0, records(30))}, &executed));
     auto frozen = take(node.store().snapshot());
     snapshot_ = frozen->height();
@@ -54,6 +55,7 @@ class JoinerTest : public ExecutionTest {
     take(store->checkpoint());
     meet();
   }
+  virtual std::vector<BatchPtr> first_batches() { return {chain.batch(0, records(300))}; }
   void TearDown() override {
     for (auto& server : servers_) server->stop();
   }
@@ -80,9 +82,11 @@ class JoinerTest : public ExecutionTest {
   }
   std::unique_ptr<Joiner> joiner(Height behind_min = 5) {
     return std::make_unique<Joiner>(*identity_, options(), behind_min, *peers_,
-                                    Joiner::Ports{.applied = [] { return Height{0}; },
+                                    Joiner::Ports{.applied = [this] { return applied_; },
                                                   .pause_blocks = [this](bool paused) { paused_ = paused; },
-                                                  .say = [](const std::string&) {}});
+                                                  .say = [](const std::string&) {},
+                                                  .has_room = [this] { return has_room_; },
+                                                  .own_lowest = [this] { return own_lowest_; }});
   }
   ledger::StoreOptions options() const {
     ledger::StoreOptions out;
@@ -98,9 +102,12 @@ class JoinerTest : public ExecutionTest {
     ASSERT_GT(bytes.size(), 100u);
     bytes.resize(bytes.size() - 4);
     bytes.back() ^= 1;
+    write_bad(name, std::move(bytes));
+  }
+  void write_bad(const std::string& name, Bytes bytes) {
     const auto checksum = ByteWriter().u32(crc32c(bytes)).bytes();
     bytes.insert(bytes.end(), checksum.begin(), checksum.end());
-    std::ofstream(path, std::ios::binary)
+    std::ofstream(bad_dir_.path() + "/snapshots/" + std::to_string(snapshot_) + "/" + name, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   }
   std::size_t parts() const {
@@ -134,7 +141,9 @@ class JoinerTest : public ExecutionTest {
   std::vector<std::unique_ptr<SyncServer>> servers_;
   std::unique_ptr<SyncPeers> peers_;
   std::map<MemberIndex, std::size_t> asked_;
-  bool paused_ = false;
+  bool paused_ = false, has_room_ = true;
+  Height applied_ = 0;
+  std::optional<ledger::PastWanted> own_lowest_;
 };
 
 TEST_F(JoinerTest, JoinsFromSeveralMembersThenFillsDownwards) {
@@ -196,6 +205,96 @@ TEST_F(JoinerTest, WhenNobodyOffersItAnyMoreItIsGivenUp) {
   EXPECT_EQ(take(again->attempt()), Joiner::Outcome::later);
   EXPECT_FALSE(again->under_way());
   EXPECT_FALSE(paused_);
+}
+
+TEST_F(JoinerTest, DamageInWhatWasTakenIsNoReasonToStop) {
+  auto manifest = take(ledger::SnapshotManifest::decode(execution::test::kSuite, take(files_[0]->manifest(snapshot_))));
+  {
+    auto installer = take(ledger::Installer::begin(options(), manifest));
+    auto rows = take(ledger::check_snapshot_part(execution::test::kSuite, {snapshot_, manifest.depth, 0},
+                                                 manifest.nodes[0], take(files_[0]->part(snapshot_, 0))));
+    rows[0].value.push_back(1);  // a disk that changes what was checked
+    ASSERT_TRUE(installer->add_part(0, rows).has_value());
+    ASSERT_TRUE(installer->flush().has_value());
+  }
+  auto again = joiner();
+  ASSERT_TRUE(again->resume().has_value());
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::later);
+  EXPECT_FALSE(again->under_way());
+  EXPECT_FALSE(paused_);
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/joining"));
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::complete);
+  expect_whole_after_backfill();
+}
+
+TEST_F(JoinerTest, ADiskWithoutRoomEndsTheAttemptAndLosesNothing) {
+  auto again = joiner();
+  has_room_ = false;
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::later);
+  EXPECT_TRUE(again->under_way());
+  has_room_ = true;
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::complete);
+}
+
+TEST_F(JoinerTest, WhatTheLedgerHasPassedIsGivenUp) {
+  auto again = joiner();
+  has_room_ = false;
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::later);
+  ASSERT_TRUE(again->under_way());
+  has_room_ = true;
+  applied_ = snapshot_;
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::later);
+  EXPECT_FALSE(again->under_way());
+  EXPECT_FALSE(paused_);
+}
+
+TEST_F(JoinerTest, BlocksThatNobodyElseHasAreNotGivenAway) {
+  own_lowest_ = ledger::PastWanted{node.view().height() + 1, {}, {}};
+  EXPECT_EQ(take(joiner()->attempt()), Joiner::Outcome::later);
+  EXPECT_FALSE(paused_);
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/joining"));
+  auto info = take(node.view().info(1));
+  own_lowest_ = ledger::PastWanted{1, info->digest, info->results_root};
+  EXPECT_EQ(take(joiner()->attempt()), Joiner::Outcome::complete);
+  EXPECT_TRUE(peers_->banned().empty());
+}
+
+TEST_F(JoinerTest, WithoutAnybodyLeftToAskItFollowsBlockByBlock) {
+  auto again = joiner();
+  has_room_ = false;
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::later);
+  ASSERT_TRUE(paused_);
+  for (MemberIndex member = 0; member < 3; ++member) peers_->ban(member, {ErrorCode::BAD_PROOF, "part: bad"});
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::later);
+  EXPECT_FALSE(paused_);
+}
+
+// All of it proves itself, and yet no part of anybody else fits it.
+TEST_F(JoinerTest, AManifestOfAnotherDepthBansNobodyButItsSender) {
+  auto manifest = take(ledger::SnapshotManifest::decode(execution::test::kSuite, take(files_[0]->manifest(snapshot_))));
+  std::vector<std::vector<ledger::StateLeaf>> leaves(2 * manifest.nodes.size());
+  for (std::uint32_t index = 0; index < manifest.nodes.size(); ++index)
+    for (const auto& row :
+         take(ledger::check_snapshot_part(execution::test::kSuite, {snapshot_, manifest.depth, index},
+                                          manifest.nodes[index], take(files_[0]->part(snapshot_, index))))) {
+      const auto path = crypto::state_path(execution::test::kSuite, static_cast<std::uint8_t>(row.key[0]),
+                                           as_bytes(row.key).subspan(1));
+      leaves[ledger::snapshot_prefix(path, manifest.depth + 1u)].push_back(
+          {path, crypto::hash(execution::test::kSuite, row.value)});
+    }
+  ++manifest.depth;
+  manifest.nodes.clear();
+  for (const auto& part : leaves)
+    manifest.nodes.push_back(ledger::snapshot_node(execution::test::kSuite, part, manifest.depth));
+  ASSERT_TRUE(manifest.verify(chain.genesis.context(), chain.genesis.member_set).has_value());
+  write_bad("manifest", manifest.encode());
+  for (int i = 0; i < 3; ++i) peers_->usable();  // the bad one is asked for the manifest first
+  auto again = joiner();
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::later);
+  EXPECT_FALSE(again->under_way());
+  EXPECT_EQ(peers_->banned(), std::vector<MemberIndex>{kBad});
+  EXPECT_EQ(take(again->attempt()), Joiner::Outcome::complete);
+  expect_whole_after_backfill();
 }
 
 }  // namespace
