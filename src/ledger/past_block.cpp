@@ -1,7 +1,6 @@
 #include "galen/ledger/past_block.hpp"
 
 #include "galen/crypto/merkle.hpp"
-#include "galen/types/limits.hpp"
 
 namespace galen::ledger {
 namespace {
@@ -62,7 +61,7 @@ Result<PastBlock> check_past_block(const Genesis& genesis, const PastWanted& wan
   const auto context = genesis.context();
   ByteReader in(bytes);
   auto block_bytes = in.sized(limits::kFrameBytesMax);
-  auto outcome_bytes = in.sized(limits::kFrameBytesMax);
+  auto outcome_bytes = in.sized(kPastOutcomesBytesMax);
   PastBlock past;
   past.results_root_below = in.fixed<Hash>();
   auto commit = in.sized(limits::kCertificateBytesMax);

@@ -1,11 +1,14 @@
 #include "node/past_fetch.hpp"
 
+#include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
 
 namespace galen::node {
 namespace {
 
 constexpr std::chrono::seconds kAnswerWait{21};  // a little more than an answer may take before it is forgotten
+/// Who answers later is not asked again before the others: it may drag on as long as it likes.
+constexpr std::uint64_t kPromptUs = 2'000'000;
 
 }  // namespace
 
@@ -18,15 +21,25 @@ std::optional<MemberIndex> PastFetch::ask(Height highest) {
   return std::nullopt;
 }
 
+std::optional<SyncPeers::Answer> PastFetch::wait_for(MemberIndex peer, PeerMessageKind kind) {
+  while (auto answer = peers_.wait(kAnswerWait))
+    if (answer->kind == kind && answer->from == peer) return answer;
+  return std::nullopt;
+}
+
 Result<std::size_t> PastFetch::step(const Wanted& wanted, const Take& take) {
   GALEN_ASSIGN(auto next, wanted());
   if (!next) return std::size_t{0};
   const auto peer = ask(next->height);
   last_good_.reset();
   if (!peer) return std::size_t{0};
-  while (auto answer = peers_.wait(kAnswerWait))
-    if (answer->kind == PeerMessageKind::past && answer->from == *peer) return take_answer(*answer, wanted, take);
-  return std::size_t{0};
+  const auto asked_us = system_clock().monotonic_us();
+  auto answer = wait_for(*peer, PeerMessageKind::past);
+  if (!answer) return std::size_t{0};
+  const bool prompt = system_clock().monotonic_us() - asked_us < kPromptUs;
+  GALEN_ASSIGN(auto taken, take_answer(*answer, wanted, take));
+  if (taken > 0 && prompt) last_good_ = peer;
+  return taken;
 }
 
 Result<std::size_t> PastFetch::take_answer(const SyncPeers::Answer& answer, const Wanted& wanted, const Take& take) {
@@ -35,6 +48,11 @@ Result<std::size_t> PastFetch::take_answer(const SyncPeers::Answer& answer, cons
     peers_.ban(answer.from, decoded.error());
     return std::size_t{0};
   }
+  std::optional<Bytes> large;
+  if (decoded->bytes_in_pieces > 0) {
+    large = fetch_pieces(answer.from, decoded->highest, decoded->bytes_in_pieces);
+    if (large) decoded->blocks.push_back(*large);
+  }
   std::size_t taken = 0;
   for (auto bytes : decoded->blocks) {
     GALEN_ASSIGN(auto next, wanted());
@@ -42,13 +60,31 @@ Result<std::size_t> PastFetch::take_answer(const SyncPeers::Answer& answer, cons
     auto past = ledger::check_past_block(identity_.genesis, *next, bytes);
     if (!past) {
       peers_.ban(answer.from, past.error());
-      return taken;
+      break;
     }
     GALEN_TRY(take(*past));
     ++taken;
   }
-  if (taken > 0) last_good_ = answer.from;
   return taken;
+}
+
+std::optional<Bytes> PastFetch::fetch_pieces(MemberIndex peer, Height height, std::size_t bytes) {
+  Bytes whole;
+  whole.reserve(bytes);
+  for (std::uint32_t index = 0; whole.size() < bytes; ++index) {
+    const SyncSubject subject{height, index};
+    if (!peers_.ask(peer, PeerMessageKind::past_piece, subject,
+                    encode_subject(PeerMessageKind::fetch_past_piece, subject)))
+      return std::nullopt;
+    auto answer = wait_for(peer, PeerMessageKind::past_piece);
+    if (!answer) return std::nullopt;
+    auto piece = decode_part_answer(answer->body);
+    GALEN_ASSERT(piece.has_value());  // it was matched by its subject
+    if (piece->part.size() != std::min(kPastPieceBytes, bytes - whole.size()))
+      return std::nullopt;  // it has it no more
+    whole.insert(whole.end(), piece->part.begin(), piece->part.end());
+  }
+  return whole;
 }
 
 }  // namespace galen::node

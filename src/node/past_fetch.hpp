@@ -23,11 +23,14 @@ class PastFetch {
 
  private:
   Result<std::size_t> take_answer(const SyncPeers::Answer& answer, const Wanted& wanted, const Take& take);
+  /// A block that fits no answer, piece after piece; nothing when they end too early.
+  std::optional<Bytes> fetch_pieces(MemberIndex peer, Height height, std::size_t bytes);
+  std::optional<SyncPeers::Answer> wait_for(MemberIndex peer, PeerMessageKind kind);
   std::optional<MemberIndex> ask(Height highest);
 
   const Identity& identity_;
   SyncPeers& peers_;
-  std::optional<MemberIndex> last_good_;  ///< asked again first
+  std::optional<MemberIndex> last_good_;  ///< asked again first, unless it took its time
 };
 
 }  // namespace galen::node

@@ -30,6 +30,8 @@ enum class PeerMessageKind : std::uint8_t {
   tree = 25,          ///< the same three ‖ root 32 ‖ page; nothing after the three: not here
   fetch_stored = 26,  ///< all that is stored of a block: u64 height
   stored = 27,        ///< the same ‖ ledger::StoredBlock; nothing after it: not here
+  fetch_past_piece = 28,  ///< of a past block that fits no answer, sync_messages.hpp
+  past_piece = 29,
 };
 
 /// By digest; the peer answers with those it has, as many as fit one answer.

@@ -1,5 +1,7 @@
 #include "node/sync_messages.hpp"
 
+#include "galen/ledger/past_block.hpp"
+
 namespace galen::node {
 namespace {
 
@@ -26,11 +28,12 @@ SyncSubject read_subject(ByteReader& in) {
 
 bool is_sync_request(PeerMessageKind kind) {
   return kind == PeerMessageKind::fetch_snapshots || kind == PeerMessageKind::fetch_manifest ||
-         kind == PeerMessageKind::fetch_part || kind == PeerMessageKind::fetch_past;
+         kind == PeerMessageKind::fetch_part || kind == PeerMessageKind::fetch_past ||
+         kind == PeerMessageKind::fetch_past_piece;
 }
 bool is_sync_answer(PeerMessageKind kind) {
   return kind == PeerMessageKind::snapshots || kind == PeerMessageKind::manifest || kind == PeerMessageKind::part ||
-         kind == PeerMessageKind::past;
+         kind == PeerMessageKind::past || kind == PeerMessageKind::past_piece;
 }
 
 Bytes encode_fetch_snapshots() { return peer_message(PeerMessageKind::fetch_snapshots, {}); }
@@ -76,8 +79,8 @@ Result<SyncSubject> decode_subject(ByteSpan body) {
   return subject;
 }
 
-Bytes encode_part_answer(const SyncSubject& subject, ByteSpan part) {
-  auto out = begin(PeerMessageKind::part, kSubjectBytes + part.size());
+Bytes encode_part_answer(const SyncSubject& subject, ByteSpan part, PeerMessageKind kind) {
+  auto out = begin(kind, kSubjectBytes + part.size());
   return std::move(out.u64(subject.height).u32(subject.number).raw(part)).take();
 }
 
@@ -99,11 +102,21 @@ Bytes encode_past_answer(Height highest, std::span<const Bytes> blocks) {
   return std::move(out).take();
 }
 
+Bytes encode_past_in_pieces(Height highest, std::size_t bytes) {
+  auto out = begin(PeerMessageKind::past, kSubjectBytes + 4);
+  return std::move(out.u64(highest).u32(0).u32(static_cast<std::uint32_t>(bytes))).take();
+}
+
 Result<PastAnswer> decode_past_answer(ByteSpan body) {
   ByteReader in(body);
   auto subject = read_subject(in);
   if (subject.number > kPastBlocksMax) return malformed("past");
-  PastAnswer out{subject.height, {}};
+  PastAnswer out{subject.height, {}, 0};
+  if (subject.number == 0 && in.remaining() > 0) {
+    out.bytes_in_pieces = in.u32();
+    if (out.bytes_in_pieces <= kPastWholeBytesMax || out.bytes_in_pieces > ledger::kPastBlockBytesMax)
+      return malformed("past");
+  }
   for (std::uint32_t i = 0; i < subject.number && in.ok(); ++i) out.blocks.push_back(in.sized(limits::kFrameBytesMax));
   if (!in.done()) return malformed("past");
   return out;

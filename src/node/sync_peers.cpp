@@ -14,7 +14,9 @@ constexpr std::uint64_t kAnswerTimeoutUs = 20'000'000;
 constexpr std::uint64_t kSlowWaitUs = 100'000;
 
 /// A manifest and a list of snapshots name no subject: one of each may be asked of a member at a time.
-bool has_subject(PeerMessageKind kind) { return kind == PeerMessageKind::part || kind == PeerMessageKind::past; }
+bool has_subject(PeerMessageKind kind) {
+  return kind == PeerMessageKind::part || kind == PeerMessageKind::past || kind == PeerMessageKind::past_piece;
+}
 
 }  // namespace
 

@@ -82,28 +82,55 @@ Status SyncServer::answer(const net::Frame& frame) {
     }
     default: {
       GALEN_ASSIGN(auto wanted, decode_subject(body));
-      GALEN_ASSIGN(auto blocks, past(wanted));
+      const bool piece = static_cast<PeerMessageKind>(frame.payload[0]) == PeerMessageKind::fetch_past_piece;
+      GALEN_ASSIGN(auto blocks, piece ? past_piece(wanted) : past(wanted));
       ports_.send(frame.from, std::move(blocks));
       return {};
     }
   }
 }
 
-Result<Bytes> SyncServer::past(const SyncSubject& wanted) const {
+Result<Bytes> SyncServer::past(const SyncSubject& wanted) {
   GALEN_ASSIGN(auto view, store_.snapshot());
   std::vector<Bytes> blocks;
   std::size_t bytes = 0;
   const auto count = std::min(wanted.number, kPastBlocksMax);
   for (auto height = wanted.height; height > 0 && blocks.size() < count; --height) {
-    auto block = ledger::encode_past_block(*view, height);
-    if (!block && !is_not_here(block.error())) return block.error();
-    if (!block || !*block) break;
+    GALEN_ASSIGN(auto block, past_block(*view, height));
+    if (!block) break;
+    if (blocks.empty() && block->size() > kPastWholeBytesMax) {
+      large_ = Large{height, std::move(*block)};
+      return encode_past_in_pieces(height, large_->bytes.size());
+    }
     // The first always goes, whatever its size.
-    if (!blocks.empty() && bytes + (*block)->size() > kPastAnswerBytes) break;
-    bytes += (*block)->size();
-    blocks.push_back(std::move(**block));
+    if (!blocks.empty() && bytes + block->size() > kPastAnswerBytes) break;
+    bytes += block->size();
+    blocks.push_back(std::move(*block));
   }
   return encode_past_answer(wanted.height, blocks);
+}
+
+Result<Bytes> SyncServer::past_piece(const SyncSubject& wanted) {
+  if (!large_ || large_->height != wanted.height) {
+    GALEN_ASSIGN(auto view, store_.snapshot());
+    GALEN_ASSIGN(auto block, past_block(*view, wanted.height));
+    if (!block || block->size() <= kPastWholeBytesMax)
+      return encode_part_answer(wanted, {}, PeerMessageKind::past_piece);
+    large_ = Large{wanted.height, std::move(*block)};
+  }
+  const auto& bytes = large_->bytes;
+  const auto from = std::min<std::uint64_t>(std::uint64_t{wanted.number} * kPastPieceBytes, bytes.size());
+  const auto to = std::min<std::uint64_t>(from + kPastPieceBytes, bytes.size());
+  auto answer = encode_part_answer(wanted, ByteSpan(bytes).subspan(from, to - from), PeerMessageKind::past_piece);
+  if (to == bytes.size()) large_.reset();
+  return answer;
+}
+
+/// Damage of one's own is no answer for another, and no reason to stop for a question: the own scrub finds it.
+Result<std::optional<Bytes>> SyncServer::past_block(const ledger::View& view, Height height) const {
+  auto block = ledger::encode_past_block(view, height);
+  if (block || !is_not_here(block.error())) return block;
+  return std::optional<Bytes>{};
 }
 
 }  // namespace galen::node

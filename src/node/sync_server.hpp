@@ -37,7 +37,9 @@ class SyncServer {
  private:
   void run();
   Status answer(const net::Frame& frame);
-  Result<Bytes> past(const SyncSubject& wanted) const;
+  Result<Bytes> past(const SyncSubject& wanted);
+  Result<Bytes> past_piece(const SyncSubject& wanted);
+  Result<std::optional<Bytes>> past_block(const ledger::View& view, Height height) const;
   void used(Height height);
 
   const Identity& identity_;
@@ -47,6 +49,12 @@ class SyncServer {
   FrameQueue queue_;
   LogLimit lines_;
   std::thread thread_;
+  /// The block that goes in pieces now: all of them are of one encoding. The thread's.
+  struct Large {
+    Height height = 0;
+    Bytes bytes;
+  };
+  std::optional<Large> large_;
   mutable std::mutex mutex_;
   std::map<Height, std::uint64_t> used_us_;
 };

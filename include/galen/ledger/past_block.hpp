@@ -9,8 +9,14 @@
 #include "galen/ledger/view.hpp"
 #include "galen/types/certificate.hpp"
 #include "galen/types/genesis.hpp"
+#include "galen/types/limits.hpp"
 
 namespace galen::ledger {
+
+/// The answers of a block may be larger than the block: a Decide of 75 bytes is answered with 200.
+inline constexpr std::size_t kPastOutcomesBytesMax = 16u << 20;
+inline constexpr std::size_t kPastBlockBytesMax =
+    limits::kFrameBytesMax + kPastOutcomesBytesMax + 2 * limits::kCertificateBytesMax + Hash::kSize + 4 * 4;
 
 /// What is proven of the wanted block already.
 struct PastWanted {

@@ -146,6 +146,29 @@ class JoinerTest : public ExecutionTest {
   std::optional<ledger::PastWanted> own_lowest_;
 };
 
+/// Four batches of decisions, each with an answer more than twice its size: what fits a block fills no answer.
+class LargeBlockTest : public JoinerTest {
+ protected:
+  std::vector<BatchPtr> first_batches() override {
+    std::vector<BatchPtr> out;
+    for (MemberIndex origin : {0, 0, 1, 1}) {
+      auto question = ask();
+      question.mutable_decide()->set_requester(chain.member(origin).str());
+      const auto& author = origin == 0 ? service_a : service_b;
+      std::vector<BatchItem> items;
+      const auto bytes_of = [](const BatchItem& item) { return item.transaction.bytes().size() + 64; };
+      std::size_t bytes = 0;
+      do {
+        items.push_back(chain.item(author, std::vector(limits::kOperationsPerTransactionMax, question)));
+        bytes += bytes_of(items.back());
+      } while (bytes + bytes_of(items.back()) <= limits::kBatchBytesMax);
+      out.push_back(chain.batch(origin, std::move(items)));
+    }
+    return out;
+  }
+  Height large() const { return 2; }  // block 1 registers everybody
+};
+
 TEST_F(JoinerTest, JoinsFromSeveralMembersThenFillsDownwards) {
   ASSERT_GE(parts(), 4u);
   EXPECT_EQ(take(joiner()->attempt()), Joiner::Outcome::complete);
@@ -269,6 +292,29 @@ TEST_F(JoinerTest, WithoutAnybodyLeftToAskItFollowsBlockByBlock) {
   EXPECT_FALSE(paused_);
 }
 
+TEST_F(JoinerTest, AMemberThatAsksWithoutEndHasItsShareOnly) {
+  std::size_t answers = 0;
+  std::mutex mutex;
+  SyncServer server(*identity_, node.store(), *files_[0],
+                    SyncServer::Ports{.send =
+                                          [&](MemberIndex to, const Bytes&) {
+                                            std::lock_guard lock(mutex);
+                                            answers += to == 2;
+                                          },
+                                      .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }});
+  for (int i = 0; i < 1000; ++i)
+    server.on_request(frame(1, encode_fetch_snapshots()));  // not started: all of them wait
+  server.on_request(frame(2, encode_fetch_snapshots()));
+  server.start();
+  for (int i = 0; i < 1000; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::lock_guard lock(mutex);
+    if (answers > 0) break;
+  }
+  server.stop();
+  EXPECT_EQ(answers, 1u);
+}
+
 // All of it proves itself, and yet no part of anybody else fits it.
 TEST_F(JoinerTest, AManifestOfAnotherDepthBansNobodyButItsSender) {
   auto manifest = take(ledger::SnapshotManifest::decode(execution::test::kSuite, take(files_[0]->manifest(snapshot_))));
@@ -295,6 +341,16 @@ TEST_F(JoinerTest, AManifestOfAnotherDepthBansNobodyButItsSender) {
   EXPECT_EQ(peers_->banned(), std::vector<MemberIndex>{kBad});
   EXPECT_EQ(take(again->attempt()), Joiner::Outcome::complete);
   expect_whole_after_backfill();
+}
+
+TEST_F(LargeBlockTest, ABlockThatFitsNoAnswerComesInPieces) {
+  auto encoded = take(ledger::encode_past_block(node.view(), large()));
+  ASSERT_TRUE(encoded.has_value());
+  EXPECT_GT(encoded->size(), limits::kFrameBytesMax * 3 / 2);
+  EXPECT_LE(encoded->size(), ledger::kPastBlockBytesMax);
+  EXPECT_EQ(take(joiner()->attempt()), Joiner::Outcome::complete);
+  expect_whole_after_backfill();
+  EXPECT_TRUE(peers_->banned().empty());
 }
 
 }  // namespace

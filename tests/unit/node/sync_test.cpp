@@ -1,6 +1,7 @@
 // The messages of joining and backfilling, who is asked for what, and which reads wait for older blocks.
 #include <gtest/gtest.h>
 
+#include "galen/ledger/past_block.hpp"
 #include "galen/v1/ledger_service.pb.h"
 #include "node/past_reads.hpp"
 #include "node/sync_peers.hpp"
@@ -64,6 +65,12 @@ TEST(SyncMessagesTest, RoundTripsAndLimits) {
   EXPECT_EQ(to_bytes(decoded->blocks[1]), (Bytes{2, 2}));
   EXPECT_FALSE(decode_past_answer(body_of(past).first(past.size() - 2)).has_value());
   EXPECT_FALSE(decode_past_answer(ByteWriter().u64(9).u32(kPastBlocksMax + 1).bytes()).has_value());
+  EXPECT_EQ(decoded->bytes_in_pieces, 0u);
+  EXPECT_EQ(decode_past_answer(body_of(encode_past_answer(9, {})))->bytes_in_pieces, 0u) << "not here";
+  EXPECT_EQ(decode_past_answer(body_of(encode_past_in_pieces(9, ledger::kPastBlockBytesMax)))->bytes_in_pieces,
+            ledger::kPastBlockBytesMax);
+  EXPECT_FALSE(decode_past_answer(body_of(encode_past_in_pieces(9, ledger::kPastBlockBytesMax + 1))).has_value());
+  EXPECT_FALSE(decode_past_answer(body_of(encode_past_in_pieces(9, kPastWholeBytesMax))).has_value());
 }
 
 TEST_F(SyncPeersTest, WhatWasNotAskedOfItsSenderIsDropped) {
