@@ -89,7 +89,10 @@ void Intake::run() {
 }
 
 Status Intake::refresh_view() {
+  floor_ = store_.backfill_floor();  // before the view: it only falls
   GALEN_ASSIGN(view_, store_.snapshot());
+  if (floor_ != 0 || unsettled_.empty()) return {};
+  for (const auto& record : std::exchange(unsettled_, {})) GALEN_TRY(settle_record(record));
   return {};
 }
 
@@ -185,7 +188,22 @@ void Intake::settle_block(const execution::ExecutedBlock& block) {
     if (item.answers || !item.first) continue;
     auto first = first_answer(*view_, item.id, *item.first);
     if (!first) return ports_.fatal(first.error());
-    if (first->block) tell(mempool_.on_answer(std::move(first->outcome)));
+    if (!first->block) continue;
+    const auto notices = mempool_.on_answer(std::move(first->outcome));
+    if (auto known = check_first_use_known(); known)
+      tell(notices);
+    else
+      refuse(notices, known.error());
+  }
+}
+
+void Intake::refuse(const std::vector<execution::Notice>& notices, const Error& error) {
+  for (const auto& notice : notices) {
+    auto found = open_.find(notice.token);
+    if (found == open_.end()) continue;
+    for (const auto& id : found->second.awaits) mempool_.forget(id, notice.token);
+    reply_error(found->second.call, error);
+    open_.erase(found);
   }
 }
 
@@ -198,10 +216,16 @@ Status Intake::settle_records(const TransactionId& id, vault::Outcome outcome) {
   auto found = records_.find(id);
   if (found == records_.end()) return {};
   GALEN_TRY(vault_.on_outcome(id, outcome));
-  record_ends_.erase({found->second, id});
-  records_.erase(found);
+  forget_records(id);
   outbox_.erase(id);
   return {};
+}
+
+void Intake::forget_records(const TransactionId& id) {
+  auto found = records_.find(id);
+  if (found == records_.end()) return;
+  record_ends_.erase({found->second, id});
+  records_.erase(found);
 }
 
 void Intake::tell(const std::vector<execution::Notice>& notices) {

@@ -37,6 +37,8 @@ struct OwnBatch {
 
 /// The same body: what is done, whatever the envelope around it.
 bool same_operations(const std::vector<ledger::v1::Operation>& a, const std::vector<ledger::v1::Operation>& b);
+/// How long what the node itself makes is valid.
+std::uint64_t transaction_ttl_ms(const Genesis& genesis);
 
 class Intake {
  public:
@@ -132,14 +134,21 @@ class Intake {
   Status answer_first(Open open, const ledger::TransactionEntry& first);
 
   void tell(const std::vector<execution::Notice>& notices);
+  void refuse(const std::vector<execution::Notice>& notices, const Error& error);
   void told(Open& open, const execution::Outcome& outcome);
   void finish(std::uint64_t call_id);
   void settle_block(const execution::ExecutedBlock& block);
   /// The vault has planned records for this transaction, and hears what becomes of it.
   void watch_records(const TransactionId& id, TimestampMs valid_until_ms);
   Status settle_records(const TransactionId& id, vault::Outcome outcome);
+  void forget_records(const TransactionId& id);
   Status mark_mismatches(const execution::ExecutedBlock& block);
   void resubmit(const vault::OutboxRecord& record);
+  Result<bool> stands_in_state(const vault::OutboxRecord& record) const;
+  /// True: its outcome is known, or will be without another request.
+  Result<bool> settle_record(const vault::OutboxRecord& record);
+  /// BACKFILLING while a block that is not here may hold the first use of any id.
+  Status check_first_use_known() const;
   void make_batches();
   void expire_calls();
   void reply_error(const galen::node::v1::Call& call, const Error& error);
@@ -162,10 +171,12 @@ class Intake {
   execution::Admission admission_;
   execution::Mempool mempool_;
   std::shared_ptr<const ledger::View> view_;
+  Height floor_ = 0;                                          ///< of backfilling, not above what it was for view_
   std::map<std::uint64_t, Open> open_;                        ///< by call id; the mempool's waiter token
   std::map<TransactionId, Bytes> outbox_;                     ///< bound, batch not made yet
   std::map<TransactionId, TimestampMs> records_;  ///< in the vault's in-flight table; until when they are valid
   std::set<std::pair<TimestampMs, TransactionId>> record_ends_;  ///< the same, the first to end first
+  std::vector<vault::OutboxRecord> unsettled_;                ///< executed, by a block that is still on its way
   vault::PlanGroup next_group_ = 1;
   std::uint64_t last_sweep_us_ = 0;
   std::uint64_t quorum_lost_us_ = 0;                          ///< 0: there is one

@@ -24,6 +24,7 @@ Result<std::optional<Intake::Earlier>> Intake::earlier_of(const TransactionId& i
   GALEN_ASSIGN(auto row, view_->transaction(id));
   // The same rule as admission's and execution's: past the last valid_until the id may be used again.
   if (row && row->latest.valid_until_ms >= view_->head().header.time_ms) {
+    GALEN_TRY(check_first_use_known());
     Earlier earlier{row->first, std::nullopt};
     GALEN_ASSIGN(auto answer, first_answer(*view_, id, row->first));
     if (answer.transaction) earlier.operations = answer.transaction->operations();
@@ -32,6 +33,17 @@ Result<std::optional<Intake::Earlier>> Intake::earlier_of(const TransactionId& i
   const auto* pending = mempool_.pending(id);
   if (pending == nullptr) return std::optional<Earlier>{};
   return std::optional(Earlier{std::nullopt, pending->transaction.operations()});
+}
+
+// An id may be used again once it has expired, and its first answer stays the answer: a use that is here may have one
+// before it that is not.
+Status Intake::check_first_use_known() const {
+  if (floor_ == 0) return {};
+  return Error{
+      ErrorCode::BACKFILLING,
+      fmt::format("this request_id was used before; which answer was its first is known when the blocks below {} "
+                  "are here too",
+                  floor_)};
 }
 
 Status Intake::answer_earlier(Open open, const TransactionId& id, const Earlier& earlier, bool same_body) {

@@ -146,7 +146,10 @@ bool Scrubber::scrub_files() {
   return true;
 }
 
+/// Blocks that are still on their way after a snapshot are not damaged; those that came were verified as they came, and the
+/// history that would mend them is not whole: they wait for the next pass.
 bool Scrubber::scrub_blocks() {
+  if (store_.backfill_floor() != 0) return enter(Phase::state), true;
   for (; place_.next <= store_.applied_height().value_or(0); ++place_.next) {
     if (!pause(place_.next, *store_.applied_height())) return false;
     if (!mend_blocks(place_.next, place_.next) && failed_) return false;
@@ -197,6 +200,7 @@ bool Scrubber::scrub_log() {
 
 // `ledger verify` says of index rows of the other families too; those cannot be had from a peer.
 bool Scrubber::is_damaged(Height height) {
+  if (height < store_.backfill_floor()) return false;
   bool damaged = false;
   for (const auto& finding : scrub_.check_block(height)) {
     if (finding.height != height) continue;

@@ -69,11 +69,11 @@ vault::RecordContent content_of(const galen::v1::AnchorItem& item) {
           item.lossy() ? Lossy::allow : Lossy::refuse};
 }
 
+}  // namespace
+
 std::uint64_t transaction_ttl_ms(const Genesis& genesis) {
   return std::min(kTransactionTtlMs, genesis.parameters.ttl_max_ms / 2);
 }
-
-}  // namespace
 
 // One AnchorRecord or AnchorRecordBatch on its way to a transaction.
 struct Intake::AnchorWork {
@@ -185,6 +185,7 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us, bool resumed) {
     work.awaits.insert(*open.own);
   } else if (!work.retried.empty()) {
     open.own = work.id;
+    GALEN_TRY(check_first_use_known());
     GALEN_ASSIGN(auto row, view_->transaction(work.id));
     if (row && work.awaits.empty()) return answer_first(std::move(open), row->first);
   }
@@ -586,47 +587,6 @@ void Intake::finish(std::uint64_t call_id) {
     response->set_height(entry->height());
   }
   reply_ok(open.call, *open.response);
-}
-
-// After a restart: the same bytes again while they are valid, else the same pointers and keys under a new request_id.
-void Intake::resubmit(const vault::OutboxRecord& record) {
-  auto now_ms = system_clock().wall_ms();
-  auto transaction = Transaction::decode(identity_.context.suite, identity_.context.chain_id, record.transaction);
-  if (!transaction) return log::error("outbox record does not decode reason={}", to_reason(transaction.error().code));
-  std::vector<TransactionId> ids{record.transaction_id};
-  if (record.replaces) ids.push_back(transaction_id(identity_.context.suite, record.author, *record.replaces));
-  for (const auto& id : ids) {
-    watch_records(id, record.valid_until_ms);  // former ids too: one may stand in a block this node has yet to see
-    auto row = view_->transaction(id);
-    if (!row) return ports_.fatal(row.error());
-    if (!*row) continue;
-    auto known = (*row)->first.code == 0 ? vault::Outcome::committed : vault::Outcome::rejected;
-    if (auto told = settle_records(id, known); !told) return ports_.fatal(told.error());
-    if (known == vault::Outcome::committed || id == record.transaction_id) return;
-  }
-  if (record.valid_until_ms > now_ms) {
-    execution::AdmissionRequest request{.transaction = record.transaction, .authorization = {}, .caller = record.author, .now_ms = now_ms};
-    auto admitted = admission_.admit(*view_, std::move(request));
-    if (!admitted) {
-      log::warn("outbox transaction is not admitted again reason={}", to_reason(admitted.error().code));
-      return;
-    }
-    mempool_.add(std::move(admitted->item), system_clock().monotonic_us()).ignore("a full pool at start: the batch itself is in the log too");
-    return;
-  }
-  Bytes bytes = Transaction::encode({.chain_id = identity_.context.chain_id,
-                                     .author = record.author,
-                                     .request_id = crypto::random_request_id(),
-                                     .valid_until_ms = now_ms + transaction_ttl_ms(identity_.genesis),
-                                     .operations = transaction->operations()});
-  auto fresh = Transaction::decode(identity_.context.suite, identity_.context.chain_id, bytes);
-  GALEN_ASSERT(fresh.has_value());
-  auto outbox = vault_.rebind(record.transaction_id, *fresh);
-  if (!outbox) return log::error("outbox record cannot be taken up again reason={}", to_reason(outbox.error().code));
-  outbox_.emplace(fresh->id(), std::move(*outbox));
-  watch_records(fresh->id(), fresh->valid_until_ms());
-  mempool_.add(BatchItem{.authorization = {}, .transaction = std::move(*fresh)}, system_clock().monotonic_us())
-      .ignore("a full pool at start is taken up at the next one");
 }
 
 }  // namespace galen::node

@@ -2,14 +2,13 @@
 // batches, makes blocks of them and tells what came out. No clock is awaited but for one deadline.
 #include "node/intake.hpp"
 
-#include <condition_variable>
-
 #include "galen/base/clock.hpp"
 #include "galen/socket/method.hpp"
 #include "galen/v1/access_service.pb.h"
 #include "galen/v1/patient_service.pb.h"
 #include "galen/v1/record_service.pb.h"
 #include "unit/execution/chain_fixture.hpp"
+#include "unit/node/told.hpp"
 
 namespace galen::node {
 namespace {
@@ -21,36 +20,7 @@ using execution::test::TempDir;
 using node::v1::Call;
 using node::v1::Reply;
 using socket::Method;
-
-constexpr std::chrono::seconds kPatience{30};  // only a broken build waits that long
-
-/// What one thread says and the test waits for.
-template <class Value>
-class Told {
- public:
-  void put(Value value) {
-    std::lock_guard lock(mutex_);
-    values_.push_back(std::move(value));
-    changed_.notify_all();
-  }
-  Value next() {
-    std::unique_lock lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return !values_.empty(); })) << "nothing was said";
-    if (values_.empty()) return {};
-    Value out = std::move(values_.front());
-    values_.erase(values_.begin());
-    return out;
-  }
-  bool empty() {
-    std::lock_guard lock(mutex_);
-    return values_.empty();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Value> values_;
-};
+using test::Told;
 
 class IntakeTest : public ExecutionTest {
  protected:
