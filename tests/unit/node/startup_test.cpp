@@ -67,7 +67,7 @@ TEST_F(StartupTest, BodiesOfTheLogAreDecodedOnlyWhenTheyAreNeeded) {
   EXPECT_EQ(take(bodies.find(Hash{})), nullptr);
   EXPECT_EQ(bodies.find(executed->digest()).error().code, ErrorCode::CORRUPT);
 
-  BatchPool pool;
+  BatchPool pool{4};
   auto recovered = load();
   ASSERT_TRUE(load_pending(bodies, pool, recovered));
   ASSERT_EQ(recovered.pending.size(), 1u);
@@ -81,7 +81,7 @@ TEST_F(StartupTest, ADamagedBodyThatIsNeededEndsTheStart) {
   pending.back() ^= 1;
   log_batch(pending);
   auto bodies = take(LoggedBatches::index(identity, replay));
-  BatchPool pool;
+  BatchPool pool{4};
   auto recovered = load();
   EXPECT_EQ(load_pending(bodies, pool, recovered).error().code, ErrorCode::CORRUPT);
   log_batch(Bytes(kBatchHeaderBytes - 1));
