@@ -51,7 +51,7 @@ struct MeshTimings {
   std::uint32_t backoff_min_ms = 50;
   std::uint32_t backoff_max_ms = 2'000;
   std::uint32_t linger_ms = 300;  ///< time for a farewell to arrive before the socket is closed
-  std::uint32_t shut_out_ms = 10'000;
+  std::uint32_t shut_out_ms = 3'000;
 };
 
 struct MeshOptions {
