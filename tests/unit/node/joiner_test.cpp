@@ -301,6 +301,7 @@ TEST_F(JoinerTest, AMemberThatAsksWithoutEndHasItsShareOnly) {
                                             std::lock_guard lock(mutex);
                                             answers += to == 2;
                                           },
+                                      .has_room = [](MemberIndex) { return true; },
                                       .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }});
   for (int i = 0; i < 1000; ++i)
     server.on_request(frame(1, encode_fetch_snapshots()));  // not started: all of them wait
