@@ -17,8 +17,8 @@ import time
 from consortium import BIN, SEED, AnchorLoad, Consortium, check, main
 
 FULL = os.environ.get("GALEN_FULL") == "1"
-BLOCKS, SECONDS, KILLS, SIZE = (1500, 120, 12, 100) if FULL else (140, 30, 4, 20)
-INTERVAL, BEHIND, TTL_MS = (200, 400, 40_000) if FULL else (25, 100, 16_000)
+BLOCKS, SECONDS, KILLS, SIZE = (1500, 120, 12, 100) if FULL else (125, 24, 4, 20)
+INTERVAL, BEHIND, TTL_MS = (200, 400, 40_000) if FULL else (25, 100, 12_000)
 RECORDS = int(os.environ.get("GALEN_RECORDS", 1_000_000 if FULL else 0))
 
 
