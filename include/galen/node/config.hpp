@@ -53,8 +53,8 @@ struct Config {
   } scrub;
 
   struct Sync {
-    std::uint32_t snapshot_interval_blocks = 0;  ///< a snapshot about every so many blocks; 0: none are made
-    std::uint32_t join_behind_blocks = 0;        ///< so far behind, the node joins by snapshot; 0: never
+    std::uint32_t snapshot_interval_blocks = 20'000;  ///< a snapshot about every so many blocks; 0: none are made
+    std::uint32_t join_behind_blocks = 10'000;        ///< so far behind, the node joins by snapshot; 0: never
   } sync;
 
   std::string path;              ///< of the file itself
