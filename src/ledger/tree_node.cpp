@@ -3,25 +3,37 @@
 #include <algorithm>
 #include <new>
 
+#include "ledger/node_pool.hpp"
+
 namespace galen::ledger {
 namespace {
 
 // A bucket's leaves follow the node in the same allocation: one small block a bucket, whatever it holds.
 static_assert(alignof(TreeLeaf) <= alignof(TreeNode) && sizeof(TreeNode) % alignof(TreeLeaf) == 0);
+static_assert(sizeof(TreeNode) + kBucketLeavesMax * sizeof(TreeLeaf) <= kNodeBytesMax);
+static_assert(sizeof(TreeNode) % 16 == 0 && sizeof(InnerNode) % 16 == 0 && sizeof(TreeLeaf) % 16 == 0);
 
 TreeLeaf* leaf_storage(TreeNode* node) { return reinterpret_cast<TreeLeaf*>(node + 1); }
 
+std::size_t bytes_of(std::size_t leaf_count) { return sizeof(TreeNode) + leaf_count * sizeof(TreeLeaf); }
+
 void destroy(TreeNode* node) {
   if (node->kind == NodeKind::inner) {
-    delete static_cast<InnerNode*>(node);
+    static_cast<InnerNode*>(node)->~InnerNode();
+    give_node_memory(node, sizeof(InnerNode));
   } else {
+    const auto bytes = bytes_of(node->leaf_count);
     node->~TreeNode();
-    ::operator delete(node);
+    give_node_memory(node, bytes);
   }
 }
 
+TreeNode* allocate_inner(Height stamp, const Hash& hash, TreeNodePtr left, TreeNodePtr right) {
+  return new (take_node_memory(sizeof(InnerNode))) InnerNode(stamp, hash, std::move(left), std::move(right));
+}
+
 TreeNode* allocate(NodeKind kind, std::size_t leaf_count, Height stamp, const Hash& hash) {
-  void* memory = ::operator new(sizeof(TreeNode) + leaf_count * sizeof(TreeLeaf));
+  void* memory = take_node_memory(bytes_of(leaf_count));
   auto* node = new (memory) TreeNode(kind, stamp, hash);
   node->leaf_count = static_cast<std::uint8_t>(leaf_count);
   return node;
@@ -100,13 +112,13 @@ TreeNodePtr NodeMaker::join(TreeNodePtr left, TreeNodePtr right, unsigned depth)
     return bucket({leaves, end}, depth);
   }
   auto hash = crypto::state_inner(suite_, hash_of(left), hash_of(right));
-  return TreeNodePtr(new InnerNode(stamp_, hash, std::move(left), std::move(right)));
+  return TreeNodePtr(allocate_inner(stamp_, hash, std::move(left), std::move(right)));
 }
 
 TreeNodePtr NodeMaker::stub(const Hash& hash) const { return TreeNodePtr(allocate(NodeKind::stub, 0, stamp_, hash)); }
 
 TreeNodePtr NodeMaker::reshape(const TreeNode& node, TreeNodePtr left, TreeNodePtr right) const {
-  return TreeNodePtr(new InnerNode(node.stamp, node.hash, std::move(left), std::move(right)));
+  return TreeNodePtr(allocate_inner(node.stamp, node.hash, std::move(left), std::move(right)));
 }
 
 }  // namespace galen::ledger
