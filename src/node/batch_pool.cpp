@@ -19,6 +19,7 @@ bool BatchPool::drop_oldest_used() {
   if (used_.empty()) return false;
   if (auto oldest = entries_.find(used_.front()); oldest != entries_.end()) {
     bytes_ -= oldest->second.batch->bytes().size();
+    used_bytes_ -= oldest->second.batch->bytes().size();
     entries_.erase(oldest);
   }
   used_.pop_front();
@@ -44,8 +45,9 @@ LogSeq BatchPool::used(const Hash& digest) {
   if (found->second.used) return seq;
   found->second.used = true;
   waiting(found->second.batch) -= found->second.batch->bytes().size();
+  used_bytes_ += found->second.batch->bytes().size();
   used_.push_back(digest);
-  while (used_.size() > kUsedMax) drop_oldest_used();
+  while (used_.size() > kUsedMax || used_bytes_ > used_bytes_max_) drop_oldest_used();
   return seq;
 }
 

@@ -14,8 +14,9 @@ namespace galen::node {
 
 class BatchPool {
  public:
-  explicit BatchPool(std::size_t members, std::size_t bytes_max = 256u << 20)
-      : bytes_max_(bytes_max), share_(bytes_max / members) {}
+  /// `used_bytes_max`: of bodies kept for others only; eight of the largest blocks. Decoded, a body takes several times its bytes.
+  explicit BatchPool(std::size_t members, std::size_t bytes_max = 256u << 20, std::size_t used_bytes_max = 32u << 20)
+      : bytes_max_(bytes_max), used_bytes_max_(used_bytes_max), share_(bytes_max / members) {}
 
   enum class Added : std::uint8_t { yes, known, full };
   /// Bodies of executed blocks make room, oldest first. Full, all or its origin's share: the body is not here, and the core may
@@ -25,7 +26,7 @@ class BatchPool {
   BatchPtr find(const Hash& digest) const;
   /// The log holds the body at `seq`: segments from there on are needed until it is executed and durable.
   void logged(const Hash& digest, LogSeq seq);
-  /// In a committed block: kept among the last kUsedMax, then dropped. Returns the seq of its record in the log, 0 if unknown.
+  /// In a committed block: kept among the last ones, then dropped. Returns the seq of its record in the log, 0 if unknown.
   LogSeq used(const Hash& digest);
   /// Unordered ones whose valid_until has passed in block time can never be ordered.
   void expire(TimestampMs block_time_ms);
@@ -45,8 +46,8 @@ class BatchPool {
   std::size_t& waiting(const BatchPtr& batch) { return waiting_[batch->header().origin]; }
 
   mutable std::mutex mutex_;
-  const std::size_t bytes_max_, share_;
-  std::size_t bytes_ = 0;
+  const std::size_t bytes_max_, used_bytes_max_, share_;
+  std::size_t bytes_ = 0, used_bytes_ = 0;
   std::map<MemberIndex, std::size_t> waiting_;  ///< bytes by origin that no block has used
   std::map<Hash, Entry> entries_;
   std::deque<Hash> used_;

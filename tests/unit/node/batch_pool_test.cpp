@@ -54,6 +54,15 @@ TEST_F(BatchPoolTest, WhatBlocksHaveUsedMakesRoomAndWhatIsNeededIsTakenAnyway) {
   EXPECT_NE(pool.find(next->digest()), nullptr);
 }
 
+TEST_F(BatchPoolTest, KeepsOfWhatBlocksHaveUsedTheNewestBytesOnly) {
+  auto waiting = one(), old = one(), next = one(), last = one();
+  BatchPool pool(1, 1 << 20, next->bytes().size() + last->bytes().size());
+  for (const auto& batch : {waiting, old, next, last}) pool.add(batch);
+  for (const auto& batch : {old, next, last}) pool.used(batch->digest());
+  EXPECT_EQ(pool.find(old->digest()), nullptr);
+  for (const auto& batch : {waiting, next, last}) EXPECT_EQ(pool.find(batch->digest()), batch);
+}
+
 TEST_F(BatchPoolTest, OnlyWhatNoBlockCanHoldAnyMoreExpires) {
   auto ordered = one(), waiting = one();
   BatchPool pool(2);
