@@ -21,6 +21,9 @@ constexpr Height kExpireHeights = 64;
 
 constexpr Height kCatchingUpBlocks = 64;
 
+/// An idle chain's time is behind by idle_block_interval_ms, clocks by some seconds.
+constexpr std::uint64_t kFarMs = 60'000;
+
 /// Enough for the core never to wait for the verify threads. What waits here is in one row for all members, so the backlog
 /// belongs in front of the verify threads, which take members in turn.
 constexpr std::size_t kItemsMax = 1'024;
@@ -111,7 +114,7 @@ void CoreLoop::give(Item& item, Pass& pass) {
     step(*message, pass);
   } else if (auto* batch = std::get_if<BatchPtr>(&item)) {
     // What the core was told of has to be here when its block commits; without room, whoever needs it asks for it again.
-    if (add_batch(*batch, replica_.wants_batch((*batch)->digest())))
+    if (!is_far(**batch) && add_batch(*batch, replica_.wants_batch((*batch)->digest())))
       step(consensus::BatchArrived{pending_of(**batch)}, pass);
     else
       ++health_.counters.frames_dropped;
@@ -156,6 +159,13 @@ void CoreLoop::hold(Item& item) {
 std::set<MemberIndex> CoreLoop::take_peers_up() {
   std::lock_guard lock(peers_mutex_);
   return std::exchange(peers_up_, {});
+}
+
+// No block could hold it soon, and its body would be kept, in the log as well, until one could. By the chain's time too:
+// where the own clock is slow, everything would seem to be far.
+bool CoreLoop::is_far(const Batch& batch) const {
+  const auto now = std::max(system_clock().wall_ms(), committed_time_ms_);
+  return batch.header().valid_until_ms > now + identity_.genesis.parameters.ttl_max_ms + kFarMs;
 }
 
 bool CoreLoop::add_batch(const BatchPtr& batch, bool needed) {
@@ -224,6 +234,7 @@ void CoreLoop::commit(const consensus::Effects::CommittedBlock& committed) {
   }
   if (committed.block.header.height % kExpireHeights == 0) pool_.expire(committed.block.header.time_ms);
   committed_height_ = committed.block.header.height;
+  committed_time_ms_ = committed.block.header.time_ms;
   committed_at_ms_ = now_ms();
   store_.set_committed(committed.block.header.height);
   if (lazy_.empty()) lazy_since_ms_ = now_ms();

@@ -88,6 +88,7 @@ class CoreLoop {
 
   void run();
   void give(Item& item, Pass& pass);
+  bool is_far(const Batch& batch) const;
   /// False: there is no room for it.
   bool add_batch(const BatchPtr& batch, bool needed);
   void step(const consensus::Input& input, Pass& pass);
@@ -121,6 +122,7 @@ class CoreLoop {
   std::size_t lazy_bytes_ = 0;
   std::uint64_t lazy_since_ms_ = 0;
   std::uint64_t durable_token_ = 0;
+  TimestampMs committed_time_ms_ = 0;
   std::optional<std::uint64_t> wake_at_ms_;
   /// What waits for space on the disk; bounded by what the node itself has under way.
   std::vector<Item> held_;

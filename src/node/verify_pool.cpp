@@ -114,10 +114,6 @@ Status VerifyPool::on_consensus(MemberIndex from, ByteSpan body) {
 Status VerifyPool::on_batch(ByteSpan body) {
   GALEN_ASSIGN(auto batch, Batch::decode(identity_.context, body));
   if (known(pool_, batch.digest())) return {};
-  // No block could hold it soon, and its body would be kept, in the log as well, until one could.
-  const auto& parameters = identity_.genesis.parameters;
-  if (batch.header().valid_until_ms > system_clock().wall_ms() + parameters.ttl_max_ms + 2 * parameters.clock_skew_max_ms)
-    return Error{ErrorCode::VALID_UNTIL_TOO_FAR, "a batch is valid for longer than ttl_max"};
   GALEN_TRY(batch.verify_signatures(identity_.context, identity_.members()));
   core_.on_batch(std::make_shared<const Batch>(std::move(batch)));
   return {};
