@@ -79,9 +79,11 @@ std::size_t Replica::State::view_changes_at_least(View target) const {
 
 bool Replica::State::may_enter(View target) const { return target > view && vc_target <= target; }
 
-/// The others wait three times as long as a leader takes, and longer in trouble, so none that ends its tenure is left early.
+/// The others wait three times as long as a leader takes, and longer in trouble, so none that ends its tenure is left early. A
+/// leader without work ends it with its first idle block.
 std::uint64_t Replica::State::tenure_deadline_ms() const {
-  return config.tenure_ms == 0 ? UINT64_MAX : opened_at_ms + config.tenure_ms * (2 + pacemaker.patience());
+  if (config.tenure_ms == 0) return UINT64_MAX;
+  return opened_at_ms + std::max(config.tenure_ms, config.parameters.idle_block_interval_ms) * (2 + pacemaker.patience());
 }
 
 /// V3, leader: q VIEW-CHANGEs for exactly this view.

@@ -139,7 +139,7 @@ class AnchorLoad:
     def __init__(self, consortium, size=20, names=None, tag="load"):
         self.consortium, self.size, self.names, self.tag = consortium, size, names or consortium.names, tag
         self.acknowledged = []  # (node, tag)
-        self.transactions = []  # the last of each import that anchored something
+        self.transactions = []  # (node, the last transaction) of each import that anchored something
         self.refused, self.longest_gap, self.stopping = 0, 0.0, False
         self.thread = threading.Thread(target=self._run)
 
@@ -168,7 +168,7 @@ class AnchorLoad:
                 lines, summary = [], {}
             if done.returncode == 0 and summary.get("anchored", 0) + summary.get("already_anchored", 0) == self.size:
                 self.acknowledged.append((node, tag))
-                self.transactions += [line["last_transaction"] for line in lines if "last_transaction" in line][-1:]
+                self.transactions += [(node, line["last_transaction"]) for line in lines if "last_transaction" in line][-1:]
                 self.longest_gap = max(self.longest_gap, time.monotonic() - last)
                 last = time.monotonic()
             else:

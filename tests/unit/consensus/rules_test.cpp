@@ -356,6 +356,15 @@ TEST(Rules, R8ALeaderThatCommitsSlowlyIsLeftWhenItsTimeIsOver) {
   EXPECT_EQ(b.now - began, 3 * b.config.tenure_ms);
 }
 
+TEST(Rules, R8ALeaderThatHadNothingToDoIsNotLeftWhenWorkComes) {
+  Lone b;
+  b.config.parameters.idle_block_interval_ms = 100'000;
+  b.start({});
+  b.tick(99'000);
+  b.work();
+  EXPECT_EQ(b.asked_for(), 0u);
+}
+
 TEST(Rules, V1BelowAQuorumNobodyClimbs) {
   Lone b;
   b.work();
