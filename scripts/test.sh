@@ -15,9 +15,9 @@ scripts/build.sh release
 say "tests: unit, scenarios, simulation, processes"
 ctest --test-dir build/release --output-on-failure --no-tests=error -j2
 say "build: tsan, rooms with threads"
-scripts/build.sh tsan unit_base unit_crypto unit_socket
+scripts/build.sh tsan unit_base unit_crypto
 say "tests: tsan"
-ctest --test-dir build/tsan --output-on-failure --no-tests=error -j2 -R '^(base|crypto|socket)\.' -E '\.sm2\.'
+ctest --test-dir build/tsan --output-on-failure --no-tests=error -j2 -R '^(base|crypto)\.' -E '\.sm2\.'
 say "build: asan, the rooms that read foreign bytes"
 scripts/build.sh asan unit_base unit_crypto unit_types
 say "tests: asan"
