@@ -253,8 +253,7 @@ Status Joiner::take_other_depth(MemberIndex from) {
   const auto& manifest = installer_->manifest();
   std::erase(offers_[from], manifest.height());
   of_other_depth_.insert(from);
-  const auto faulty_max = (identity_.members().size() - 1) / 3;
-  if (of_other_depth_.size() <= faulty_max) return {};
+  if (of_other_depth_.size() <= identity_.members().faults()) return {};
   log::warn("the snapshot of height={} is given up: other members have it at another depth", manifest.height());
   if (manifest_from_) peers_.ban(*manifest_from_, {ErrorCode::BAD_PROOF, "manifest: at a depth of its own"});
   return give_up();
