@@ -46,17 +46,30 @@ tsan_rooms=(base crypto types socket net consensus)
 export GALEN_BIN=$PWD/build/release/bin CI=true
 
 build() { scripts/install-deps.sh && scripts/check-layers && scripts/check-determinism && scripts/build.sh release; }
+# PROGRAM NAME, as often at once as there are `jobs` (most of the time goes by in waiting), with one file of progress; then once
+# alone, which does what is left and says what there was in all.
+jobs=${GALEN_JOBS:-3}
+sharded() {
+  local program=$1 number pids=() code=0
+  export GALEN_PROGRESS=$PWD/$dir/$2
+  for ((number = 1; number <= jobs; number++)); do
+    GALEN_SHARD=$number/$jobs python3 "tests/cluster/$program" >"$dir/$2.$number.log" 2>&1 &
+    pids+=($!)
+  done
+  for number in "${!pids[@]}"; do wait "${pids[$number]}" || { code=1; tail -n 30 "$dir/$2.$((number + 1)).log"; }; done
+  [ $code -eq 0 ] && python3 "tests/cluster/$program"
+}
 tests() { ctest --test-dir build/release --output-on-failure --no-tests=error -j2; }
 # 2,000 kills, a hundred for each consortium: what has passed is kept.
-kills() { GALEN_KILLS=2000 GALEN_PROGRESS=$PWD/$dir/kills.rounds python3 tests/cluster/test_kills.py; }
+kills() { GALEN_KILLS=2000 sharded test_kills.py kills.rounds; }
 # 300 calls, seven kinds of fault each: what has passed is kept, case by case.
-disk() { GALEN_FULL=1 GALEN_PROGRESS=$PWD/$dir/disk.cases python3 tests/cluster/test_disk_faults.py && python3 tests/cluster/test_disk_full.py; }
+disk() { GALEN_FULL=1 sharded test_disk_faults.py disk.cases && python3 tests/cluster/test_disk_full.py; }
 gray() { GALEN_FULL=1 python3 tests/cluster/test_gray.py; }
 byzantine() { GALEN_FULL=1 python3 tests/cluster/test_byzantine.py; }
 # So are 1,000 random flips and every kind of damage to each class of file; the seed is kept with them.
 damage() {
   [ -s "$dir/damage.seed" ] || echo $RANDOM >"$dir/damage.seed"
-  GALEN_FULL=1 GALEN_SEED=$(cat "$dir/damage.seed") GALEN_PROGRESS=$PWD/$dir/damage.cases python3 tests/cluster/test_file_damage.py
+  GALEN_FULL=1 GALEN_SEED=$(cat "$dir/damage.seed") sharded test_file_damage.py damage.cases
 }
 consent() { GALEN_KILLS=10 python3 tests/cluster/test_consent.py; }
 import() { GALEN_FULL=1 python3 tests/cluster/test_import.py; }

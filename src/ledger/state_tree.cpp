@@ -93,6 +93,7 @@ class StateTree::Updater {
   }
 
   TreeNodePtr descend(const TreeNodePtr& node, std::span<const LeafChange> changes, unsigned depth) {
+    prefetch_children(*node.get());
     auto middle = std::partition_point(changes.begin(), changes.end(), [depth](const LeafChange& change) {
       return !crypto::path_bit(change.path, depth);
     });

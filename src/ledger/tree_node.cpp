@@ -19,6 +19,7 @@ std::size_t bytes_of(std::size_t leaf_count) { return sizeof(TreeNode) + leaf_co
 
 void destroy(TreeNode* node) {
   if (node->kind == NodeKind::inner) {
+    prefetch_children(*node);
     static_cast<InnerNode*>(node)->~InnerNode();
     give_node_memory(node, sizeof(InnerNode));
   } else {

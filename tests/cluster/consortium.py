@@ -1,7 +1,8 @@
 """A consortium of real processes for the tests: galenctl dev up, killed and started again by pid, spoken to by galenctl.
 
 Each test is a program of its own: it says what it does, prints figures, and ends non-zero when something does not hold.
-GALEN_BIN names the directory of the programs; GALEN_SEED the seed of whatever is drawn (printed).
+GALEN_BIN names the directory of the programs; GALEN_SEED the seed of whatever is drawn (printed). Where a test keeps its progress in
+GALEN_PROGRESS, several may run at once with one file: GALEN_SHARD=2/4 takes the second of four shares of what is left.
 """
 import json
 import os
@@ -19,6 +20,14 @@ BIN = pathlib.Path(os.environ.get("GALEN_BIN", "build/release/bin")).resolve()
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
 SEED = int(os.environ.get("GALEN_SEED", random.randrange(1 << 31)))
+
+
+SHARD, SHARDS = map(int, os.environ.get("GALEN_SHARD", "1/1").split("/"))
+
+
+def share_of(cases):
+    """What this one of several runs has to do."""
+    return [case for number, case in enumerate(cases) if number % SHARDS == SHARD - 1]
 
 
 class Failure(Exception):

@@ -16,7 +16,7 @@ import subprocess
 import time
 
 import signed_record
-from consortium import BIN, SEED, Failure, check, main
+from consortium import BIN, SEED, Failure, check, main, share_of
 from disk_world import DiskWorld, fired, power_loss
 
 KINDS = ("eio", "enospc", "short", "torn", "delay", "drop", "kill")
@@ -27,15 +27,21 @@ GONE_WITHIN_S = 1.0
 DELAY_MS = 1500
 
 
+PROGRESS = pathlib.Path(os.environ.get("GALEN_PROGRESS", "/nonexistent"))
+
+
+def passed_before():
+    """Lines of cases that this or another run has done: KIND:CALL, class of file, call, outcome."""
+    return PROGRESS.read_text().splitlines() if PROGRESS.exists() else []
+
+
 def cases(rng):
     if "GALEN_CASE" in os.environ:
         return [(kind, int(at)) for kind, at in (case.split(":") for case in os.environ["GALEN_CASE"].split(","))]
     if os.environ.get("GALEN_FULL") == "1":
-        done = set()
-        progress = pathlib.Path(os.environ.get("GALEN_PROGRESS", "/nonexistent"))
-        if progress.exists():
-            done = {line.split(" ")[0] for line in progress.read_text().splitlines()}
-        return [(kind, at) for at in range(1, CALLS + 1) for kind in KINDS if f"{kind}:{at}" not in done]
+        done = {line.split(" ")[0] for line in passed_before()}
+        return [(kind, at) for kind, at in share_of([(kind, at) for at in range(1, CALLS + 1) for kind in KINDS])
+                if f"{kind}:{at}" not in done]
     count = int(os.environ.get("GALEN_CASES", "10"))
     return [(KINDS[i % len(KINDS)], rng.randint(1, CALLS)) for i in range(count)]
 
@@ -50,6 +56,9 @@ class Run:
     def __init__(self, world, rng):
         self.world, self.rng = world, rng
         self.table = collections.Counter()
+        for line in passed_before():
+            case, name, call, outcome = line.split(" ", 3)
+            self.table[case.split(":")[0], name, call, outcome] += 1
         self.slowest = 0.0
         self.promises = 0
 
@@ -96,7 +105,7 @@ class Run:
         print(f"{kind}:{at} {hit[1]} {hit[2]} {hit[3]}: {outcome}, {lost} unsynced changes lost, "
               f"{len(world.acknowledged) - before} transactions kept", flush=True)
         if "GALEN_PROGRESS" in os.environ:
-            with open(os.environ["GALEN_PROGRESS"], "a") as file:
+            with open(PROGRESS, "a") as file:
                 file.write(f"{kind}:{at} {hit[1]} {hit[2]} {outcome}\n")
 
     def work(self, victim, life, trace, keep_pointer):
@@ -179,7 +188,7 @@ def test():
         for (kind, name, call, outcome), count in sorted(run.table.items()):
             print(f"{kind:8} {name:8} {call:7} {outcome:10} {count:5}")
         check(run.promises > 0 or len(chosen) < 5, "no vote of a victim was compared with its log")
-        print(f"{len(chosen)} faults; {kept} acknowledged transactions, none lost; {len(statements)} signatures on the wire, "
+        print(f"{sum(run.table.values())} faults, {len(chosen)} of them in this run; {kept} acknowledged transactions, none lost; {len(statements)} signatures on the wire, "
               f"no two for one place; {run.promises} votes of the victims, each in its log; gone {run.slowest * 1000:.0f} ms after a failed call at the latest; "
               f"height {height}, root {root[:12]}")
 

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import time
 
-from consortium import BIN, SEED, Failure, check, main
+from consortium import BIN, SEED, Failure, check, main, share_of
 from disk_world import DiskWorld
 
 KINDS = ("flip", "cut", "older", "missing")
@@ -250,7 +250,7 @@ class Damage:
             # While the log still holds what the older index misses it is read again from there.
             ("vault", "older"): lambda o: o.startswith(("votes", "refuses; repaired")),
         }
-        for (name, kind), holds in list(expected.items())[:None if FULL else 2]:
+        for (name, kind), holds in share_of(list(expected.items())[:None if FULL else 2]):
             if f"{kind} {name}/" in self.done:
                 continue
             outcome = self.folder(name, kind)
@@ -298,12 +298,12 @@ def test():
         check(not damage.verify()[0], f"the undamaged directory is not whole: {damage.verify()[1]}")
         outcome, _ = damage.start("nothing")
         check(outcome == "votes", f"the undamaged directory: {outcome}")
-        for name, kind in damage.kinds_of_damage():
+        for name, kind in share_of(damage.kinds_of_damage()):
             case = f"{kind} {class_of(name)}"
             if case not in damage.done:
                 damage.case(case, name, kind, rng.randrange(max(1, min((damage.good / name).stat().st_size, PAGE // 16))))
         damage.folders()
-        for number in range(1000 if FULL else int(os.environ.get("GALEN_PAIRS", "3"))):
+        for number in share_of(range(1000 if FULL else int(os.environ.get("GALEN_PAIRS", "3")))):
             if f"flip {number}" not in damage.done:
                 damage.random_flip(number)
         damage.reset()

@@ -63,16 +63,22 @@ def one_consortium(rng, kills):
 
 def test():
     rng = random.Random(SEED)
-    rounds = [json.loads(line) for line in PROGRESS.read_text().splitlines()] if PROGRESS and PROGRESS.exists() else []
+    rounds = []
 
     def total(name):
         return sum(done[name] for done in rounds)
 
+    def read_rounds():
+        if PROGRESS and PROGRESS.exists():  # other runs add to it
+            rounds[:] = [json.loads(line) for line in PROGRESS.read_text().splitlines()]
+
+    read_rounds()
     while total("kills") < KILLS:
         rounds.append(one_consortium(rng, min(A_CONSORTIUM, KILLS - total("kills"))))
         if PROGRESS:
             with open(PROGRESS, "a") as file:
                 file.write(json.dumps(rounds[-1]) + "\n")
+        read_rounds()
     print(f"{total('kills')} kills, {total('leaders')} of the leader; {total('imports')} imports with {total('records')} records "
           f"acknowledged, {total('refused')} not; {total('receipts')} receipts verified in Python; longest time without an "
           f"acknowledged import {max(done['gap_s'] for done in rounds)} s")
