@@ -156,6 +156,14 @@ Status check_vault_follows(const vault::RecordVault& vault, const Log& log, bool
                            same_log ? applied.seq : 0, oldest)};
 }
 
+// What the ledger says of itself when it opens, with what an operator can do about it.
+template <class T>
+Result<T> with_advice(Result<T> result) {
+  if (!result && result.error().code == ErrorCode::CORRUPT && result.error().message.find("galend repair") == std::string::npos)
+    result.error().message += " galend repair --ledger makes the ledger anew from the other members.";
+  return result;
+}
+
 }  // namespace
 
 Result<Identity> load_identity(const Config& config) {
@@ -171,12 +179,12 @@ Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
   auto failures = std::make_shared<FailureBell>();
   GALEN_ASSIGN(bool joined, ledger::install_joined(data_dir.path()));
   if (joined) log::info("the ledger is the one of a snapshot now");
-  GALEN_ASSIGN(auto store, ledger::Store::open({.directory = data_dir.path(),
-                                               .context = identity.context,
-                                               .block_cache_bytes = std::size_t{config.limits.block_cache_mib} << 20,
-                                               .failures = failures}));
+  GALEN_ASSIGN(auto store, with_advice(ledger::Store::open({.directory = data_dir.path(),
+                                                           .context = identity.context,
+                                                           .block_cache_bytes = std::size_t{config.limits.block_cache_mib} << 20,
+                                                           .failures = failures})));
   auto executor = std::make_unique<execution::Executor>(identity.genesis, *store);
-  GALEN_ASSIGN(auto applied, executor->start());
+  GALEN_ASSIGN(auto applied, with_advice(executor->start()));
   GALEN_ASSIGN(auto vault, vault::RecordVault::open({.keyring_directory = data_dir.keyring(),
                                                      .vault_directory = data_dir.vault(),
                                                      .master_key_file = config.keys.master,

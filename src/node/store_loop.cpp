@@ -51,48 +51,70 @@ void StoreLoop::run() {
   }
 }
 
-// As many turns as fit one write of the log; their promises are kept in order.
+namespace {
+
+std::size_t end_of_piece(const std::vector<OwnedLogRecord>& records, std::size_t begin) {
+  auto end = begin + 1;
+  while (records[begin].safety && end < records.size() && records[end].safety) ++end;
+  return end;
+}
+
+}  // namespace
+
+// What fits one write of the log at a time. A turn may hold more than that, of blocks that were fetched: it is written in pieces,
+// and promises once the last one is durable. Safety records that follow each other stay together: those of one step of the
+// core are durable together or not at all.
 void StoreLoop::write(std::vector<Turn>& turns) {
-  std::size_t begin = 0;
-  while (begin < turns.size()) {
-    std::vector<LogRecord> records;
-    std::size_t bytes = 0, end = begin;
-    while (end < turns.size()) {
+  std::vector<LogRecord> records;
+  std::size_t bytes = 0, unpromised = 0;
+  std::vector<LogSeq> firsts;
+  auto promise = [&](std::size_t end) {
+    for (; unpromised < end; ++unpromised)
+      if (turns[unpromised].durable) turns[unpromised].durable(firsts[unpromised]);
+  };
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    const auto& given = turns[i].records;
+    for (std::size_t at = 0, end = 0; at < given.size(); at = end) {
+      end = end_of_piece(given, at);
       std::size_t more = 0;
       // With its frame, and the second copy that safety records have.
-      for (const auto& record : turns[end].records) more += (record.safety ? 2 : 1) * (record.payload.size() + 128);
-      if (end > begin && bytes + more > log_.turn_bytes_max()) break;
-      bytes += more;
-      for (const auto& record : turns[end].records) records.push_back(record.view());
-      ++end;
-    }
-    LogSeq first = next_seq_;
-    if (!records.empty()) {
-      auto began = system_clock().monotonic_us();
-      auto appended = log_.append_turn(std::span<const LogRecord>(records));
-      if (!appended) {
-        failed_ = true;
-        fatal_(appended.error());
-        return;
+      for (auto k = at; k < end; ++k) more += (given[k].safety ? 2 : 1) * (given[k].payload.size() + 128);
+      if (!records.empty() && bytes + more > log_.turn_bytes_max()) {
+        if (!append(records)) return;
+        promise(i);
+        records.clear();
+        bytes = 0;
       }
-      health_.counters.fsync_us += system_clock().monotonic_us() - began;
-      auto stats = log_.stats();
-      health_.counters.fsyncs = stats.syncs;
-      health_.counters.turns = stats.turns;
-      health_.counters.log_bytes = stats.bytes_written;
-      live_bytes_ = stats.live_bytes;
-      next_seq_ = stats.next_seq;
-      first = appended->first;
-      for (const auto& record : records)
-        if (record.type == kLogConsensus) GALEN_ASSERT(safety_.apply({to_bytes(record.payload)}).has_value());
+      // A new segment begins with the safety state: then what follows stands later than here. A lower bound does.
+      if (at == 0) firsts.push_back(next_seq_ + records.size());
+      for (auto k = at; k < end; ++k) records.push_back(given[k].view());
+      bytes += more;
     }
-    for (std::size_t i = begin; i < end; ++i) {
-      if (turns[i].durable) turns[i].durable(first);
-      first += turns[i].records.size();
-    }
-    if (auto before = recycle_before_.exchange(0); before != 0) log_.recycle(before);
-    begin = end;
+    if (given.empty()) firsts.push_back(next_seq_ + records.size());
   }
+  if (!records.empty() && !append(records)) return;
+  promise(turns.size());
+  if (auto before = recycle_before_.exchange(0); before != 0) log_.recycle(before);
+}
+
+bool StoreLoop::append(const std::vector<LogRecord>& records) {
+  auto began = system_clock().monotonic_us();
+  auto appended = log_.append_turn(std::span<const LogRecord>(records));
+  if (!appended) {
+    failed_ = true;
+    fatal_(appended.error());
+    return false;
+  }
+  health_.counters.fsync_us += system_clock().monotonic_us() - began;
+  auto stats = log_.stats();
+  health_.counters.fsyncs = stats.syncs;
+  health_.counters.turns = stats.turns;
+  health_.counters.log_bytes = stats.bytes_written;
+  live_bytes_ = stats.live_bytes;
+  next_seq_ = stats.next_seq;
+  for (const auto& record : records)
+    if (record.type == kLogConsensus) GALEN_ASSERT(safety_.apply({to_bytes(record.payload)}).has_value());
+  return true;
 }
 
 }  // namespace galen::node

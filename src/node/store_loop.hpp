@@ -16,7 +16,7 @@ namespace galen::node {
 /// What one turn of the core wants durable, and what may leave once it is.
 struct Turn {
   std::vector<OwnedLogRecord> records;
-  /// Runs on the store thread after the sync; `first` is the log's seq of records[0].
+  /// Runs on the store thread after the sync; `first` is the log's seq of records[0], or a lower one.
   std::function<void(LogSeq first)> durable;
 };
 
@@ -41,6 +41,7 @@ class StoreLoop {
  private:
   void run();
   void write(std::vector<Turn>& turns);
+  bool append(const std::vector<LogRecord>& records);
 
   Log& log_;
   Health& health_;
