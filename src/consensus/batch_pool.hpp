@@ -22,6 +22,7 @@ class BatchPool {
   const PendingBatch* find(const Hash& digest) const;
   bool in_chain(const Hash& digest) const { return in_chain_.count(digest) > 0; }
   void remember_in_chain(const Hash& digest, TimestampMs valid_until_ms);
+  std::vector<std::pair<Hash, TimestampMs>> chain() const { return {in_chain_.begin(), in_chain_.end()}; }
   /// The block time of the tip: what expired before it can never be ordered, nor ordered again.
   void expire(TimestampMs tip_time_ms);
 

@@ -14,6 +14,7 @@ constexpr Height kExecutedWindow = 64;
 
 /// R6: the highest certified block whose chain is here, with all its ancestors, as far as their batches have arrived.
 bool Replica::State::try_commit() {
+  if (ended) return false;
   for (auto place = commit_certificates.rbegin(); place != commit_certificates.rend(); ++place) {
     if (tree.find(place->second.subject.digest) == nullptr) continue;
     auto path = tree.path_to(place->second.subject.digest);
@@ -29,7 +30,7 @@ bool Replica::State::try_commit() {
       if (own != commit_certificates.end() && own->second.subject.digest == path[i]->digest) best = own->second;
       if (i < nearest.size()) nearest[i] = best;
     }
-    for (std::size_t i = 0; i < digests.size(); ++i) commit_block(*tree.find(digests[i]), nearest[i]);
+    for (std::size_t i = 0; i < digests.size() && !ended; ++i) commit_block(*tree.find(digests[i]), nearest[i]);
     return !digests.empty();
   }
   return false;
@@ -57,12 +58,39 @@ void Replica::State::commit_block(BlockNode& node, const QuorumCertificate& cert
   std::erase_if(wanted, [height](const auto& entry) { return entry.second.height <= height; });
   pacemaker.committed();
   committed_at_ms = now;
+  if (tree.tip().header().epoch_end()) end_epoch();
+}
+
+/// What is said from here on helps others to get here; nothing is promised any more.
+void Replica::State::end_epoch() {
+  ended = true;
+  early.clear();
+  orphans.clear();
+  wanted.clear();
+  report(EventKind::epoch_ended, view, tree.tip().height());
+  if (commit_certificates.empty()) return;
+  report(EventKind::fork, view, tree.tip().height() + 1);  // something stands on it all the same (R4)
+  become_diverged(tree.tip().height() + 1);
+}
+
+Recovered Replica::State::next_epoch() const {
+  GALEN_ASSERT(ended);
+  const auto& tip = tree.tip();
+  Recovered out;
+  out.safety = consensus::next_epoch(safety, tip.header(), is_member());
+  out.tip = {tip.header(), tip.digest, tip_certificate, 1};
+  out.epoch_base = tip.height();
+  out.history = tip.history;
+  for (const auto& [height, subject] : executed) out.executed.push_back(subject);
+  out.pending_members = pending_members;
+  out.recent_batches = pool.chain();
+  return out;
 }
 
 void Replica::State::on(const BlockFetched& fetched) {
   const auto& header = fetched.block.header;
   const auto& tip = tree.tip();
-  if (header.height != tip.height() + 1) return;
+  if (header.height != tip.height() + 1 || ended) return;
   auto digest = header.digest(config.context.suite);
   bool is_certified = fetched.certificate.subject.height > header.height || fetched.certificate.subject.digest == digest;
   if (header.parent != tip.digest || !is_certified) {
@@ -78,7 +106,8 @@ void Replica::State::on(const BlockFetched& fetched) {
   node->bodies = fetched.batches;
   node->certified = true;
   commit_block(*node, fetched.certificate);
-  on_certificate(fetched.certificate);
+  if (is_member()) on_certificate(fetched.certificate);
+  else fetch_blocks_at_ms = now + pacemaker.base_ms() / 4;
 }
 
 void Replica::State::note_certified_roots(const BlockHeader& header) {
@@ -94,16 +123,20 @@ void Replica::State::note_certified_roots(const BlockHeader& header) {
 
 void Replica::State::on(const BlockExecuted& given) {
   const auto& subject = given.subject;
-  if (subject.height != executed.rbegin()->first + 1) return;
+  if (subject.height != executed.rbegin()->first + 1 || (ended && subject.height > tree.tip().height())) return;
   executed.emplace(subject.height, subject);
+  if (given.next_members) pending_members.emplace(subject.height, *given.next_members);
   auto kept = config.parameters.exec_lag_max + 2 * limits::kWindowMax;
   while (executed.size() > kept) executed.erase(executed.begin());
+  while (!pending_members.empty() && pending_members.begin()->first < executed.begin()->first)
+    pending_members.erase(pending_members.begin());
   auto certified = certified_roots.find(subject.height);
   if (certified != certified_roots.end() && certified->second != std::pair(subject.state_root, subject.results_root))
     become_diverged(subject.height);
   std::erase_if(certified_roots, [&](const auto& entry) { return entry.first <= subject.height; });
-  // Nobody waits for the outcome of a block that was caught up with.
-  if (mode == Mode::diverged || subject.height + 2 * limits::kWindowMax < best_height()) return;
+  // Outcomes are certified by the members of the block's epoch. Nobody waits for that of one that was caught up with.
+  bool is_ours = is_member() && subject.height > epoch_base && mode != Mode::diverged;
+  if (!is_ours || subject.height + 2 * limits::kWindowMax < best_height()) return;
   Executed message{config.self, subject, {}};
   sign(sign_bytes(config.context, message), message);
 }
@@ -111,6 +144,7 @@ void Replica::State::on(const BlockExecuted& given) {
 void Replica::State::on_executed(const Executed& message) {
   const auto& subject = message.subject;
   auto tip_height = tree.tip().height();
+  if (subject.height <= epoch_base) return;  // of another epoch's members
   if (subject.height + kExecutedWindow < tip_height || subject.height > tip_height + kExecutedWindow) return;
   auto certificate = executed_pool.add(message);
   if (!certificate) return;

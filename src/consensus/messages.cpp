@@ -7,6 +7,7 @@ namespace galen::consensus {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kOfEpoch = 48;  ///< in place of a kind: an epoch stands before the message
 
 /// First byte on the wire: the number of the signed message, or of a repair message from 32 on. Never renumbered.
 enum class Kind : std::uint8_t {
@@ -295,6 +296,30 @@ Result<Message> decode(crypto::Suite suite, ByteSpan bytes) {
   GALEN_ASSIGN(auto message, decode_body(kind, suite, in));
   if (!in.done()) return malformed("message: wrong length");
   return message;
+}
+
+Bytes encode_in(Epoch epoch, const Message& message) {
+  auto bytes = encode(message);
+  if (epoch == 1) return bytes;
+  ByteWriter out(10 + bytes.size());
+  out.u8(kOfEpoch).u8(kVersion).u64(epoch).raw(bytes);
+  return std::move(out).take();
+}
+
+Result<MessageOfEpoch> decode_of_epoch(crypto::Suite suite, ByteSpan bytes) {
+  MessageOfEpoch out;
+  if (!bytes.empty() && bytes[0] == kOfEpoch) {
+    ByteReader in(bytes);
+    in.u8();
+    auto version = in.u8();
+    out.epoch = in.u64();
+    if (!in.ok()) return malformed("message: too short");
+    if (version != kVersion) return Error{ErrorCode::UNSUPPORTED_VERSION, "message: unknown version"};
+    if (out.epoch <= 1) return malformed("message: the first epoch is not named");  // one value, one encoding
+    bytes = bytes.subspan(bytes.size() - in.remaining());
+  }
+  GALEN_ASSIGN(out.message, decode(suite, bytes));
+  return out;
 }
 
 Bytes pre_prepare_sign_bytes(const ChainContext& context, const PrePrepare& m) {

@@ -24,6 +24,8 @@ enum class Mutation : std::uint8_t {
   forget_high_qc = 12,
   recover_without_high_qc = 13,
   recover_without_floor = 14,
+  child_of_epoch_end = 15,
+  end_left_open = 16,
 };
 
 #ifdef GALEN_MUTATION

@@ -20,6 +20,7 @@ std::string_view to_name(EventKind kind) {
     case EventKind::clock_off: return "clock_off";
     case EventKind::batch_dropped: return "batch_dropped";
     case EventKind::ready_to_stop: return "ready_to_stop";
+    case EventKind::epoch_ended: return "epoch_ended";
   }
   return "?";
 }

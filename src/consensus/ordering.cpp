@@ -33,6 +33,7 @@ bool proposes_again(const PrePrepare& m) {
 void Replica::State::on_pre_prepare(MemberIndex from, const MessagePtr& message) {
   const auto& m = std::get<PrePrepare>(*message);
   const auto& header = m.block.header;
+  if (ended) return help(from, m.view, header.height == 0 ? 0 : header.height - 1);
   bool again = proposes_again(m);
   if ((header.view != m.view && !again) || m.view < view) {
     if (wanted.count(m.digest) > 0) on_skeleton(m.block);
@@ -53,13 +54,19 @@ void Replica::State::on_pre_prepare(MemberIndex from, const MessagePtr& message)
   if (queue.by_height.size() > 2 * limits::kWindowMax) queue.by_height.erase(place);
 }
 
+/// The first of its epoch.
+bool Replica::State::stands_on_base(const BlockHeader& header) const {
+  return header.height == epoch_base + 1 && (!at_base() || header.parent == tree.tip().digest);
+}
+
 bool Replica::State::is_justified(const PrePrepare& m) const {
   auto base = justified_block(config.context, m.justification);
   const auto& header = m.block.header;
   if (proposes_again(m)) return base == VoteSubject{base->view, header.height, m.digest};
-  if (!base) return m.view == 0 && header.height == 1 && header.parent == tree.tip().digest;
-  if (base->height == 0 ? header.height != 1 : header.parent != base->digest) return false;
-  if (header.height != base->height + 1) return false;
+  if (!base) return m.view == 0 && at_base() && stands_on_base(header);
+  bool nothing_certified = base->height == 0;
+  if (nothing_certified && !stands_on_base(header)) return false;
+  if (!nothing_certified && (header.parent != base->digest || header.height != base->height + 1)) return false;
   if (m.justification.kind == Justification::Kind::new_view) return true;
   const auto* parent = tree.find(header.parent);
   return parent != nullptr && parent->header().tenure_end() && parent->view() + 1 == m.view;
@@ -67,6 +74,7 @@ bool Replica::State::is_justified(const PrePrepare& m) const {
 
 /// Proposals that came early: enter the view they justify, or judge them once their parent is known.
 bool Replica::State::take_early_proposals() {
+  if (ended) return false;
   bool changed = false;
   for (auto& [leader, queue] : early) {
     if (queue.by_height.empty()) continue;
@@ -195,6 +203,13 @@ bool Replica::State::roots_agree(const BlockNode& node, bool& known) {
          ours->second.results_root == node.header().results_root;
 }
 
+/// The set that must follow a block with this exec_height; nothing: it must not end the epoch. What was pending before the
+/// epoch began is what began it.
+const Hash* Replica::State::pending_change(Height exec_height) const {
+  auto found = pending_members.find(exec_height);
+  return exec_height < epoch_base || found == pending_members.end() ? nullptr : &found->second;
+}
+
 /// R1-R4 and the validity of the block; false also while something is still missing.
 bool Replica::State::may_prepare(BlockNode& node) {
   if (node.refused || node.proposed_in != view) return false;
@@ -221,15 +236,15 @@ bool Replica::State::may_prepare(BlockNode& node) {
     }
     return false;
   }
-  if (auto reason = check_bodies(config.parameters, node)) {
-    refuse(node, *reason);
-    return false;
-  }
-  return true;
+  const auto* next = pending_change(node.header().exec_height);
+  auto reason = check_bodies(config.parameters, node);
+  if (node.header().next_members_hash != (next ? *next : Hash{})) reason = RefusalReason::epoch_end;
+  if (reason) refuse(node, *reason);
+  return !reason;
 }
 
 bool Replica::State::try_prepare() {
-  if (mode != Mode::voting || changing_views() || view < safety.floor() || !view_entered) return false;
+  if (!may_vote() || changing_views() || view < safety.floor() || !view_entered) return false;
   std::vector<BlockNode*> candidates;
   for (auto& [digest, node] : tree.nodes())
     if (node.proposed_in == view && node.height() > tree.tip().height()) candidates.push_back(&node);
@@ -250,7 +265,7 @@ void Replica::State::signed_prepare(Prepare vote) {
   // What was decided may have been overtaken while the signature was made.
   const auto& subject = vote.subject;
   const auto* node = tree.find(subject.digest);
-  if (mode != Mode::voting || subject.view != view || changing_views() || node == nullptr) return;
+  if (!may_vote() || subject.view != view || changing_views() || node == nullptr) return;
   if (subject.height <= tree.tip().height()) return;
   auto token = persist(safety.prepare_record(vote, node->block));
   out->send_after(token, std::nullopt, vote);
@@ -263,7 +278,7 @@ void Replica::State::on_vote(MemberIndex from, VotePhase phase, const SignedVote
   auto tip_height = tree.tip().height();
   if (subject.height <= tip_height) {
     // Ordinary when it is the last of n votes; a member that repeats itself that far back has missed the commit.
-    if (from != config.self && subject.height + config.parameters.window < tip_height)
+    if (from != config.self && (ended || subject.height + config.parameters.window < tip_height))
       help(from, subject.view, subject.height - 1);
     return;
   }
@@ -279,7 +294,14 @@ void Replica::State::on_vote(MemberIndex from, VotePhase phase, const SignedVote
 /// R6, R7: a certificate counts in any mode, wherever it comes from.
 void Replica::State::on_certificate(const QuorumCertificate& certificate) {
   const auto& subject = certificate.subject;
-  if (mode == Mode::recovering && recovery_view && subject.view > *recovery_view + 1) {
+  if (ended && subject.height > tree.tip().height()) {
+    // R4: no honest member PREPAREd what stands on the end.
+    if (certificate.phase != VotePhase::commit) return;
+    report(EventKind::fork, subject.view, subject.height);
+    become_diverged(subject.height);
+    return;
+  }
+  if (mode == Mode::recovering && !ended && recovery_view && subject.view > *recovery_view + 1) {
     if (!high_qc || higher(subject, high_qc->subject)) high_qc = certificate;
     resume(subject.view);
     if constexpr (mutated(Mutation::recover_without_high_qc)) return;
@@ -320,7 +342,7 @@ bool Replica::State::may_commit(const SafetyState::VoteKey& place) const {
 
 /// R5, late ones included.
 bool Replica::State::try_commit_votes() {
-  if (mode != Mode::voting) return false;
+  if (!may_vote()) return false;
   bool changed = false;
   for (const auto& [subject, certificate] : certificates) {
     SafetyState::VoteKey key{subject.view, subject.height};

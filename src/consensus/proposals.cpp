@@ -32,7 +32,7 @@ BlockNode* BlockTree::insert(const BlockSkeleton& block, const Hash& digest) {
   if (parent == nullptr || block.header.height != parent->height() + 1 || is_full()) return nullptr;
   BlockNode node{.block = block, .digest = digest, .history = parent->history};
   node.history.append(crypto::merkle_leaf(suite_, digest));
-  bool same_view = parent->view() == block.header.view && parent->height() > 0;
+  bool same_view = in_same_view(parent->header(), block.header);
   node.tenure_position = same_view ? parent->tenure_position + 1 : 1;
   node.tenure_start_ms = same_view ? parent->tenure_start_ms : block.header.time_ms;
   return &nodes_.emplace(digest, std::move(node)).first->second;
@@ -88,10 +88,15 @@ bool BlockTree::holds_batch(const BlockNode& node, const Hash& batch) const {
   return false;
 }
 
+bool in_same_view(const BlockHeader& parent, const BlockHeader& child) {
+  return parent.view == child.view && parent.epoch == child.epoch && parent.height > 0;
+}
+
 std::optional<RefusalReason> check_header(const Config& config, const BlockNode& parent, const BlockSkeleton& block) {
   const auto& h = block.header;
   const auto& p = parent.header();
-  if (h.epoch_end() || !h.next_members_hash.is_zero()) return RefusalReason::epoch_end;
+  if (h.epoch_end() == h.next_members_hash.is_zero()) return RefusalReason::epoch_end;
+  if (h.epoch_end() && h.tenure_end() && !mutated(Mutation::end_left_open)) return RefusalReason::epoch_end;  // V4e
   if ((h.flags & ~(kTenureEnd | kEpochEnd)) != 0) return RefusalReason::flags;
   if (h.version != 1 || h.chain_id != config.context.chain_id || h.epoch != config.context.epoch ||
       h.rules_version != config.rules_version || h.proposer != config.members.leader(h.view) ||
@@ -106,10 +111,12 @@ std::optional<RefusalReason> check_header(const Config& config, const BlockNode&
   if (h.exec_height == p.exec_height && p.height > 0 &&
       (h.state_root != p.state_root || h.results_root != p.results_root))
     return RefusalReason::exec_height;
-  bool same_view = p.view == h.view && p.height > 0;
+  bool same_view = in_same_view(p, h);
   if (!mutated(Mutation::child_of_tenure_end) && same_view && p.tenure_end()) return RefusalReason::tenure;  // R4
+  if (!mutated(Mutation::child_of_epoch_end) && p.epoch_end() && p.epoch == h.epoch) return RefusalReason::epoch_end;  // R4
   auto position = same_view ? parent.tenure_position + 1 : 1;
-  if (position >= config.parameters.tenure_blocks && !h.tenure_end()) return RefusalReason::tenure;  // R8
+  bool ends_something = h.tenure_end() || h.epoch_end();
+  if (position >= config.parameters.tenure_blocks && !ends_something) return RefusalReason::tenure;  // R8
   return std::nullopt;
 }
 

@@ -68,6 +68,8 @@ class BlockTree {
   std::map<Hash, BlockNode> nodes_;
 };
 
+/// Of one view of one epoch: the views of another epoch are others, and block zero is of none.
+bool in_same_view(const BlockHeader& parent, const BlockHeader& child);
 /// What a header must be, given its parent: everything but batches, time and roots (R4, R8, history, lag, flags).
 std::optional<RefusalReason> check_header(const Config& config, const BlockNode& parent, const BlockSkeleton& block);
 /// What its batches must be; those that are still missing are not judged.

@@ -9,7 +9,7 @@
 namespace galen::consensus {
 
 bool Replica::State::is_active_leader() const {
-  return mode == Mode::voting && view_entered && !changing_views() && config.members.leader(view) == config.self;
+  return may_vote() && view_entered && !changing_views() && config.members.leader(view) == config.self;
 }
 
 std::size_t Replica::State::own_in_flight() const {
@@ -21,13 +21,13 @@ std::size_t Replica::State::own_in_flight() const {
 /// The block to build on, and for the first proposal of the view why; nothing while it is not known.
 const BlockNode* Replica::State::proposal_parent(Justification& justification) {
   if (head) return tree.find(*head);
-  if (!opening) return view == 0 && tree.tip().height() == 0 ? &tree.tip() : nullptr;
+  if (!opening) return view == 0 && at_base() ? &tree.tip() : nullptr;
   justification = *opening;
   bool by_new_view = justification.kind == Justification::Kind::new_view;
   auto base = by_new_view ? maximum_high(justification.view_changes) : justification.certificate->subject;
   if constexpr (mutated(Mutation::leaders_own_high_qc))
     base = justification.certificate ? justification.certificate->subject : VoteSubject{};
-  if (base.height == 0) return tree.tip().height() == 0 ? &tree.tip() : nullptr;
+  if (base.height == 0) return at_base() ? &tree.tip() : nullptr;
   const auto* node = tree.find(base.digest);
   if (node == nullptr) want_block(base.digest, base.height, true);
   return node;
@@ -48,18 +48,19 @@ bool Replica::State::roots_for(const BlockNode& parent, BlockHeader& header) con
   return header.exec_height < header.height && header.exec_height + config.parameters.exec_lag_max >= header.height;
 }
 
-bool Replica::State::wants_to_propose(const BlockNode& parent, const BatchPool::Selection& batches, bool& tenure_end) {
+bool Replica::State::wants_to_propose(const BlockNode& parent, const BatchPool::Selection& batches, bool ends_epoch,
+                                      bool& tenure_end) {
   bool first = !head;
   bool waiting = !batches.digests.empty();
   bool heartbeat = !waiting && tree.only_tip() && now >= committed_at_ms + config.parameters.idle_block_interval_ms;
   bool announce = first && opening && opening->kind == Justification::Kind::new_view;
   bool stuck = first && !tree.only_tip() && now >= opened_at_ms + pacemaker.base_ms() / 4;
-  bool same_view = parent.view() == view && parent.height() > 0;
+  bool same_view = parent.view() == view && !is_base(parent);
   auto position = same_view ? parent.tenure_position + 1 : 1;
   auto tenure_start = same_view ? parent.tenure_start_ms : wall;
   tenure_end = position >= config.parameters.tenure_blocks || heartbeat || stopping ||
                (config.tenure_ms > 0 && (wall >= tenure_start + config.tenure_ms || now >= opened_at_ms + config.tenure_ms));
-  if (heartbeat || announce || stuck || stopping) return true;
+  if (heartbeat || announce || stuck || stopping || ends_epoch) return true;
   if (!waiting) return false;
   // A lone client never waits; under load, blocks in flight give the next one time to fill.
   return own_in_flight() == 0 || batches.full || now >= proposed_at_ms + config.gather_ms;
@@ -70,14 +71,18 @@ bool Replica::State::try_propose() {
   Justification justification;
   const auto* parent = proposal_parent(justification);
   if (parent == nullptr) return false;
-  bool tenure_is_over = parent->view() == view && parent->height() > 0 && parent->header().tenure_end();
+  bool tenure_is_over = parent->view() == view && !is_base(*parent) && parent->header().tenure_end();
   if (tenure_is_over && !mutated(Mutation::child_of_tenure_end)) return false;  // R4
+  bool epoch_is_over = !is_base(*parent) && parent->header().epoch_end();
   bool by_new_view = justification.kind == Justification::Kind::new_view;
-  if (by_new_view && parent->height() > tree.tip().height()) {
+  bool left_open = mutated(Mutation::end_left_open) && epoch_is_over;
+  if (by_new_view && parent->height() > tree.tip().height() && !left_open) {
     // V4: what is not committed may have no COMMIT left to come in its own view (R5). Proposed again it is committed in
     // this one, and nothing grows meanwhile: neither window nor exec_lag_max can ever be used up by views that fail.
+    // So an epoch_end that its view left behind is settled (V4e): nothing else could ever stand on it.
     return propose({config.self, view, parent->block, std::move(justification), {}, parent->digest});
   }
+  if (epoch_is_over && !mutated(Mutation::child_of_epoch_end)) return false;  // R4
   if (parent->height() + 1 > tree.tip().height() + config.parameters.window) return false;
   BlockSkeleton block;
   auto& header = block.header;
@@ -86,9 +91,15 @@ bool Replica::State::try_propose() {
   auto first_origin = static_cast<MemberIndex>(header.height % config.members.size());
   auto batches = pool.select(header.time_ms, first_origin,
                              [&](const Hash& batch) { return tree.holds_batch(*parent, batch); });
+  if (!roots_for(*parent, header)) return false;
+  const auto* next_members = pending_change(header.exec_height);
   bool tenure_end = false;
-  if (!wants_to_propose(*parent, batches, tenure_end) || !roots_for(*parent, header)) return false;
+  if (!wants_to_propose(*parent, batches, next_members != nullptr, tenure_end)) return false;
   header.flags = tenure_end ? kTenureEnd : 0;
+  if (next_members != nullptr) {
+    header.flags = kEpochEnd | (mutated(Mutation::end_left_open) ? header.flags : 0);
+    header.next_members_hash = *next_members;
+  }
   header.chain_id = config.context.chain_id;
   header.epoch = config.context.epoch;
   header.view = view;

@@ -30,6 +30,9 @@ void Replica::State::ask_status(Target to) {
 void Replica::State::answer_status(MemberIndex from, const StatusRequest& request) {
   if (!ticked) return;
   help(from, request.view, request.commit_height);
+  // Who asks is there, perhaps only now: at the beginning of an epoch members come one after the other.
+  bool unheard = mode != Mode::voting && mode != Mode::diverged && answers.count(from) == 0;
+  if (unheard && now >= last_asked[from] + pacemaker.base_ms() / 8) ask_status(from);
   // One signature at a time for each asker, and not for each of its messages: they cost it nothing.
   auto& given = answered[from];
   if (now >= given.since_ms + pacemaker.base_ms()) given = {now, 0};
@@ -63,6 +66,7 @@ void Replica::State::on_status(const StatusAnswer& answer) {
   clock_offsets[answer.sender] = static_cast<std::int64_t>(std::min(ahead, kClockOffsetMaxMs)) -
                                  static_cast<std::int64_t>(std::min(behind, kClockOffsetMaxMs));
   check_clock();
+  if (ended) return;
   answers.insert_or_assign(answer.sender, answer);
   if (mode == Mode::fresh || mode == Mode::starting) judge_start();
   if (mode == Mode::recovering) judge_recovery();
@@ -87,7 +91,7 @@ void Replica::State::judge_start() {
     become_recovering();
     return;
   }
-  if (mode == Mode::fresh && tree.tip().height() > 0) return become_recovering();
+  if (mode == Mode::fresh && (!at_base() || log_is_lost())) return become_recovering();
   if (answers.size() + 1 >= config.members.quorum()) begin_voting();
 }
 
@@ -96,8 +100,8 @@ void Replica::State::begin_voting() {
   mode = Mode::voting;
   if (was_fresh) {
     persist(safety.mode_record(Mode::voting));
-    if (!view_entered) enter_view(0, 3);
   }
+  if (!view_entered) enter_view(0, 3);
   report(EventKind::voting_started, view, tree.tip().height());
   resend_promises(std::nullopt);
   if (!was_fresh && config.members.leader(view) == config.self && !changing_views() && view < propose_from) {
@@ -109,12 +113,22 @@ void Replica::State::begin_voting() {
 
 void Replica::State::become_recovering() {
   // Who has nothing comes anew; who has blocks and no votes had some.
-  auto reason = mode == Mode::fresh && !had_chain ? RecoveryReason::new_log : RecoveryReason::votes_lost;
+  auto reason = mode == Mode::fresh && !log_is_lost() ? RecoveryReason::new_log : RecoveryReason::votes_lost;
   mode = Mode::recovering;
   recovery_view.reset();
   recovery_claims.clear();
   persist(safety.mode_record(Mode::recovering));
   report(EventKind::recovering, view, tree.tip().height(), config.self, static_cast<std::uint64_t>(reason));
+}
+
+/// A log without a word beside blocks of its own.
+bool Replica::State::log_is_lost() const { return had_chain && !safety.recorded(); }
+
+/// Who is no member has nobody to ask. What its log says of itself is carried on to the epoch in which it is one.
+void Replica::State::note_new_log() {
+  if (mode != Mode::fresh) return;
+  if (log_is_lost()) return become_recovering();
+  if (!safety.recorded()) persist(safety.mode_record(Mode::fresh));
 }
 
 /// (a) of the recovery. To have brought us into view V+1, at least q members were in V or asked for it (L5 of

@@ -33,12 +33,14 @@ Height Replica::State::best_height() const {
 
 /// Something the view's leader owes us: V1's timer runs. Not while our own execution is what holds the chain up.
 bool Replica::State::work_outstanding() const {
+  if (ended || !is_member()) return false;
   if (executed.rbegin()->first + config.parameters.exec_lag_max <= tree.tip().height()) return false;
   return pool.has_work(wall) || !tree.only_tip() || best_height() > tree.tip().height() ||
          now >= committed_at_ms + config.parameters.idle_block_interval_ms;
 }
 
 bool Replica::State::unsettled() const {
+  if (ended || !is_member()) return false;
   if (mode == Mode::fresh || mode == Mode::starting || mode == Mode::recovering) return true;
   return changing_views() || work_outstanding() || !wanted.empty();
 }
@@ -164,6 +166,8 @@ bool Replica::State::is_void(const BlockNode& node) const {
 }
 
 void Replica::State::fetch_what_is_missing() {
+  if (ended) return;
+  if (!is_member()) return fetch_as_follower();
   auto again = std::max<std::uint64_t>(pacemaker.base_ms() / 4, 1);
   for (auto& [digest, node] : tree.nodes()) {
     if (node.missing.empty() || now < node.fetch_at_ms || is_void(node)) continue;
@@ -191,8 +195,18 @@ void Replica::State::fetch_what_is_missing() {
   }
 }
 
+/// Nobody sends it anything: it asks for what comes next, now and then.
+void Replica::State::fetch_as_follower() {
+  if (now < fetch_blocks_at_ms) return;
+  fetch_blocks_at_ms = now + pacemaker.base_ms();
+  auto next = tree.tip().height() + 1;
+  auto hint = static_cast<MemberIndex>(rng.below(config.members.size()));
+  out->fetch_blocks.push_back({next, std::max(heard_height, next), hint});
+}
+
 void Replica::State::on_fetch_skeleton(MemberIndex from, const FetchSkeleton& request) {
-  if (const auto* node = tree.find(request.digest); node != nullptr && node->height() > tree.tip().height())
+  const auto* node = tree.find(request.digest);
+  if (node != nullptr && (node->height() > tree.tip().height() || ended))
     out->send_now(from, Skeleton{node->block});
   else if (auto orphan = orphans.find(request.digest); orphan != orphans.end())
     out->send_now(from, Skeleton{orphan->second.block});

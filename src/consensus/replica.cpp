@@ -17,6 +17,7 @@ std::uint64_t earliest(std::optional<std::uint64_t> a, std::uint64_t b) { return
 Replica::State::State(Config config_given, Recovered recovered)
     : config(std::move(config_given)),
       rng(config.rng_seed),
+      epoch_base(recovered.epoch_base),
       safety(std::move(recovered.safety)),
       tree(config.context.suite, recovered.tip, std::move(recovered.history)),
       pool(config.parameters, config.members.size(), config.pool_batches_per_origin),
@@ -28,15 +29,19 @@ Replica::State::State(Config config_given, Recovered recovered)
       last_helped(config.members.size(), 0),
       answered(config.members.size()),
       last_asked(config.members.size(), 0) {
-  GALEN_ASSERT(config.self < config.members.size());
+  GALEN_ASSERT(is_member() || config.self == kNoMember);
   GALEN_ASSERT(!recovered.executed.empty());
+  GALEN_ASSERT(safety.epoch() == config.context.epoch && recovered.tip.header.height >= epoch_base);
+  // The base of a later epoch is the end of the one before, and what ended is another Replica's.
+  GALEN_ASSERT(recovered.tip.header.epoch == config.context.epoch ? !recovered.tip.header.epoch_end()
+                                                                  : at_base() && recovered.tip.header.epoch_end());
   mode = safety.mode() == Mode::voting ? Mode::starting : safety.mode();
   had_chain = recovered.tip.header.height > 0;
   view = safety.view().value_or(0);
   view_entered = safety.view().has_value();
   if (view_entered && !mutated(Mutation::no_restart_fence)) propose_from = view + 1;
   high_qc = safety.high_qc();
-  tip_certificate = recovered.tip.certificate;
+  if (!at_base()) tip_certificate = recovered.tip.certificate;  // the base's is another epoch's: nobody verifies it here
   if (tip_certificate && (!high_qc || higher(tip_certificate->subject, high_qc->subject))) high_qc = tip_certificate;
   if constexpr (mutated(Mutation::forget_high_qc)) high_qc.reset();
   vc_target = safety.max_view_change();
@@ -48,6 +53,7 @@ Replica::State::State(Config config_given, Recovered recovered)
   if (!mutated(Mutation::forget_votes)) last_prepare = safety.last_prepare();
   safety.prune(recovered.tip.header.height);
   for (const auto& subject : recovered.executed) executed.emplace(subject.height, subject);
+  pending_members = std::move(recovered.pending_members);
   for (const auto& [digest, valid_until_ms] : recovered.recent_batches) pool.remember_in_chain(digest, valid_until_ms);
   for (const auto& batch : recovered.pending) pool.add(batch, batch.valid_until_ms, 0, true);
   for (const auto& [key, prepared] : safety.prepares()) {
@@ -69,6 +75,7 @@ void Replica::State::report(EventKind kind, View event_view, Height height, Memb
 }
 
 std::uint64_t Replica::State::sign(Bytes bytes, PendingSignature what) {
+  GALEN_ASSERT(is_member());
   auto token = next_signature++;
   signatures.emplace(token, std::move(what));
   out->sign_requests.push_back({token, std::move(bytes)});
@@ -86,15 +93,16 @@ void Replica::State::on(const Tick& tick) {
       report(EventKind::recovering, view, tree.tip().height(), config.self,
              static_cast<std::uint64_t>(RecoveryReason::not_over));
     place_orphans();
-    ask_status(std::nullopt);
+    if (is_member()) ask_status(std::nullopt);
+    else note_new_log();
   }
-  if (mode == Mode::voting && pacemaker.view_expired(now)) {
+  if (may_vote() && pacemaker.view_expired(now)) {
     // V1: below q only what was said is said again; the timer does not run then.
     if (!changing_views()) start_view_change(view + 1, ViewChangeCause::timer);
     else if (vc_has_quorum) start_view_change(vc_target + 1, ViewChangeCause::timer);
   }
   // R8 by time: a leader that commits just often enough to stop every timer would keep its view for long.
-  if (mode == Mode::voting && !changing_views() && work_outstanding() && now >= tenure_deadline_ms())
+  if (may_vote() && !changing_views() && work_outstanding() && now >= tenure_deadline_ms())
     start_view_change(view + 1, ViewChangeCause::tenure);
   if (pacemaker.resend_due(now)) resend();
 }
@@ -102,6 +110,12 @@ void Replica::State::on(const Tick& tick) {
 void Replica::State::on(const MessageReceived& received) {
   auto from = received.from;
   if (from >= config.members.size() || from == config.self) return;
+  if (!is_member()) {
+    // Whatever shows that the chain goes on; the blocks come by BlockFetched.
+    if (const auto* m = std::get_if<Certificate>(received.message.get()))
+      heard_height = std::max(heard_height, m->certificate.subject.height);
+    return;
+  }
   last_heard[from] = std::max<std::uint64_t>(now, 1);
   struct Visitor {
     State& s;
@@ -131,6 +145,7 @@ void Replica::State::on(const MessageReceived& received) {
 }
 
 void Replica::State::on(const BatchArrived& arrived) {
+  if (!is_member() || ended) return;
   const auto& batch = arrived.batch;
   bool wanted_by_block = false;
   for (auto& [digest, node] : tree.nodes()) {
@@ -186,8 +201,9 @@ void Replica::State::on(const Durable& given) {
 }
 
 void Replica::State::on(const PeerConnected& connected) {
-  if (connected.member >= config.members.size() || connected.member == config.self || !ticked) return;
-  ask_status(connected.member);
+  if (connected.member >= config.members.size() || connected.member == config.self || !ticked || ended) return;
+  if (is_member()) ask_status(connected.member);
+  else fetch_blocks_at_ms = now;
 }
 
 void Replica::State::on(const StopRequested&) { stopping = true; }
@@ -218,16 +234,17 @@ void Replica::State::settle() {
 }
 
 void Replica::State::arm_timers() {
-  bool waiting = mode == Mode::voting && (changing_views() ? vc_has_quorum : work_outstanding());
+  bool waiting = may_vote() && (changing_views() ? vc_has_quorum : work_outstanding());
   pacemaker.wait_for_view(waiting, now);
   pacemaker.wait_for_answers(unsettled(), now);
   std::optional<std::uint64_t> wake;
   if (pacemaker.view_deadline()) wake = earliest(wake, *pacemaker.view_deadline());
   if (pacemaker.resend_at()) wake = earliest(wake, *pacemaker.resend_at());
-  if (mode == Mode::voting && !changing_views() && work_outstanding() && tenure_deadline_ms() > now)
+  if (may_vote() && !changing_views() && work_outstanding() && tenure_deadline_ms() > now)
     wake = earliest(wake, tenure_deadline_ms());
   auto heartbeat = committed_at_ms + config.parameters.idle_block_interval_ms;
-  if (heartbeat > now) wake = earliest(wake, heartbeat);
+  if (is_member() && !ended && heartbeat > now) wake = earliest(wake, heartbeat);
+  if (!is_member() && !ended) wake = earliest(wake, fetch_blocks_at_ms);
   if (is_active_leader() && pool.size() > 0 && proposed_at_ms + config.gather_ms > now)
     wake = earliest(wake, proposed_at_ms + config.gather_ms);
   for (const auto& [digest, node] : tree.nodes())
@@ -269,18 +286,20 @@ ReplicaStatus Replica::status() const {
   out.pending_batches = s.pool.size();
   out.in_flight = s.tree.nodes().size() - 1;
   out.stopping = s.stopping;
+  out.ended = s.ended;
   out.last_heard_ms = s.last_heard;
-  out.last_heard_ms[s.config.self] = s.now;
+  if (s.is_member()) out.last_heard_ms[s.config.self] = s.now;
   return out;
 }
 
 std::size_t Replica::members_heard(std::uint64_t window_ms) const {
-  std::size_t count = 1;
+  std::size_t count = state_->is_member() ? 1 : 0;
   for (auto at : state_->last_heard) count += at > 0 && at + window_ms >= state_->now ? 1 : 0;
   return count;
 }
 
 std::vector<SafetyRecord> Replica::safety_records() const { return state_->safety.records(); }
+Recovered Replica::next_epoch() const { return state_->next_epoch(); }
 
 std::vector<Hash> Replica::live_batches() const {
   std::set<Hash> out;

@@ -49,7 +49,7 @@ SafetyRecord SafetyState::record(RecordKind kind, ByteSpan body) const {
 }
 
 SafetyRecord SafetyState::mode_record(Mode mode) const {
-  GALEN_ASSERT(mode == Mode::voting || mode == Mode::recovering);
+  GALEN_ASSERT(mode == Mode::voting || mode == Mode::recovering || mode == Mode::fresh);
   return record(RecordKind::mode, Bytes{static_cast<std::uint8_t>(mode)});
 }
 
@@ -90,6 +90,7 @@ Status SafetyState::apply(const SafetyRecord& given) {
   auto kind = in.u8();
   if (!in.ok() || version != kRecordVersion) return corrupt("safety record: version");
   if (epoch != epoch_) return {};
+  recorded_ = true;
   auto status = apply_body(static_cast<RecordKind>(kind), in);
   if (!status) return corrupt("safety record: the body does not decode");
   if (!in.done()) return corrupt("safety record: wrong length");
@@ -100,7 +101,7 @@ Status SafetyState::apply_body(RecordKind kind, ByteReader& in) {
   switch (kind) {
     case RecordKind::mode: {
       auto mode = static_cast<Mode>(in.u8());
-      if (mode != Mode::voting && mode != Mode::recovering) return corrupt("mode");
+      if (mode != Mode::voting && mode != Mode::recovering && mode != Mode::fresh) return corrupt("mode");
       mode_ = mode;
       return {};
     }
@@ -189,7 +190,7 @@ void SafetyState::prune(Height committed) {
 std::vector<SafetyRecord> SafetyState::records() const {
   std::vector<SafetyRecord> out;
   if (floor_ > 0) out.push_back(resumed_record(floor_, std::nullopt));
-  if (mode_ != Mode::fresh) out.push_back(mode_record(mode_));
+  if (recorded_) out.push_back(mode_record(mode_));
   for (const auto& [target, reported] : promises_) {
     ByteWriter body;
     body.u64(target).u64(reported.first).u64(reported.second);
@@ -212,5 +213,28 @@ Result<SafetyState> recover(Epoch epoch, crypto::Suite suite, std::span<const Sa
 }
 
 SafetyRecord amnesia_record(Epoch epoch) { return SafetyState(epoch).mode_record(Mode::recovering); }
+
+SafetyState next_epoch(const SafetyState& ended, const BlockHeader& end, bool was_member) {
+  GALEN_ASSERT(end.epoch_end() && end.epoch == ended.epoch());
+  auto mode = ended.mode();
+  // A log lost in this epoch may have held promises of the next one, unless the end was born after the recovery: then
+  // nobody was there before (L5).
+  if (mode == Mode::voting && end.view < ended.floor()) mode = Mode::recovering;
+  // A member's log that says nothing at the end of an epoch was lost, or never ran; only who was no member knows better.
+  if (mode == Mode::fresh && (was_member || !ended.recorded())) mode = Mode::recovering;
+  SafetyState next(end.epoch + 1, ended.suite());
+  auto status = next.apply(next.mode_record(mode));
+  GALEN_ASSERT(status.has_value());
+  return next;
+}
+
+Result<SafetyState> recover_in(crypto::Suite suite, std::span<const SafetyRecord> records, const BlockHeader& tip,
+                               bool was_member) {
+  if (!tip.epoch_end()) return recover(tip.epoch, suite, records);
+  GALEN_ASSIGN(auto state, recover(tip.epoch + 1, suite, records));
+  if (state.recorded()) return state;
+  GALEN_ASSIGN(const auto ended, recover(tip.epoch, suite, records));
+  return next_epoch(ended, tip, was_member);
+}
 
 }  // namespace galen::consensus

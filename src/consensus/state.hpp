@@ -90,6 +90,8 @@ struct Replica::State {
   bool try_prepare();
   bool may_prepare(BlockNode& node);
   bool roots_agree(const BlockNode& node, bool& known);
+  const Hash* pending_change(Height exec_height) const;
+  bool stands_on_base(const BlockHeader& header) const;
   void refuse(BlockNode& node, RefusalReason reason);
   void on_vote(MemberIndex from, VotePhase phase, const SignedVote& vote);
   void on_certificate(const QuorumCertificate& certificate);
@@ -103,7 +105,7 @@ struct Replica::State {
   bool try_propose();
   bool propose(PrePrepare message);
   const BlockNode* proposal_parent(Justification& justification);
-  bool wants_to_propose(const BlockNode& parent, const BatchPool::Selection& batches, bool& tenure_end);
+  bool wants_to_propose(const BlockNode& parent, const BatchPool::Selection& batches, bool ends_epoch, bool& tenure_end);
   bool roots_for(const BlockNode& parent, BlockHeader& header) const;
   void signed_pre_prepare(PrePrepare message);
   std::size_t own_in_flight() const;
@@ -129,6 +131,8 @@ struct Replica::State {
   void note_certified_roots(const BlockHeader& header);
   void on_executed(const Executed& message);
   void become_diverged(Height height);
+  void end_epoch();
+  Recovered next_epoch() const;
 
   // recovery.cpp
   void ask_status(Target to);
@@ -139,6 +143,8 @@ struct Replica::State {
   bool was_forgotten(const StatusAnswer& answer) const;
   void begin_voting();
   void become_recovering();
+  void note_new_log();
+  bool log_is_lost() const;
   void resume(View floor_given);
   void check_clock();
 
@@ -159,10 +165,20 @@ struct Replica::State {
   MemberIndex someone();
   bool unsettled() const;
   bool work_outstanding() const;
+  void fetch_as_follower();
   Height best_height() const;
+
+  bool is_member() const { return config.self < config.members.size(); }
+  bool is_base(const BlockNode& node) const { return node.height() == epoch_base; }
+  /// Nothing of this epoch is committed here.
+  bool at_base() const { return tree.tip().height() == epoch_base; }
+  /// May promise something: a member that remembers, of an epoch that goes on.
+  bool may_vote() const { return mode == Mode::voting && is_member() && !ended; }
 
   Config config;
   Rng rng;
+  Height epoch_base = 0;       ///< the block the epoch stands on, as block zero in the first
+  bool ended = false;          ///< its epoch_end block is committed
   std::uint64_t now = 0;       ///< monotonic milliseconds
   TimestampMs wall = 0;
   bool ticked = false;
@@ -215,6 +231,7 @@ struct Replica::State {
   std::map<Hash, WantedBlock> wanted;
   std::map<Hash, Orphan> orphans;
   std::map<Height, ExecutedSubject> executed;
+  std::map<Height, Hash> pending_members;  ///< of the executed heights: next set, if a change is pending
   std::map<Height, std::pair<Hash, Hash>> certified_roots;  ///< by committed headers, not executed here yet
   std::uint64_t committed_at_ms = 0;
 

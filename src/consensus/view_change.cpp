@@ -16,7 +16,7 @@ VoteSubject Replica::State::high_subject() const {
 /// signature is made.
 void Replica::State::start_view_change(View target, ViewChangeCause cause) {
   target = std::max(target, safety.floor());
-  if (mode != Mode::voting || target <= vc_target || target <= view) return;
+  if (!may_vote() || target <= vc_target || target <= view) return;
   vc_target = target;
   vc_reported = high_subject();
   vc_has_quorum = false;
@@ -31,7 +31,7 @@ void Replica::State::start_view_change(View target, ViewChangeCause cause) {
 }
 
 void Replica::State::signed_view_change(ViewChange message) {
-  if (mode != Mode::voting || message.header.target != vc_target) return;  // a higher one is on its way
+  if (!may_vote() || message.header.target != vc_target) return;  // a higher one is on its way
   auto token = persist(safety.view_change_record(message));
   out->send_after(token, std::nullopt, message);
   own_view_change = Kept<ViewChange>{message, token};
@@ -42,7 +42,7 @@ void Replica::State::on_view_change(MemberIndex from, const ViewChange& message)
   auto& known = seen[from].view_change;
   if (!known || message.header.target > known->target) known = message.header;
   if (message.high_qc) on_certificate(*message.high_qc);
-  if (message.header.target <= view)
+  if (message.header.target <= view || ended)
     help(from, message.header.target - 1, message.header.commit_height);
   else
     note_view_change(message);
@@ -77,7 +77,7 @@ std::size_t Replica::State::view_changes_at_least(View target) const {
   }));
 }
 
-bool Replica::State::may_enter(View target) const { return target > view && vc_target <= target; }
+bool Replica::State::may_enter(View target) const { return !ended && target > view && vc_target <= target; }
 
 /// The others wait three times as long as a leader takes, and longer in trouble, so none that ends its tenure is left early. A
 /// leader without work ends it with its first idle block.
@@ -88,7 +88,7 @@ std::uint64_t Replica::State::tenure_deadline_ms() const {
 
 /// V3, leader: q VIEW-CHANGEs for exactly this view.
 bool Replica::State::try_lead() {
-  if (mode != Mode::voting || view_changes.size() < quorum_of(config.members)) return false;
+  if (!may_vote() || view_changes.size() < quorum_of(config.members)) return false;
   std::map<View, std::vector<MemberIndex>> wanting;
   for (const auto& [member, message] : view_changes) wanting[message.header.target].push_back(member);
   if constexpr (mutated(Mutation::mixed_targets)) {

@@ -15,38 +15,44 @@ std::string place_name(View view, Height height) { return std::to_string(view) +
 
 Checker::Checker(const ChainContext& context, const MemberSet& members, const Keyring& keyring, const Hash& block_zero,
                  std::vector<bool> honest)
-    : context_(&context), members_(&members), keyring_(&keyring), honest_(std::move(honest)), words_(members.size()) {
+    : honest_(std::move(honest)) {
+  epoch_began(context, members, keyring);
   canonical_[0] = block_zero;
+}
+
+void Checker::epoch_began(const ChainContext& context, const MemberSet& members, const Keyring& keyring) {
+  epochs_.push_back({&context, &members, &keyring, std::vector<Words>(honest_.size()), 0});
 }
 
 void Checker::fail(const std::string& what) {
   if (failure_.empty()) failure_ = what;
 }
 
-void Checker::once(MemberIndex who, int kind, const VoteSubject& subject) {
-  auto [place, inserted] = words_[who].said.emplace(std::tuple(kind, subject.view, subject.height), subject.digest);
+void Checker::once(Words& words, MemberIndex who, int kind, const VoteSubject& subject) {
+  auto [place, inserted] = words.said.emplace(std::tuple(kind, subject.view, subject.height), subject.digest);
   if (inserted || place->second == subject.digest) return;
   static constexpr const char* kKinds[] = {"PRE-PREPARE", "PREPARE", "COMMIT"};
   fail("two values: " + member_name(who) + " signed two of " + kKinds[kind] + " " +
        place_name(subject.view, subject.height));
 }
 
-void Checker::said(MemberIndex who, const Message& message) {
+void Checker::said(MemberIndex who, const Message& message, Epoch epoch, MemberIndex index) {
+  auto& words = of(epoch).words[who];
   if (const auto* m = std::get_if<PrePrepare>(&message)) {
-    if (m->sender == who) once(who, 0, {m->view, m->block.header.height, m->digest});
+    // It passes on what others have signed, too.
+    if (m->sender == index) once(words, who, 0, {m->view, m->block.header.height, m->digest});
   } else if (const auto* p = std::get_if<Prepare>(&message)) {
-    once(who, 1, p->subject);
+    once(words, who, 1, p->subject);
   } else if (const auto* c = std::get_if<Commit>(&message)) {
-    once(who, 2, c->subject);
-    check_commit(who, c->subject);
+    once(words, who, 2, c->subject);
+    check_commit(words, who, c->subject);
   } else if (const auto* v = std::get_if<ViewChange>(&message)) {
-    check_view_change(who, v->header);
+    check_view_change(words, who, v->header);
   }
 }
 
 /// R5 as others see it.
-void Checker::check_commit(MemberIndex who, const VoteSubject& subject) {
-  auto& words = words_[who];
+void Checker::check_commit(Words& words, MemberIndex who, const VoteSubject& subject) {
   for (auto later = words.reported.upper_bound(subject.view); later != words.reported.end(); ++later)
     if (later->second < Place{subject.view, subject.height})
       fail("R5: " + member_name(who) + " gave COMMIT " + place_name(subject.view, subject.height) +
@@ -56,8 +62,7 @@ void Checker::check_commit(MemberIndex who, const VoteSubject& subject) {
 }
 
 /// R7: a VIEW-CHANGE reports at least what its sender has COMMITted.
-void Checker::check_view_change(MemberIndex who, const ViewChangeHeader& header) {
-  auto& words = words_[who];
+void Checker::check_view_change(Words& words, MemberIndex who, const ViewChangeHeader& header) {
   Place place{header.high.view, header.high.height};
   auto later = words.commits.lower_bound(header.target);
   if (later != words.commits.begin()) {
@@ -75,21 +80,26 @@ void Checker::check_view_change(MemberIndex who, const ViewChangeHeader& header)
 }
 
 void Checker::forgot(MemberIndex who) {
-  words_[who].reported.clear();
-  words_[who].owed.clear();
-  words_[who].commits.clear();
+  for (auto& epoch : epochs_) {
+    auto& words = epoch.words[who];
+    words.reported.clear();
+    words.owed.clear();
+    words.commits.clear();
+  }
 }
 
-bool Checker::began_anew(MemberIndex who) {
-  bool said_something = !words_[who].said.empty();
-  words_[who] = {};
-  words_[who].began_anew = said_something;
+bool Checker::began_anew(MemberIndex who, Epoch epoch) {
+  auto& words = of(epoch).words[who];
+  bool said_something = !words.said.empty();
+  words = {};
+  words.began_anew = said_something;
   return said_something;
 }
 
 void Checker::healed() { is_healed_ = true; }
 
-void Checker::reported(MemberIndex who, const Event& event, const std::optional<VoteSubject>& tip) {
+void Checker::reported(MemberIndex who, const Event& event, const std::optional<VoteSubject>& tip, Epoch epoch) {
+  auto& wanted = of(epoch).wanted;
   switch (event.kind) {
     case EventKind::fork:
       fail("agreement: " + member_name(who) + " saw a fork at " + std::to_string(event.height));
@@ -98,7 +108,7 @@ void Checker::reported(MemberIndex who, const Event& event, const std::optional<
       fail("agreement: " + member_name(who) + " diverged at " + std::to_string(event.height));
       break;
     case EventKind::equivocation:
-      if (honest_[event.member] && !words_[event.member].began_anew)
+      if (honest_[event.member] && !of(epoch).words[event.member].began_anew)
         fail("blame: " + member_name(who) + " blames honest " + member_name(event.member));
       break;
     case EventKind::proposal_refused:
@@ -109,18 +119,18 @@ void Checker::reported(MemberIndex who, const Event& event, const std::optional<
              std::to_string(event.height));
       break;
     case EventKind::view_change_sent:
-      if (event.view > wanted_ + 1)
+      if (event.view > wanted + 1)
         fail("views: " + member_name(who) + " asks for view " + std::to_string(event.view) +
-             ", but no honest member was above " + std::to_string(wanted_));
-      wanted_ = std::max(wanted_, event.view);
-      if (tip) words_[who].owed.insert_or_assign(event.view, Place{tip->view, tip->height});
+             ", but no honest member was above " + std::to_string(wanted));
+      wanted = std::max(wanted, event.view);
+      if (tip) of(epoch).words[who].owed.insert_or_assign(event.view, Place{tip->view, tip->height});
       break;
     case EventKind::view_entered:
-      if (is_healed_ && event.value == 0) burned_.insert(event.view);
-      wanted_ = std::max(wanted_, event.view);
+      if (is_healed_ && event.value == 0) burned_.emplace(epoch, event.view);
+      wanted = std::max(wanted, event.view);
       break;
     case EventKind::resumed:
-      wanted_ = std::max(wanted_, event.view);
+      wanted = std::max(wanted, event.view);
       break;
     default:
       break;
@@ -134,12 +144,13 @@ void Checker::check_certificate(const Effects::CommittedBlock& block) {
     return fail("certificate: a block was committed by a wrong one");
   if (c.subject.height == block.block.header.height && c.subject.digest != block.digest)
     return fail("certificate: it is about another block");
-  auto n = members_->size();
+  const auto& epoch = of(block.block.header.epoch);
+  auto n = epoch.members->size();
   if (signers.size() < (n + (n - 1) / 3) / 2 + 1 || c.signatures.size() != signers.size())
     return fail("certificate: fewer than q signatures");
   for (std::size_t i = 0; i < signers.size(); ++i) {
     if (signers[i] >= n || (i > 0 && signers[i] <= signers[i - 1])) return fail("certificate: signers not ascending");
-    if (!keyring_->verify(signers[i], vote_sign_bytes(*context_, c.phase, signers[i], c.subject), c.signatures[i]))
+    if (!epoch.keyring->verify(signers[i], vote_sign_bytes(*epoch.context, c.phase, signers[i], c.subject), c.signatures[i]))
       return fail("certificate: a signature is wrong");
   }
 }
@@ -152,6 +163,9 @@ void Checker::committed(MemberIndex who, std::size_t chain_length, const Effects
   auto [place, inserted] = canonical_.emplace(header.height, block.digest);
   if (place->second != block.digest) return fail("agreement: two blocks at height " + std::to_string(header.height));
   if (!inserted) return;
+  if (header.epoch != next_epoch_)
+    return fail("agreement: height " + std::to_string(header.height) + " is of epoch " + std::to_string(header.epoch));
+  if (header.epoch_end()) ++next_epoch_;
   check_certificate(block);
   if (header.parent != canonical_.at(header.height - 1))
     return fail("agreement: a block does not stand on the one before");

@@ -1,6 +1,7 @@
 // Watches a run from outside and says the first thing that must not happen: two blocks at one height, two values signed
 // for one place, a COMMIT or VIEW-CHANGE against an earlier promise, a certificate that is none, a batch ordered twice,
-// views that no honest member wanted, an honest member blamed. It rests on nothing of the core but its message types:
+// views that no honest member wanted, an honest member blamed, a block of the wrong epoch. It rests on nothing of the core
+// but its message types:
 // quorums and certificates are computed here once more, so a weakened core does not weaken its judge. Part of one
 // simulated run.
 #pragma once
@@ -21,16 +22,21 @@ class Checker {
   Checker(const ChainContext& context, const MemberSet& members, const Keyring& keyring, const Hash& block_zero,
           std::vector<bool> honest);
 
-  /// An honest member lets a message out.
-  void said(MemberIndex who, const consensus::Message& message);
+  /// The epoch after the newest: its members and their keys.
+  void epoch_began(const ChainContext& context, const MemberSet& members, const Keyring& keyring);
+
+  /// An honest member lets a message out. `who` is its identity for the whole run, as in all that follows; `index` the one
+  /// it has in the epoch.
+  void said(MemberIndex who, const consensus::Message& message, Epoch epoch, MemberIndex index);
+  void said(MemberIndex who, const consensus::Message& message) { said(who, message, 1, who); }
   /// An honest member gives out the block after `chain_length` others.
   void committed(MemberIndex who, std::size_t chain_length, const consensus::Effects::CommittedBlock& block);
-  /// `tip` is about the newest block it had given out before the step of the event; nothing before the first.
-  void reported(MemberIndex who, const consensus::Event& event, const std::optional<VoteSubject>& tip);
+  /// `tip` is about the newest block of the epoch it had given out before the step of the event; nothing before the first.
+  void reported(MemberIndex who, const consensus::Event& event, const std::optional<VoteSubject>& tip, Epoch epoch = 1);
   /// An honest member forgot all; what it forgot may not bind it until it has recovered, but binds its words for ever.
   void forgot(MemberIndex who);
   /// An honest member's log was new, and all told it that the chain is new as well. True if it had said something before.
-  bool began_anew(MemberIndex who);
+  bool began_anew(MemberIndex who, Epoch epoch = 1);
   /// The member's disk lost what it had acknowledged: its words bind it no more, and it may be blamed.
   void disk_lied(MemberIndex who) { honest_[who] = false; }
   void healed();
@@ -51,21 +57,27 @@ class Checker {
     std::map<View, Height> commits;  ///< the highest COMMIT of each view
     bool began_anew = false;
   };
-  void once(MemberIndex who, int kind, const VoteSubject& subject);
-  void check_commit(MemberIndex who, const VoteSubject& subject);
-  void check_view_change(MemberIndex who, const consensus::ViewChangeHeader& header);
+  void once(Words& words, MemberIndex who, int kind, const VoteSubject& subject);
+  void check_commit(Words& words, MemberIndex who, const VoteSubject& subject);
+  void check_view_change(Words& words, MemberIndex who, const consensus::ViewChangeHeader& header);
   void check_certificate(const consensus::Effects::CommittedBlock& block);
 
-  const ChainContext* context_;
-  const MemberSet* members_;
-  const Keyring* keyring_;
+  struct OfEpoch {
+    const ChainContext* context;
+    const MemberSet* members;
+    const Keyring* keyring;
+    std::vector<Words> words;  ///< by identity
+    View wanted = 0;           ///< the highest view any honest member entered or asked for
+  };
+  OfEpoch& of(Epoch epoch) { return epochs_.at(epoch - 1); }
+
+  std::vector<OfEpoch> epochs_;
   std::vector<bool> honest_;
-  std::vector<Words> words_;
+  Epoch next_epoch_ = 1;  ///< of the next height
   std::map<Height, Hash> canonical_;
   std::set<Hash> ordered_;
-  std::set<View> burned_;
+  std::set<std::pair<Epoch, View>> burned_;
   bool is_healed_ = false;
-  View wanted_ = 0;  ///< the highest view any honest member entered or asked for
   std::string failure_;
 };
 

@@ -22,9 +22,10 @@ Recovered Simulation::recovered_state(Node& node) {
   out.history = crypto::MerkleFrontier(context_.suite);
   out.history.append(crypto::merkle_leaf(context_.suite, zero_digest_));
   std::map<Hash, PendingBatch> pending;
+  auto epoch = epoch_after(node);
   for (const auto& entry : node.log) {
     if (entry.safety) safety.push_back(*entry.safety);
-    if (entry.batch) pending.emplace(entry.batch->digest, *entry.batch);
+    if (entry.batch && entry.batch->epoch == epoch) pending.emplace(entry.batch->pending.digest, entry.batch->pending);
     if (!entry.block) continue;
     const auto& block = *entry.block;
     node.chain.push_back(block);
@@ -33,22 +34,29 @@ Recovered Simulation::recovered_state(Node& node) {
     for (const auto& digest : block.block.batch_digests) {
       pending.erase(digest);
       node.bodies.insert(digest);
-      out.recent_batches.emplace_back(digest, batches_.at(digest).valid_until_ms);
+      out.recent_batches.emplace_back(digest, batches_.at(digest).pending.valid_until_ms);
     }
   }
   for (const auto& [digest, batch] : pending) {
     node.bodies.insert(digest);
     out.pending.push_back(batch);
   }
-  auto folded = recover(context_.epoch, context_.suite, safety);
+  out.epoch_base = epochs_->of(epoch).base;
+  auto was_member = epochs_->of(out.tip.header.epoch).index_of(node.identity).has_value();
+  auto folded = recover_in(context_.suite, safety, out.tip.header, was_member);
   GALEN_ASSERT(folded.has_value());
   // The snapshot of the state must fold to the same state: sometimes start from it, as a new log segment would.
   if (rng_.chance(1, 2)) {
-    auto again = recover(context_.epoch, context_.suite, folded->records());
+    auto again = recover(epoch, context_.suite, folded->records());
     if (!again || again->records() != folded->records())
       fail("safety records do not fold to themselves");
     else
       folded = std::move(again);
+  }
+  // What a log leads to that ends with the end of an epoch stands in it from now on.
+  if (!recover(epoch, context_.suite, safety)->recorded()) {
+    if (epoch > 1 && node.is_honest()) ++tally_.faults["starts at the end of an epoch"];
+    for (auto& record : folded->records()) node.log.push_back({std::move(record), {}, {}});
   }
   out.safety = std::move(*folded);
   auto executed_to = node.chain.size() - std::min<std::size_t>(node.chain.size(), rng_.below(4));
@@ -56,6 +64,8 @@ Recovered Simulation::recovered_state(Node& node) {
     node.executed.push_back(execute_block(node.executed.back(), node.chain[i].digest));
   auto first = node.executed.size() > kRootsKept ? node.executed.size() - kRootsKept : 0;
   out.executed.assign(node.executed.begin() + static_cast<std::ptrdiff_t>(first), node.executed.end());
+  for (auto height = std::max<std::size_t>(first, 1); height < node.executed.size(); ++height)
+    if (auto next = epochs_->pending_after(node.chain[height - 1].block.header)) out.pending_members.emplace(height, *next);
   return out;
 }
 
@@ -67,36 +77,11 @@ void Simulation::start(std::size_t place) {
   node.chain.clear();
   node.executed.resize(1);
   node.bodies.clear();
-  node.held.clear();
   node.syncing = node.executing = false;
-  node.last_token = node.durable_token = 0;
-  node.ticked = node.woken = UINT64_MAX;
   auto recovered = recovered_state(node);
-  node.fresh_start = recovered.safety.mode() == Mode::fresh;
-  Config config;
-  config.context = context_;
-  config.members = members_;
-  config.self = node.index;
-  config.parameters.view_timeout_ms = kTimeoutMs;
-  config.parameters.idle_block_interval_ms = 1500;
-  config.parameters.tenure_blocks = 5;
-  config.parameters.window = options_.window;
-  config.parameters.exec_lag_max = options_.exec_lag_max;
-  config.parameters.clock_skew_max_ms = 5000;
-  config.rng_seed = rng_.next();
-  config.tenure_ms = 2000;
-  node.replica = std::make_unique<Replica>(config, std::move(recovered));
   if (is_traced()) trace(node, "starts at height " + std::to_string(node.chain.size()));
-  give(place, Tick{now_, kWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)});
+  take_seat(node, epoch_after(node), std::move(recovered));
   execute(node);
-}
-
-/// At most f members may lie or have forgotten at any time.
-bool Simulation::may_lose_log(const Node& node) const {
-  if (!options_.amnesia || !node.is_honest()) return false;
-  std::size_t faulty = options_.byzantine;
-  for (const auto& other : nodes_) faulty += other->is_honest() && other->lost_log ? 1 : 0;
-  return faulty < members_.faults() || (node.lost_log && faulty <= members_.faults());
 }
 
 void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
@@ -104,7 +89,8 @@ void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
   if (!node.up) return;
   node.up = false;
   node.votes_by = SIZE_MAX;
-  node.replica.reset();
+  node.seat.reset();
+  node.old_seat.reset();
   // A turn that was under way may have reached the disk in part.
   auto kept = node.durable + rng_.below(node.log.size() - node.durable + 1);
   node.log.resize(kept);
@@ -120,30 +106,37 @@ void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
     node.log = std::move(blocks);
     node.durable = node.log.size();
     node.lost_log = true;
-    checker_->forgot(node.index);
+    checker_->forgot(static_cast<MemberIndex>(node.identity));
     if (rng_.chance(1, 2)) {
-      node.log.insert(node.log.begin(), LogEntry{amnesia_record(context_.epoch), {}, {}});
+      node.log.insert(node.log.begin(), LogEntry{amnesia_record(epoch_after(node)), {}, {}});
       ++node.durable;
     }
   }
   if (is_traced()) trace(node, lose_log ? "crashes and loses its log" : "crashes");
 }
 
-void Simulation::give(std::size_t place, const Input& input) {
-  auto& node = *nodes_[place];
+void Simulation::give(Node& node, Epoch epoch, const Input& input) {
   if (!node.up || !checker_->failure().empty()) return;
-  if (node.ticked != now_) {
-    node.ticked = now_;
-    carry_out(node, node.replica->step(Tick{now_, kWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)}));
+  auto* seat = node.seat_in(epoch);
+  if (seat == nullptr) return;
+  auto incarnation = node.incarnation;
+  if (seat->ticked != now_) {
+    seat->ticked = now_;
+    carry_out(node, *seat,
+              seat->replica->step(Tick{now_, kWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)}));
   }
-  if (!std::holds_alternative<Tick>(input)) carry_out(node, node.replica->step(input));
+  // By its end a step may have taken the node into the next epoch, and from there on.
+  seat = node.up && node.incarnation == incarnation ? node.seat_in(epoch) : nullptr;
+  if (seat != nullptr && !std::holds_alternative<Tick>(input)) carry_out(node, *seat, seat->replica->step(input));
 }
 
-void Simulation::note_events(Node& node, const Effects& effects) {
+void Simulation::note_events(Node& node, Seat& seat, const Effects& effects) {
   bool votes = false;
+  auto who = static_cast<MemberIndex>(node.identity);
   std::optional<VoteSubject> tip;
-  if (!node.chain.empty()) tip = node.chain.back().certificate.subject;
-  for (const auto& event : effects.events) {
+  if (!node.chain.empty() && node.chain.back().block.header.epoch == seat.epoch)
+    tip = node.chain.back().certificate.subject;
+  for (auto event : effects.events) {
     if (is_traced())
       trace(node, std::string(consensus::to_name(event.kind)) + " view " + std::to_string(event.view) + " height " +
                       std::to_string(event.height) + " value " + std::to_string(event.value));
@@ -151,62 +144,84 @@ void Simulation::note_events(Node& node, const Effects& effects) {
     ++tally_.kinds[event.kind];
     if (has_branches(event.kind)) ++tally_.branches[branch_name(event)];
     if (event.kind == EventKind::proposal_refused) ++tally_.refusals[static_cast<RefusalReason>(event.value)];
-    if (event.kind == EventKind::voting_started && node.fresh_start)
-      node.forgot_for_good = checker_->began_anew(node.index) || node.forgot_for_good;
+    if (event.kind == EventKind::voting_started && seat.is_fresh)
+      node.forgot_for_good = checker_->began_anew(who, seat.epoch) || node.forgot_for_good;
     votes = votes || event.kind == EventKind::voting_started || event.kind == EventKind::resumed;
-    checker_->reported(node.index, event, tip);
+    // Where the end of the epoch may have been born before, it counts as forgetful until it votes in the next one.
+    if (event.kind == EventKind::resumed && epochs_->of(seat.epoch).change_pending_from) node.lost_until = seat.epoch + 1;
+    const auto& members = epochs_->of(seat.epoch).identities;
+    if (event.member < members.size()) event.member = static_cast<MemberIndex>(members[event.member]);
+    checker_->reported(who, event, tip, seat.epoch);
   }
-  if (votes) {
+  if (votes && seat.epoch >= node.lost_until) {
     node.votes_by = node.log.size();
     for (const auto& persist : effects.persists()) node.votes_by += persist.records.size();
   }
 }
 
-void Simulation::carry_out(Node& node, Effects effects) {
+/// The record by which it votes is durable.
+void Simulation::note_votes(Node& node) {
+  if (node.durable < node.votes_by) return;
+  node.lost_log = node.forgot_for_good;
+  node.votes_by = SIZE_MAX;
+}
+
+void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
   auto place = node.place;
   auto incarnation = node.incarnation;
-  note_events(node, effects);
+  auto epoch = seat.epoch;
+  const auto& set = epochs_->of(epoch);
+  note_events(node, seat, effects);
   for (auto& persist : effects.take_persists()) {
-    GALEN_ASSERT(persist.token.value() > node.last_token);
-    node.last_token = persist.token.value();
+    GALEN_ASSERT(persist.token.value() > seat.last_token);
+    seat.last_token = persist.token.value();
     for (auto& record : persist.records) node.log.push_back({std::move(record), {}, {}});
   }
-  if (node.durable >= node.votes_by) node.lost_log = node.forgot_for_good;
+  note_votes(node);
   for (auto& block : effects.commits) committed(node, block);
   for (const auto& one : effects.sends()) {
-    if (one.after && one.after->value() > node.durable_token)
-      node.held.emplace_back(one, one.after->value());
+    if (one.after && one.after->value() > seat.durable_token)
+      seat.held.emplace_back(one, one.after->value());
     else
-      send(node, one.to, one.message);
+      send(node, seat, one.to, one.message);
   }
   for (auto& request : effects.sign_requests) {
-    auto signature = keyring_->sign(node.index, request.bytes);
-    at(rng_.below(3), [this, place, incarnation, token = request.token, signature] {
-      if (nodes_[place]->incarnation == incarnation) give(place, Signed{token, signature});
+    auto signature = set.keyring->sign(seat.index, request.bytes);
+    at(rng_.below(3), [this, place, incarnation, epoch, token = request.token, signature] {
+      if (nodes_[place]->incarnation == incarnation) give(*nodes_[place], epoch, Signed{token, signature});
     });
   }
   for (auto& fetch : effects.fetch_batches)
-    at(latency(), [this, place, hint = fetch.hint, digests = std::move(fetch.digests)] {
-      answer_batches(place_of(hint), place, digests);
+    at(latency(), [this, place, epoch, hint = fetch.hint, digests = std::move(fetch.digests)] {
+      answer_batches(place_of(epoch, hint), place, digests);
     });
   for (auto& fetch : effects.fetch_blocks)
-    at(latency(), [this, place, hint = fetch.hint, from = fetch.from] { answer_blocks(place_of(hint), place, from); });
+    at(latency(), [this, place, epoch, hint = fetch.hint, from = fetch.from] {
+      answer_blocks(place_of(epoch, hint), place, from);
+    });
   for (const auto& certificate : effects.executed_certificates)
-    if (node.is_honest() && certificate.signatures.size() < quorum_size(members_.size()))
+    if (node.is_honest() && certificate.signatures.size() < quorum_size(set.members.size()))
       fail("certificate: EXECUTED by fewer than q");
-  if (effects.wake_at_ms) wake(node, *effects.wake_at_ms);
+  if (effects.wake_at_ms) wake(node, seat, *effects.wake_at_ms);
+  // A block of the new epoch is committed: who is still behind that learns it from any message of it.
+  if (!effects.commits.empty() && node.old_seat && node.old_seat->epoch < epoch && node.is_honest()) node.old_seat.reset();
+  bool ends = std::any_of(effects.events.begin(), effects.events.end(),
+                          [](const auto& event) { return event.kind == EventKind::epoch_ended; });
+  if (ends) go_over(node);
   sync(node);
 }
 
-void Simulation::wake(Node& node, std::uint64_t at_ms) {
+void Simulation::wake(Node& node, Seat& seat, std::uint64_t at_ms) {
   at_ms = std::max(at_ms, now_ + 1);
-  if (at_ms >= node.woken) return;
-  node.woken = at_ms;
-  at(at_ms - now_, [this, place = node.place, incarnation = node.incarnation, at_ms] {
+  if (at_ms >= seat.woken) return;
+  seat.woken = at_ms;
+  at(at_ms - now_, [this, place = node.place, incarnation = node.incarnation, epoch = seat.epoch, at_ms] {
     auto& woken = *nodes_[place];
-    if (woken.incarnation != incarnation || !woken.up || woken.woken != at_ms) return;
-    woken.woken = UINT64_MAX;
-    give(place, Tick{});
+    if (woken.incarnation != incarnation || !woken.up) return;
+    auto* its_seat = woken.seat_in(epoch);
+    if (its_seat == nullptr || its_seat->woken != at_ms) return;
+    its_seat->woken = UINT64_MAX;
+    give(woken, epoch, Tick{});
   });
 }
 
@@ -215,38 +230,52 @@ void Simulation::sync(Node& node) {
   if (node.syncing || node.log.size() == node.durable) return;
   node.syncing = true;
   auto upto = node.log.size();
-  auto token = node.last_token;
-  at(1 + rng_.below(4) + (is_healed_ ? 0 : rng_.below(node.disk_ms + 1)), [this, place = node.place,
-                                                                          incarnation = node.incarnation, upto, token] {
+  std::vector<std::pair<Epoch, std::uint64_t>> tokens;
+  for (const auto* seat : {node.old_seat.get(), node.seat.get()})
+    if (seat != nullptr) tokens.emplace_back(seat->epoch, seat->last_token);
+  at(1 + rng_.below(4) + (is_healed_ ? 0 : rng_.below(node.disk_ms + 1)),
+     [this, place = node.place, incarnation = node.incarnation, upto, tokens] {
     auto& synced = *nodes_[place];
     if (synced.incarnation != incarnation || !synced.up) return;
     synced.syncing = false;
     synced.durable = upto;
-    if (upto >= synced.votes_by) synced.lost_log = synced.forgot_for_good;
-    synced.durable_token = token;
-    auto held = std::move(synced.held);
-    synced.held.clear();
-    for (auto& [one, after] : held) {
-      if (after > token)
-        synced.held.emplace_back(std::move(one), after);
-      else
-        send(synced, one.to, one.message);
+    note_votes(synced);
+    for (const auto& [epoch, token] : tokens) {
+      auto* seat = synced.seat_in(epoch);
+      if (seat == nullptr) continue;
+      seat->durable_token = token;
+      auto held = std::move(seat->held);
+      seat->held.clear();
+      for (auto& [one, after] : held) {
+        if (after > token)
+          seat->held.emplace_back(std::move(one), after);
+        else
+          send(synced, *seat, one.to, one.message);
+      }
+      // Token values are the replica's: hand back the newest that is durable.
+      if (token > 0) give(synced, epoch, Durable{token});
     }
-    // Token values are the replica's: hand back the newest that is durable.
-    if (token > 0) give(place, Durable{token});
     sync(synced);
   });
 }
 
 void Simulation::committed(Node& node, const Effects::CommittedBlock& block) {
-  note(block.block.header.height * 8 + node.index);
+  const auto& header = block.block.header;
+  note(header.height * 8 + node.identity);
+  if (header.epoch_end() && epochs_->knows(header.epoch + 1) && !epochs_->of(header.epoch + 1).has_begun) {
+    epochs_->began(header.epoch + 1, header.height);
+    const auto& next = epochs_->of(header.epoch + 1);
+    checker_->epoch_began(next.context, next.members, *next.keyring);
+  }
   if (node.is_honest()) {
-    checker_->committed(node.index, node.chain.size(), block);
+    checker_->committed(static_cast<MemberIndex>(node.identity), node.chain.size(), block);
     for (const auto& digest : block.block.batch_digests)
       if (node.bodies.count(digest) == 0) fail("order: a block was given out without its batches");
+    check_end(header);
   }
   if (is_traced())
-    trace(node, "commits " + std::to_string(block.block.header.height) + " " + block.digest.hex().substr(0, 6));
+    trace(node, "commits " + std::to_string(header.height) + " " + block.digest.hex().substr(0, 6) +
+                    (header.epoch_end() ? ", the end of its epoch" : ""));
   node.chain.push_back(block);
   node.log.push_back({{}, {}, block});
   execute(node);
@@ -259,10 +288,14 @@ void Simulation::execute(Node& node) {
     auto& worker = *nodes_[place];
     if (worker.incarnation != incarnation || !worker.up) return;
     worker.executing = false;
-    worker.executed.push_back(execute_block(worker.executed.back(), worker.chain[worker.executed.size() - 1].digest));
-    auto subject = worker.executed.back();
+    const auto& block = worker.chain[worker.executed.size() - 1];
+    plan_change(worker, block.block.header);
+    worker.executed.push_back(execute_block(worker.executed.back(), block.digest));
+    BlockExecuted executed{worker.executed.back(), epochs_->pending_after(block.block.header)};
     execute(worker);
-    give(place, BlockExecuted{subject});
+    auto epoch = worker.seat->epoch;
+    if (worker.old_seat) give(worker, worker.old_seat->epoch, executed);
+    give(worker, epoch, executed);
   });
 }
 

@@ -21,43 +21,49 @@ bool Simulation::is_lost() {
 std::uint64_t Simulation::latency() { return 1 + rng_.below(is_healed_ ? 10 : delay_max_); }
 
 /// Where the member runs; either place of a twin.
-std::size_t Simulation::place_of(MemberIndex member) {
-  for (std::size_t i = members_.size(); i < nodes_.size(); ++i)
-    if (nodes_[i]->index == member && rng_.chance(1, 2)) return i;
-  return member;
+std::size_t Simulation::place_of(Epoch epoch, MemberIndex member) {
+  auto identity = epochs_->of(epoch).identities[member];
+  for (std::size_t i = identities_; i < nodes_.size(); ++i)
+    if (nodes_[i]->identity == identity && rng_.chance(1, 2)) return i;
+  return identity;
 }
 
-void Simulation::send(Node& node, const Target& to, const MessagePtr& message) {
-  if (is_traced()) trace_message(node, to, *message);
-  if (node.adversary && !calm()) {
+void Simulation::send(Node& node, Seat& seat, const Target& to, const MessagePtr& message) {
+  if (is_traced()) trace_message(node, seat, to, *message);
+  if (seat.adversary && !calm()) {
     Adversary::Outbox outbox;
-    node.adversary->says(to, message, outbox);
-    post_lies(node.place, outbox);
+    seat.adversary->says(to, message, outbox);
+    post_lies(node.place, seat.epoch, outbox);
     return;
   }
-  if (node.is_honest()) checker_->said(node.index, *message);
-  for (MemberIndex member = 0; member < members_.size(); ++member)
-    if (member != node.index && (!to || *to == member)) post(node.place, member, message, 0);
+  if (node.is_honest()) checker_->said(static_cast<MemberIndex>(node.identity), *message, seat.epoch, seat.index);
+  auto members = epochs_->of(seat.epoch).members.size();
+  for (MemberIndex member = 0; member < members; ++member)
+    if (member != seat.index && (!to || *to == member)) post(node.place, seat.epoch, member, message, 0);
 }
 
-void Simulation::post(std::size_t from, MemberIndex to, const MessagePtr& message, std::uint64_t delay_ms) {
+void Simulation::post(std::size_t from, Epoch epoch, MemberIndex to, const MessagePtr& message, std::uint64_t delay_ms) {
+  auto identity = epochs_->of(epoch).identities[to];
   for (std::size_t place = 0; place < nodes_.size(); ++place) {
-    if (nodes_[place]->index != to || !linked(from, place) || is_lost()) continue;
-    at(delay_ms + latency() + slowness(from, place), [this, from, place, message] { deliver(from, place, message); });
-    if (!is_healed_ && is_planned(Fault::repeat) && rng_.chance(1, 20))
-      count(Fault::repeat), at(1 + rng_.below(3 * delay_max_), [this, from, place, message] { deliver(from, place, message); });
+    if (nodes_[place]->identity != identity || !linked(from, place) || is_lost()) continue;
+    at(delay_ms + latency() + slowness(from, place),
+       [this, from, place, epoch, message] { deliver(from, place, epoch, message); });
+    if (!is_healed_ && is_planned(Fault::repeat) && rng_.chance(1, 20)) {
+      count(Fault::repeat);
+      at(1 + rng_.below(3 * delay_max_), [this, from, place, epoch, message] { deliver(from, place, epoch, message); });
+    }
   }
 }
 
-void Simulation::post_lies(std::size_t from, const Adversary::Outbox& outbox) {
-  for (const auto& one : outbox) post(from, one.to, one.message, one.delay_ms);
+void Simulation::post_lies(std::size_t from, Epoch epoch, const Adversary::Outbox& outbox) {
+  for (const auto& one : outbox) post(from, epoch, one.to, one.message, one.delay_ms);
 }
 
 /// As the node's verify threads do. What an honest member sends must pass.
-bool Simulation::verified(std::size_t from, const MessagePtr& message) {
-  auto sender = nodes_[from]->index;
+bool Simulation::verified(std::size_t from, MemberIndex sender, Epoch epoch, const MessagePtr& message) {
   if (judged_.first == message && judged_.second == sender) return verdict_;
-  auto status = verify_message(context_, members_, *keyring_, sender, *message);
+  const auto& set = epochs_->of(epoch);
+  auto status = verify_message(set.context, set.members, *set.keyring, sender, *message);
   judged_ = {message, sender};
   verdict_ = status.has_value();
   if (verdict_) return true;
@@ -66,43 +72,56 @@ bool Simulation::verified(std::size_t from, const MessagePtr& message) {
   return false;
 }
 
-void Simulation::deliver(std::size_t from, std::size_t to, const MessagePtr& message) {
+void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const MessagePtr& message) {
   auto& node = *nodes_[to];
   if (!node.up || !linked(from, to)) return;
   note(message->index() * 64 + from * 8 + to);
   if (options_.journal != nullptr && !std::holds_alternative<Executed>(*message))
     options_.journal->delivered(now_, from, to, brief(*message));
-  if (!verified(from, message)) return;
+  // The epoch travels beside the message: nothing in it may be judged by another epoch's members.
+  auto* seat = node.seat_in(epoch);
+  if (seat == nullptr && node.seat->epoch < epoch) return hear_of_epoch(to, from, epoch);
+  if (seat == nullptr)
+    return at(latency(), [this, from, to, ours = node.seat->epoch] { hear_of_epoch(from, to, ours); });
+  auto sender = epochs_->of(epoch).index_of(nodes_[from]->identity);
+  if (!sender || !verified(from, *sender, epoch, message)) return;
   if (rng_.chance(1, 64)) {
-    auto copy = decode(context_.suite, encode(*message));
-    if (!copy || !(*copy == *message)) return fail("a message does not survive its encoding");
+    auto copy = decode_of_epoch(context_.suite, encode_in(epoch, *message));
+    if (!copy || copy->epoch != epoch || !(copy->message == *message))
+      return fail("a message does not survive its encoding");
   }
-  if (node.adversary && !calm()) {
+  if (seat->adversary && !calm()) {
     Adversary::Outbox outbox;
-    node.adversary->heard(message, outbox);
-    post_lies(to, outbox);
-    if (!node.adversary->hears(nodes_[from]->index, *message)) return;
+    seat->adversary->heard(message, outbox);
+    post_lies(to, epoch, outbox);
+    if (!seat->adversary->hears(*sender, *message)) return;
   }
-  give(to, MessageReceived{nodes_[from]->index, message});
+  give(node, epoch, MessageReceived{*sender, message});
+}
+
+/// A batch is good for one epoch only. The body goes into the log before the replica hears of it.
+void Simulation::take_body(Node& node, const Batch& batch) {
+  if (!node.up || node.seat->epoch != batch.epoch || !node.bodies.insert(batch.pending.digest).second) return;
+  node.log.push_back({{}, batch, {}});
+  give(node, batch.epoch, BatchArrived{batch.pending});
+}
+
+bool Simulation::withholds(const Node& node) {
+  return node.lies && (*node.lies >> static_cast<unsigned>(Lie::withholds) & 1U) != 0 && rng_.chance(1, 2);
 }
 
 void Simulation::answer_batches(std::size_t from, std::size_t to, const std::vector<Hash>& digests) {
-  if (!nodes_[from]->up || !nodes_[to]->up || !linked(from, to)) return;
-  if (nodes_[from]->adversary && nodes_[from]->adversary->does(Lie::withholds) && rng_.chance(1, 2)) return;
+  if (!nodes_[from]->up || !nodes_[to]->up || !linked(from, to) || withholds(*nodes_[from])) return;
   for (const auto& digest : digests) {
     if (nodes_[from]->bodies.count(digest) == 0) continue;
     at(latency(), [this, from, to, digest] {
-      auto& node = *nodes_[to];
-      if (!node.up || !linked(from, to) || !node.bodies.insert(digest).second) return;
-      node.log.push_back({{}, batches_.at(digest), {}});
-      give(to, BatchArrived{batches_.at(digest)});
+      if (linked(from, to)) take_body(*nodes_[to], batches_.at(digest));
     });
   }
 }
 
 void Simulation::answer_blocks(std::size_t from, std::size_t to, Height first) {
-  if (!nodes_[from]->up || !nodes_[to]->up || !linked(from, to)) return;
-  if (nodes_[from]->adversary && nodes_[from]->adversary->does(Lie::withholds) && rng_.chance(1, 2)) return;
+  if (!nodes_[from]->up || !nodes_[to]->up || !linked(from, to) || withholds(*nodes_[from])) return;
   const auto& chain = nodes_[from]->chain;
   if (first == 0 || first > chain.size()) return;
   auto last = std::min<std::size_t>(chain.size(), first + 19);
@@ -112,13 +131,15 @@ void Simulation::answer_blocks(std::size_t from, std::size_t to, Height first) {
     auto& node = *nodes_[to];
     if (!node.up || !linked(from, to)) return;
     for (const auto& block : blocks) {
+      auto epoch = block.block.header.epoch;
+      if (node.seat->epoch != epoch) continue;  // it went over meanwhile, or is not there yet
       BlockFetched input{block.block, block.certificate, {}};
       for (const auto& digest : block.block.batch_digests) {
         const auto& batch = batches_.at(digest);
         if (node.bodies.insert(digest).second) node.log.push_back({{}, batch, {}});
-        input.batches.push_back(batch);
+        input.batches.push_back(batch.pending);
       }
-      give(to, input);
+      give(node, epoch, input);
       if (!node.up) return;
     }
   });
@@ -127,8 +148,8 @@ void Simulation::answer_blocks(std::size_t from, std::size_t to, Height first) {
 void Simulation::trace(const Node& node, const std::string& text) const {
   if (options_.journal != nullptr) options_.journal->told(now_, node.place, text);
   if (!options_.trace) return;
-  std::printf("%7llu  %u%s %s\n", static_cast<unsigned long long>(now_), node.index,
-              node.is_honest() ? " " : (node.place < members_.size() ? "!" : "\""), text.c_str());
+  std::printf("%7llu  %zu%s %s\n", static_cast<unsigned long long>(now_), node.identity,
+              node.is_honest() ? " " : (node.place < identities_ ? "!" : "\""), text.c_str());
 }
 
 /// What a reader needs to follow: kind and place.
@@ -151,14 +172,16 @@ std::string Simulation::brief(const Message& message) {
 std::vector<std::string> Simulation::place_names() const {
   std::vector<std::string> out;
   for (const auto& node : nodes_)
-    out.push_back(std::to_string(node->index) +
-                  (node->is_honest() ? "" : node->place < members_.size() ? " lies" : " again"));
+    out.push_back(std::to_string(node->identity) +
+                  (node->is_honest() ? "" : node->place < identities_ ? " lies" : " again"));
   return out;
 }
 
-void Simulation::trace_message(const Node& node, const Target& to, const Message& message) const {
+void Simulation::trace_message(const Node& node, const Seat& seat, const Target& to, const Message& message) const {
   if (!options_.trace || std::holds_alternative<Executed>(message)) return;
-  trace(node, "says " + brief(message) + (to ? " to " + std::to_string(*to) : ""));
+  auto where = seat.epoch > 1 ? " in epoch " + std::to_string(seat.epoch) : "";
+  auto whom = to ? " to " + std::to_string(epochs_->of(seat.epoch).identities[*to]) : "";
+  trace(node, "says " + brief(message) + where + whom);
 }
 
 }  // namespace galen::sim

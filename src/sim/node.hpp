@@ -1,4 +1,5 @@
-// One simulated node: a replica of the core with its log, ledger and executor. Private to the simulation.
+// One simulated node: the replicas of the core it runs, one for each epoch it takes part in, with one log, ledger and
+// executor. Private to the simulation.
 #pragma once
 
 #include <set>
@@ -10,26 +11,38 @@ namespace galen::sim {
 /// One log for all, as in the node: batches, safety records and committed blocks in the order of their writing.
 struct Simulation::LogEntry {
   std::optional<consensus::SafetyRecord> safety;
-  std::optional<consensus::PendingBatch> batch;
+  std::optional<Batch> batch;
   std::optional<consensus::Effects::CommittedBlock> block;
 };
 
-struct Simulation::Node {
-  std::size_t place = 0;                 ///< in nodes_
-  MemberIndex index = 0;                 ///< whose key it has
-  std::unique_ptr<Adversary> adversary;  ///< of a Byzantine member
-  bool up = false;
-  std::uint64_t incarnation = 0;
-  std::int64_t clock_offset = 0;
+/// A node's part in one epoch.
+struct Simulation::Seat {
+  Epoch epoch = 1;
+  MemberIndex index = consensus::kNoMember;
   std::unique_ptr<consensus::Replica> replica;
-  std::vector<LogEntry> log;
-  std::size_t durable = 0;  ///< entries that survive a crash
-  bool syncing = false;
+  std::unique_ptr<Adversary> adversary;  ///< of a Byzantine member
   std::uint64_t last_token = 0;
   std::vector<std::pair<consensus::Effects::Send, std::uint64_t>> held;  ///< until their token is durable
   std::uint64_t durable_token = 0;
   std::uint64_t ticked = UINT64_MAX;
   std::uint64_t woken = UINT64_MAX;
+  bool is_fresh = false;  ///< its log knew nothing of this epoch
+
+  bool is_member() const { return index != consensus::kNoMember; }
+};
+
+struct Simulation::Node {
+  std::size_t place = 0;           ///< in nodes_
+  Identity identity = 0;           ///< whose key it has
+  std::optional<std::uint32_t> lies;  ///< of a Byzantine member
+  bool up = false;
+  std::uint64_t incarnation = 0;
+  std::int64_t clock_offset = 0;
+  std::unique_ptr<Seat> seat;      ///< in the epoch it is in
+  std::unique_ptr<Seat> old_seat;  ///< in the one before, until a block of this one is committed: helps those behind
+  std::vector<LogEntry> log;
+  std::size_t durable = 0;  ///< entries that survive a crash
+  bool syncing = false;
   std::vector<consensus::Effects::CommittedBlock> chain;  ///< of this incarnation, from height 1
   std::vector<ExecutedSubject> executed;                  ///< from height 0
   bool executing = false;
@@ -37,14 +50,21 @@ struct Simulation::Node {
   bool lost_log = true;             ///< new or lost: counts against the fault budget until it votes by a durable record
   bool forgot_for_good = false;     ///< began anew where the chain had not begun, and had voted before: a second vote at worst
   std::size_t votes_by = SIZE_MAX;  ///< that record is durable when so much of the log is
-  bool fresh_start = false;
+  Epoch lost_until = 1;             ///< and it is of this epoch or a later one
+  std::uint64_t told_ms = 0;        ///< when it last heard that others are in a later epoch
   // As trouble() left it; nothing of this holds after healing.
   bool unheard = false;
   bool deaf = false;
   std::uint64_t slow_ms = 0;  ///< at most, for each message from and to it
   std::uint64_t disk_ms = 0;  ///< for each sync
 
-  bool is_honest() const { return adversary == nullptr; }
+  bool is_honest() const { return !lies; }
+  Seat* seat_in(Epoch epoch) const {
+    if (seat && seat->epoch == epoch) return seat.get();
+    return old_seat && old_seat->epoch == epoch ? old_seat.get() : nullptr;
+  }
+  /// Height of the newest block it has.
+  Height height() const { return chain.size(); }
 };
 
 inline constexpr std::uint64_t kWallStart = 1'700'000'000'000ULL;

@@ -52,6 +52,12 @@ Options draw(std::uint64_t seed, Group group) {
     out.window = 1 + static_cast<std::uint32_t>(rng.below(3));
     out.exec_lag_max = out.window + 1 + static_cast<std::uint32_t>(rng.below(2));
   }
+  Rng changes(seed + 4242);  // apart, so that the other seeds stay what they were
+  if (changes.chance(1, 4)) {
+    out.changes = 1 + static_cast<unsigned>(changes.below(3));
+    if (out.byzantine <= 1) out.members = 4 + changes.below(4);
+    faulty = faults_tolerated(out.members);
+  }
   // Members that lie count against the same budget as members that have forgotten.
   if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
   return out;

@@ -60,6 +60,7 @@ struct Options {
   bool amnesia = false;               ///< logs lost whole, inside the fault budget
   std::size_t byzantine = 0;          ///< how many members lie
   std::optional<std::uint32_t> lies;  ///< bits by Lie for all of them; drawn when there is nothing here
+  unsigned changes = 0;               ///< epochs that may end with a change of members
   std::uint32_t without = 0;          ///< bits by Fault: kinds that are left out, as a shrunk run does
   std::uint32_t without_lies = 0;     ///< bits by Lie, the same
   bool trace = false;

@@ -40,7 +40,21 @@ constexpr std::array kBranches{
     Row{"falling_behind", "repair", ""},
     Row{"clock_off", "9", ""},
     Row{"batch_dropped", "pool", "needs 1,024 batches of one member; tests/unit/consensus covers it"},
+    Row{"epoch_ended", "11", ""},
     Row{"ready_to_stop", "stop", "no simulated node is stopped in good order; tests/unit/consensus covers it"},
+};
+
+/// What changes of members lead to.
+constexpr std::array kChanges{
+    Row{"member added", "11", ""},
+    Row{"member removed", "11", ""},
+    Row{"member's key rotated", "11", ""},
+    Row{"goes over VOTING", "11", ""},
+    Row{"goes over RECOVERING", "11", ""},
+    Row{"goes over FRESH", "11", ""},
+    Row{"goes over to follow", "11", ""},
+    Row{"hears of a later epoch", "11", ""},
+    Row{"starts at the end of an epoch", "11", ""},
 };
 
 constexpr std::array kReasons{
@@ -54,7 +68,7 @@ constexpr std::array kReasons{
     Row{"new-view: view-changes for another view", "V4", ""},
     Row{"new-view: senders not ascending", "V4", ""},
     Row{"tenure end: no certificate of the view before", "V3", ""},
-    Row{"justified by an epoch end", "V4e", ""},
+    Row{"justified by an epoch end", "11", ""},
     Row{"not the view's leader", "R1", ""},
     Row{"pre-prepare", "R1", ""},
     Row{"vote", "R1, R5", ""},
@@ -92,6 +106,11 @@ std::string_view why_never(RefusalReason reason) {
     case RefusalReason::flags: return "the decoder refuses unknown flags first";
     default: return "";
   }
+}
+
+std::string_view rule_of(RefusalReason reason) {
+  if (reason == RefusalReason::tenure) return "R8";
+  return reason == RefusalReason::epoch_end ? "11, V4e" : "R1";
 }
 
 class Table {
@@ -160,6 +179,7 @@ Reached reached_table(const Tally& tally) {
     auto name = "member " + std::string(to_name(static_cast<Lie>(lie)));
     table.add("lie", {name, "", ""}, count_of(tally.faults, name));
   }
+  for (const auto& row : kChanges) table.add("members", row, count_of(tally.faults, row.name));
   table.unlisted("fault", tally.faults);
 
   auto branches = tally.branches;
@@ -171,7 +191,7 @@ Reached reached_table(const Tally& tally) {
   for (unsigned reason = 1; reason <= static_cast<unsigned>(kRefusalLast); ++reason) {
     auto which = static_cast<RefusalReason>(reason);
     auto found = tally.refusals.find(which);
-    table.add("proposal refused", {consensus::to_name(which), which == RefusalReason::tenure ? "R8" : "R1", why_never(which)},
+    table.add("proposal refused", {consensus::to_name(which), rule_of(which), why_never(which)},
               found == tally.refusals.end() ? 0 : found->second);
   }
   table.unlisted("proposal refused", {});

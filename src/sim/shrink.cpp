@@ -23,9 +23,10 @@ std::vector<Step> steps_from(const Options& from) {
     out.push_back({std::move(what), from});
     change(out.back().options);
   };
-  if (from.members > 4 && from.byzantine <= 1) offer("4 members instead of 7", [](Options& o) { o.members = 4; });
+  if (from.members > 4 && from.byzantine <= 1) offer("4 members", [](Options& o) { o.members = 4; });
   if (from.byzantine > 0) offer("one liar less", [](Options& o) { --o.byzantine; });
   if (from.faults) offer("no faults at all", [](Options& o) { o.faults = o.amnesia = false; });
+  if (from.changes > 0) offer("one change of members less", [](Options& o) { --o.changes; });
   if (from.amnesia) offer("no lost logs", [](Options& o) { o.amnesia = false; });
   auto offer_bits = [&](unsigned count, std::uint32_t Options::*mask, auto name) {
     for (unsigned bit = 0; bit < count; ++bit)
@@ -98,6 +99,7 @@ std::string replay_command(const Options& o) {
                          o.byzantine, o.chaos_ms);
   if (!o.faults) out += " --no-faults";
   if (o.amnesia) out += " --amnesia";
+  if (o.changes > 0) out += fmt::format(" --changes {}", o.changes);
   if (o.without != 0) out += " --without " + names_of<Fault>(o.without);
   if (o.without_lies != 0) out += " --without-lies " + names_of<Lie>(o.without_lies);
   return out;

@@ -13,6 +13,7 @@ using namespace consensus;
 namespace {
 constexpr std::uint64_t kEventsMax = 3'000'000;
 constexpr Height kProgress = 8;  ///< blocks that must follow after healing
+constexpr std::size_t kJoinersMax = 2;
 
 template <class Key>
 void add_counts(std::map<Key, std::uint64_t>& to, const std::map<Key, std::uint64_t>& from) {
@@ -33,7 +34,6 @@ void Tally::add(const Tally& other) {
 }
 
 Simulation::Simulation(const Options& options) : options_(options), rng_(options.seed * 7919 + 13) {
-  make_members();
   keyring_ = options_.keyring != nullptr ? options_.keyring : &tags_;
   context_.chain_id = small_hash(7, 7);
   context_.members_hash = small_hash(8, 8);
@@ -46,49 +46,50 @@ Simulation::Simulation(const Options& options) : options_(options), rng_(options
     if (is_planned(Fault::loss)) loss_percent_ = loss;
     if (is_planned(Fault::delay)) delay_max_ = delay, count(Fault::delay);
   }
-  honest_.assign(members_.size(), true);
-  auto first_liar = rng_.below(members_.size());
-  std::vector<std::uint32_t> lies(members_.size(), 0);
+  auto first = first_members();
+  identities_ = first.size() + (options_.changes > 0 ? kJoinersMax : 0);
+  epochs_.emplace(context_, first, *keyring_, identities_, rng_);
+  auto first_liar = rng_.below(first.size());
+  std::vector<std::optional<std::uint32_t>> lies(identities_);
   for (std::size_t i = 0; i < options_.byzantine; ++i) {
-    auto member = (first_liar + i) % members_.size();
-    honest_[member] = false;
+    auto& of_member = lies[(first_liar + i) % first.size()].emplace(0);
     for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
-      if (options_.lies ? (*options_.lies >> lie & 1U) != 0 : rng_.chance(1, 3)) lies[member] |= 1U << lie;
-    lies[member] &= ~options_.without_lies;
+      if (options_.lies ? (*options_.lies >> lie & 1U) != 0 : rng_.chance(1, 3)) of_member |= 1U << lie;
+    of_member &= ~options_.without_lies;
   }
-  auto add_node = [&](MemberIndex index) {
-    auto node = std::make_unique<Node>();
-    node->place = nodes_.size();
-    node->index = index;
-    node->clock_offset = static_cast<std::int64_t>(rng_.below(400)) - 200;
-    node->executed.push_back({0, zero_digest_, small_hash(1, 0), small_hash(2, 0)});
-    if (!honest_[index])
-      node->adversary =
-          std::make_unique<Adversary>(rng_.next(), context_, members_, *keyring_, index, lies[index], kTimeoutMs);
-    nodes_.push_back(std::move(node));
-  };
-  for (MemberIndex i = 0; i < members_.size(); ++i) add_node(i);
-  for (MemberIndex i = 0; i < members_.size(); ++i)
-    if ((lies[i] >> static_cast<unsigned>(Lie::twins) & 1U) != 0) add_node(i);
-  for (MemberIndex i = 0; i < members_.size(); ++i)
+  for (Identity i = 0; i < identities_; ++i) add_node(i, lies[i]);
+  for (Identity i = 0; i < identities_; ++i)
+    if (lies[i] && (*lies[i] >> static_cast<unsigned>(Lie::twins) & 1U) != 0) add_node(i, lies[i]);
+  for (const auto& of_member : lies)
     for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
-      if ((lies[i] >> lie & 1U) != 0) ++tally_.faults["member " + std::string(to_name(static_cast<Lie>(lie)))];
+      if (of_member && (*of_member >> lie & 1U) != 0)
+        ++tally_.faults["member " + std::string(to_name(static_cast<Lie>(lie)))];
   side_.assign(nodes_.size(), 0);
-  checker_.emplace(context_, members_, *keyring_, zero_digest_, honest_);
+  std::vector<bool> honest;
+  for (const auto& of_member : lies) honest.push_back(!of_member);
+  const auto& set = epochs_->of(1);
+  checker_.emplace(set.context, set.members, *set.keyring, zero_digest_, std::move(honest));
 }
 Simulation::~Simulation() = default;
 
-void Simulation::make_members() {
-  if (options_.member_set != nullptr) {
-    members_ = *options_.member_set;
-    return;
-  }
+void Simulation::add_node(Identity identity, std::optional<std::uint32_t> lies) {
+  auto node = std::make_unique<Node>();
+  node->place = nodes_.size();
+  node->identity = identity;
+  node->lies = lies;
+  node->clock_offset = static_cast<std::int64_t>(rng_.below(400)) - 200;
+  node->executed.push_back({0, zero_digest_, small_hash(1, 0), small_hash(2, 0)});
+  nodes_.push_back(std::move(node));
+}
+
+MemberSet Simulation::first_members() const {
+  if (options_.member_set != nullptr) return *options_.member_set;
   std::vector<Member> list(options_.members);
   for (std::size_t i = 0; i < list.size(); ++i) {
     list[i].id.data[0] = static_cast<std::uint8_t>(i + 1);
     list[i].consensus_key.data[0] = static_cast<std::uint8_t>(i + 1);
   }
-  members_ = MemberSet(std::move(list));
+  return MemberSet(std::move(list));
 }
 
 void Simulation::at(std::uint64_t delay, Action action) { queue_.push({now_ + delay, next_id_++, std::move(action)}); }
@@ -110,25 +111,23 @@ Tally Simulation::tally() const {
 bool Simulation::calm() const { return is_calm_ && !is_healed_; }
 
 void Simulation::await_votes() {
-  is_calm_ = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& n) { return n->is_honest() && n->lost_log; });
+  const auto& first = epochs_->of(1).identities;
+  is_calm_ = std::any_of(first.begin(), first.end(), [this](auto i) { return !nodes_[i]->lies && nodes_[i]->lost_log; });
   if (is_calm_) at(20, [this] { await_votes(); });
 }
 
 /// A client hands a batch to some node, which sends it to all.
 void Simulation::submit() {
   auto origin = rng_.below(nodes_.size());
-  if (nodes_[origin]->up) {
-    PendingBatch batch{small_hash(3, next_batch_++), nodes_[origin]->index,
-                       kWallStart + now_ + 5'000 + rng_.below(50'000), 100 + rng_.below(1000)};
-    batches_.emplace(batch.digest, batch);
+  const auto* seat = nodes_[origin]->seat.get();
+  if (nodes_[origin]->up && seat->is_member()) {
+    Batch batch{{small_hash(3, next_batch_++), seat->index, kWallStart + now_ + 5'000 + rng_.below(50'000),
+                 100 + rng_.below(1000)},
+                seat->epoch};
+    batches_.emplace(batch.pending.digest, batch);
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
       if (to != origin && (!linked(origin, to) || is_lost())) continue;
-      at(to == origin ? 0 : latency(), [this, to, batch] {
-        auto& node = *nodes_[to];
-        if (!node.up || !node.bodies.insert(batch.digest).second) return;
-        node.log.push_back({{}, batch, {}});
-        give(to, BatchArrived{batch});
-      });
+      at(to == origin ? 0 : latency(), [this, to, batch] { take_body(*nodes_[to], batch); });
     }
   }
   auto pause = rng_.chance(1, 20) ? rng_.below(1500) : rng_.below(120);
@@ -163,10 +162,11 @@ void Simulation::disturb() {
 
 void Simulation::lie(std::size_t place) {
   auto& node = *nodes_[place];
-  if (node.up && !calm()) {
+  for (auto* seat : {node.seat.get(), node.old_seat.get()}) {
+    if (!node.up || calm() || seat == nullptr || !seat->adversary) continue;
     Adversary::Outbox outbox;
-    node.adversary->acts(node.replica->status().view, outbox);
-    post_lies(place, outbox);
+    seat->adversary->acts(seat->replica->status().view, outbox);
+    post_lies(place, seat->epoch, outbox);
   }
   at(20 + rng_.below(200), [this, place] { lie(place); });
 }
@@ -188,17 +188,21 @@ void Simulation::heal() {
 bool Simulation::settled() const {
   for (const auto& node : nodes_) {
     if (!node->is_honest()) continue;
-    if (!node->up || node->chain.size() < healed_height_ + kProgress) return false;
-    if (node->replica->status().mode != Mode::voting) return false;
+    if (!node->up || node->height() < healed_height_ + kProgress) return false;
+    if (!epochs_->of(epochs_->newest()).index_of(node->identity)) continue;
+    if (node->seat->epoch != epochs_->newest() || node->seat->replica->status().mode != Mode::voting) return false;
   }
   return true;
 }
 
 std::string Simulation::run() {
-  for (std::size_t i = 0; i < nodes_.size(); ++i)
-    at(rng_.below(50), [this, i] {
+  auto members = epochs_->of(1).members.size();
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    bool comes_later = i >= members && i < identities_;
+    at(rng_.below(comes_later ? options_.chaos_ms : 50), [this, i] {
       if (!nodes_[i]->up) start(i);
     });
+  }
   at(rng_.below(200), [this] { submit(); });
   if (options_.faults) at(100 + rng_.below(400), [this] { disturb(); });
   if (options_.byzantine > 0) {
@@ -221,9 +225,10 @@ std::string Simulation::run() {
   if (checker_->failure().empty() && !settled()) {
     std::string where;
     for (const auto& node : nodes_) {
-      auto status = node->replica->status();
+      auto status = node->seat->replica->status();
       where += " [" + std::string(node->is_honest() ? "" : "liar ") + std::to_string(node->chain.size()) + " " +
-               std::string(consensus::to_name(status.mode)) + " view " + std::to_string(status.view) + "/" +
+               std::string(node->seat->is_member() ? consensus::to_name(status.mode) : "follows in") + " epoch " +
+               std::to_string(node->seat->epoch) + " view " + std::to_string(status.view) + "/" +
                std::to_string(status.max_view_change) + "]";
     }
     fail("progress: none after healing at height " + std::to_string(healed_height_) + ":" + where);

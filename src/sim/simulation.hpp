@@ -15,6 +15,7 @@
 #include "galen/consensus/replica.hpp"
 #include "sim/adversary.hpp"
 #include "sim/checker.hpp"
+#include "sim/epochs.hpp"
 #include "sim/options.hpp"
 
 namespace galen::sim {
@@ -47,19 +48,27 @@ class Simulation {
 
  private:
   struct Node;
+  struct Seat;
   struct LogEntry;
+  /// A batch, and the only epoch it is good for.
+  struct Batch {
+    consensus::PendingBatch pending;
+    Epoch epoch = 1;
+  };
   using Action = std::function<void()>;
 
   void at(std::uint64_t delay, Action action);
   void note(std::uint64_t value) { digest_ = (digest_ ^ value) * 0x100000001b3ULL; }
   void fail(const std::string& what);
   void trace(const Node& node, const std::string& text) const;
-  void trace_message(const Node& node, const consensus::Target& to, const consensus::Message& message) const;
+  void trace_message(const Node& node, const Seat& seat, const consensus::Target& to,
+                     const consensus::Message& message) const;
   static std::string brief(const consensus::Message& message);
   bool is_traced() const { return options_.trace || options_.journal != nullptr; }
 
   // simulation.cpp
-  void make_members();
+  MemberSet first_members() const;
+  void add_node(Identity identity, std::optional<std::uint32_t> lies);
   void submit();
   void disturb();
   void lie(std::size_t place);
@@ -82,32 +91,43 @@ class Simulation {
   void start(std::size_t place);
   consensus::Recovered recovered_state(Node& node);
   void crash(std::size_t place, bool lose_log, bool lose_ledger);
-  bool may_lose_log(const Node& node) const;
-  void give(std::size_t place, const consensus::Input& input);
-  void carry_out(Node& node, consensus::Effects effects);
-  void note_events(Node& node, const consensus::Effects& effects);
+  void give(Node& node, Epoch epoch, const consensus::Input& input);
+  void carry_out(Node& node, Seat& seat, consensus::Effects effects);
+  void note_events(Node& node, Seat& seat, const consensus::Effects& effects);
+  void note_votes(Node& node);
   void sync(Node& node);
-  void wake(Node& node, std::uint64_t at_ms);
+  void wake(Node& node, Seat& seat, std::uint64_t at_ms);
   void committed(Node& node, const consensus::Effects::CommittedBlock& block);
   void execute(Node& node);
 
+  // changing.cpp: from one epoch to the next
+  void take_seat(Node& node, Epoch epoch, consensus::Recovered recovered);
+  void go_over(Node& node);
+  Epoch epoch_after(const Node& node) const;
+  void plan_change(const Node& node, const BlockHeader& executed);
+  void check_end(const BlockHeader& header);
+  std::size_t faulty_in(const std::vector<Identity>& members) const;
+  bool may_lose_log(const Node& node) const;
+  void hear_of_epoch(std::size_t place, std::size_t from, Epoch epoch);
+
   // network.cpp
-  void send(Node& node, const consensus::Target& to, const consensus::MessagePtr& message);
-  void post(std::size_t from, MemberIndex to, const consensus::MessagePtr& message, std::uint64_t delay_ms);
-  void post_lies(std::size_t from, const Adversary::Outbox& outbox);
-  void deliver(std::size_t from, std::size_t to, const consensus::MessagePtr& message);
-  bool verified(std::size_t from, const consensus::MessagePtr& message);
+  void send(Node& node, Seat& seat, const consensus::Target& to, const consensus::MessagePtr& message);
+  void post(std::size_t from, Epoch epoch, MemberIndex to, const consensus::MessagePtr& message, std::uint64_t delay_ms);
+  void post_lies(std::size_t from, Epoch epoch, const Adversary::Outbox& outbox);
+  void deliver(std::size_t from, std::size_t to, Epoch epoch, const consensus::MessagePtr& message);
+  bool verified(std::size_t from, MemberIndex sender, Epoch epoch, const consensus::MessagePtr& message);
+  void take_body(Node& node, const Batch& batch);
+  bool withholds(const Node& node);
   void answer_batches(std::size_t from, std::size_t to, const std::vector<Hash>& digests);
   void answer_blocks(std::size_t from, std::size_t to, Height first);
   bool linked(std::size_t a, std::size_t b) const;
   bool is_lost();
   std::uint64_t latency();
-  std::size_t place_of(MemberIndex member);
+  std::size_t place_of(Epoch epoch, MemberIndex member);
 
   Options options_;
   Rng rng_;
-  ChainContext context_;
-  MemberSet members_;
+  ChainContext context_;  ///< of the first epoch
   TagKeyring tags_;
   const Keyring* keyring_;
   BlockHeader block_zero_;
@@ -130,12 +150,14 @@ class Simulation {
   std::uint64_t deadline_ = UINT64_MAX;
   Height healed_height_ = 0;
   std::uint64_t next_batch_ = 1;
-  std::vector<std::unique_ptr<Node>> nodes_;  ///< one for each member, and a second for each that runs twice
+  std::vector<std::unique_ptr<Node>> nodes_;  ///< one for each identity, and a second for each that runs twice
   std::vector<int> side_;
   std::array<std::uint64_t, static_cast<std::size_t>(Fault::count)> happened_{};
-  std::vector<bool> honest_;  ///< by member
+  std::size_t identities_ = 0;    ///< whoever is or may become a member
+  std::optional<Epochs> epochs_;
+  Height executed_max_ = 0;       ///< by any node
   std::optional<Checker> checker_;
-  std::map<Hash, consensus::PendingBatch> batches_;
+  std::map<Hash, Batch> batches_;
   Tally tally_;
   std::pair<consensus::MessagePtr, MemberIndex> judged_;  ///< the last message verified, and from whom
   bool verdict_ = false;

@@ -52,6 +52,7 @@ enum class EventKind : std::uint8_t {
   clock_off,           ///< ALARM: local clock is off the members' median; value: milliseconds
   batch_dropped,       ///< the pool of this origin is full
   ready_to_stop,       ///< after StopRequested: nothing of ours is outstanding
+  epoch_ended,         ///< the block at height is committed and ends the epoch: build the Replica of the next one
 };
 std::string_view to_name(EventKind kind);
 

@@ -1,6 +1,7 @@
 // What members say to each other about the order of blocks: fixed-width encodings and the exact bytes each signature
 // covers (docs/spec/consensus.md 2). Values only; the owner of a value is whoever holds it, any thread may read.
-// Encoding of a message: u8 kind ‖ u8 version 1 ‖ body. Decoders check every length before they allocate.
+// Encoding of a message: u8 kind ‖ u8 version 1 ‖ body. On the wire, in an epoch other than the first, u8 48 ‖ u8
+// version 1 ‖ u64 epoch stand before it. Decoders check every length before they allocate.
 #pragma once
 
 #include <memory>
@@ -25,21 +26,21 @@ struct ViewChangeHeader {
 
 struct ViewChange {
   ViewChangeHeader header;
-  std::optional<QuorumCertificate> high_qc;  ///< the certificate header.high names; nothing for block zero
+  std::optional<QuorumCertificate> high_qc;  ///< the certificate header.high names; nothing before the first
   bool operator==(const ViewChange&) const = default;
 };
 
 /// Why the first proposal of a view may extend its parent.
 struct Justification {
   enum class Kind : std::uint8_t {
-    none = 0,        ///< inside a view; also block 1 of view 0
+    none = 0,        ///< inside a view; also the first block of an epoch in view 0
     new_view = 1,    ///< q VIEW-CHANGEs for this view and the one certificate that is their maximum
     tenure_end = 2,  ///< PREPARE-QC (or COMMIT-QC) of a tenure_end block of the view before
-    epoch_end = 3,   ///< has its number; refused in this release
+    epoch_end = 3,   ///< has its number, and is refused: view 0 needs no reason, its members begin with the end's COMMIT-QC
   };
   Kind kind = Kind::none;
   std::vector<ViewChangeHeader> view_changes;    ///< new_view: exactly q, senders ascending, all for this view
-  std::optional<QuorumCertificate> certificate;  ///< new_view: nothing if the maximum is block zero
+  std::optional<QuorumCertificate> certificate;  ///< new_view: nothing if nothing is certified in the epoch
   bool operator==(const Justification&) const = default;
 
   Bytes encode() const;
@@ -101,7 +102,7 @@ struct StatusAnswer {
   View view = 0;
   View max_view_change = 0;
   VoteSubject high;
-  VoteSubject tip;            ///< newest committed block; view = 0 and height = 0 before the first
+  VoteSubject tip;            ///< newest committed block; view = 0 and height = 0 before the first of the epoch
   Height executed_height = 0;
   TimestampMs wall_ms = 0;
   std::optional<QuorumCertificate> high_qc;
@@ -142,6 +143,15 @@ std::string_view to_name(const Message& message);
 Bytes encode(const Message& message);
 /// MALFORMED, UNSUPPORTED_VERSION. Says nothing about signatures, senders or sense.
 Result<Message> decode(crypto::Suite suite, ByteSpan bytes);
+
+/// As it travels: says whose members may judge it, also where nothing in it is signed.
+Bytes encode_in(Epoch epoch, const Message& message);
+struct MessageOfEpoch {
+  Epoch epoch = 1;
+  Message message;
+};
+/// Of any epoch: what the receiver does with another than its own is the shell's business (consensus.md 11).
+Result<MessageOfEpoch> decode_of_epoch(crypto::Suite suite, ByteSpan bytes);
 
 /// Sign-bytes, each beginning with sign_prefix: what is not here is either derived from these fields or checks itself.
 /// sign_prefix(pre_prepare) ‖ u16 sender ‖ u64 view ‖ u64 height ‖ digest ‖ u8 kind ‖ hash_tagged("galen/1 justification", bytes)

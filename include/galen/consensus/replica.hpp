@@ -1,8 +1,13 @@
 // The consensus core: Effects step(Input), C-PBFT as in docs/spec/consensus.md. No I/O, threads, clock, randomness of its
 // own, logging or signing, so a simulator runs the code that ships. The core thread owns it. Invariants: a promise leaves
 // only behind its durable record (effects.hpp); blocks are committed in height order, each once; memory is bounded.
+//
+// One Replica is one epoch. When it has committed an epoch_end block it has ended (EventKind::epoch_ended): it promises
+// nothing more and only helps those behind. The shell goes over with next_epoch(), and keeps the ended one beside the new
+// one until that has committed a block (docs/spec/consensus.md 11 says what else is the shell's).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <variant>
@@ -14,10 +19,13 @@
 
 namespace galen::consensus {
 
+/// Config::self of who is no member of the epoch: follows and executes by BlockFetched, signs and says nothing.
+inline constexpr MemberIndex kNoMember = UINT16_MAX;
+
 struct Config {
   ChainContext context;
   MemberSet members;
-  MemberIndex self = 0;
+  MemberIndex self = 0;  ///< kNoMember: not one of them
   GenesisParameters parameters;
   std::uint32_t rules_version = 1;
   std::uint64_t rng_seed = 0;  ///< from a true random source in production: jitter and STATUS nonces
@@ -32,7 +40,8 @@ struct Config {
 struct CommittedTip {
   BlockHeader header;  ///< Genesis::block_zero() at height 0
   Hash digest;
-  std::optional<QuorumCertificate> certificate;  ///< COMMIT-QC of it or of a descendant; nothing for block zero
+  /// COMMIT-QC of it or of a descendant; nothing for block zero, and not read when the tip is the base of a later epoch.
+  std::optional<QuorumCertificate> certificate;
   std::uint32_t tenure_position = 1;  ///< blocks of its view up to it; a lower bound will do (R8 is then milder)
 };
 
@@ -45,15 +54,19 @@ struct PendingBatch {
 
 /// State at start: the fold of the log, and what the ledger (replayed from the log) adds.
 struct Recovered {
-  SafetyState safety;
+  SafetyState safety;  ///< of the epoch: recover_in()
   CommittedTip tip;
+  /// Height of the block the epoch stands on: 0 in the first one, then that of the epoch_end block before it.
+  Height epoch_base = 0;
   crypto::MerkleFrontier history{crypto::Suite::p256_sha256};  ///< digests of blocks 0 … tip: size tip.height + 1
   /// Roots after the last executed heights, ascending, at least one; all of the last exec_lag_max + window if they are
   /// known. Height 0 stands for the state of genesis. May be behind the tip: Executed follows.
   std::vector<ExecutedSubject> executed;
+  /// Those of the executed heights after which a change of members is pending, with the hash of the next set.
+  std::map<Height, Hash> pending_members;
   /// Batches in the chain whose valid_until_ms is not before the tip's time.
   std::vector<std::pair<Hash, TimestampMs>> recent_batches;
-  /// Batches in the log that are not in the chain, in order of arrival.
+  /// Batches of this epoch in the log that are not in the chain, in order of arrival.
   std::vector<PendingBatch> pending;
 };
 
@@ -82,9 +95,13 @@ struct Signed {
 struct Durable {
   std::uint64_t token = 0;
 };
-/// In height order, for each block given out in Effects::commits (and blocks above Recovered::executed).
+/// In height order, for each block given out in Effects::commits (and blocks above Recovered::executed). An ended Replica
+/// that is kept gets them up to its last block, the one of the next epoch gets them all.
 struct BlockExecuted {
   ExecutedSubject subject;
+  /// MemberSet::hash of the next set, if after this height a change of members is pending. After an epoch_end block the
+  /// change that it makes is not pending any more.
+  std::optional<Hash> next_members = std::nullopt;
 };
 /// From catch-up, ascending; the shell has all batches of it in the log and has verified that `certificate` is a COMMIT-QC
 /// of the block or of one whose parent links lead to it. Ignored unless it is the next height. It comes back at once in
@@ -117,6 +134,7 @@ struct ReplicaStatus {
   std::size_t pending_batches = 0;
   std::size_t in_flight = 0;  ///< proposed above the committed height
   bool stopping = false;
+  bool ended = false;         ///< the epoch is over: committed is its last height
   std::vector<std::uint64_t> last_heard_ms;  ///< per member, monotonic; 0 never; self = now
 };
 
@@ -138,6 +156,10 @@ class Replica {
   bool wants_batch(const Hash& digest) const;
   /// Bodies the log must keep: batches of known uncommitted blocks, and pending ones.
   std::vector<Hash> live_batches() const;
+  /// Once it has ended: what the Replica of the next epoch starts from. Put safety.records() of it into the log before
+  /// anything of the new Replica; the rest is as the old one knows it. Pending batches are not carried over: a batch is
+  /// signed for its epoch, so the shell makes new ones of the same transactions.
+  Recovered next_epoch() const;
 
   struct State;
 

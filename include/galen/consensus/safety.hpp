@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "galen/consensus/messages.hpp"
@@ -13,7 +14,7 @@ namespace galen::consensus {
 
 /// One byte at the start of each record's payload, after u16 version 1 and u64 epoch. Never renumbered.
 enum class RecordKind : std::uint8_t {
-  mode = 1,         ///< u8 mode: voting (a fresh log may vote) or recovering (amnesia)
+  mode = 1,         ///< u8 mode: voting (a fresh log may vote), recovering (amnesia) or fresh (follows, never signed)
   view = 2,         ///< view entered, with the highQC held then
   prepare = 3,      ///< a PREPARE as sent, with the block's skeleton
   commit = 4,       ///< a COMMIT as sent, with the certificate it rests on
@@ -52,8 +53,12 @@ class SafetyState {
   SafetyRecord view_change_record(const ViewChange& message) const;
   SafetyRecord resumed_record(View floor, const std::optional<QuorumCertificate>& high_qc) const;
 
+  Epoch epoch() const { return epoch_; }
+  crypto::Suite suite() const { return suite_; }
   /// fresh until a record says otherwise, then voting or recovering.
   Mode mode() const { return mode_; }
+  /// The log holds some record of this epoch. A log that holds none, beside a ledger that is not empty, is a lost one.
+  bool recorded() const { return recorded_; }
   /// Highest view entered; nothing if none ever was.
   const std::optional<View>& view() const { return view_; }
   /// No vote and no VIEW-CHANGE below it (amnesia recovery).
@@ -80,6 +85,7 @@ class SafetyState {
   Epoch epoch_;
   crypto::Suite suite_;
   Mode mode_ = Mode::fresh;
+  bool recorded_ = false;
   std::optional<View> view_;
   View floor_ = 0;
   std::optional<QuorumCertificate> high_qc_;
@@ -98,5 +104,13 @@ inline constexpr std::size_t kPromisesMax = 64;
 Result<SafetyState> recover(Epoch epoch, crypto::Suite suite, std::span<const SafetyRecord> records);
 /// What a log made anew after amnesia begins with: nobody may take its emptiness for a fresh one.
 SafetyRecord amnesia_record(Epoch epoch);
+
+/// What a member may know of itself in the epoch that `end` opens, from its state in the one `end` ended (consensus.md
+/// 11). `was_member`: of the ended one.
+SafetyState next_epoch(const SafetyState& ended, const BlockHeader& end, bool was_member);
+/// The state at start in the epoch that the tip of the chain leads to: the fold of its records, or, if the log ends with
+/// the end of the epoch before, what follows from that. `was_member`: of the tip's epoch. CORRUPT: treat the log as lost.
+Result<SafetyState> recover_in(crypto::Suite suite, std::span<const SafetyRecord> records, const BlockHeader& tip,
+                               bool was_member);
 
 }  // namespace galen::consensus

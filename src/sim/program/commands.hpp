@@ -29,6 +29,7 @@ struct PlanArguments {
   std::size_t members = 4;
   std::size_t liars = 0;
   std::uint64_t trouble_ms = 2000;
+  unsigned changes = 0;
   bool no_faults = false;
   bool amnesia = false;
   std::string without;

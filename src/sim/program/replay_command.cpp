@@ -18,8 +18,11 @@ void PlanArguments::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--scenario", scenario, "one of the regressions, by name");
   command.add_flag("--plan", is_plan, "do not draw, take the following as shrink prints them");
-  command.add_option("--members", members, "4 or 7")->check(CLI::IsMember({4, 7}))->capture_default_str();
+  command.add_option("--members", members, "4 to 7")->check(CLI::Range(4, 7))->capture_default_str();
   command.add_option("--liars", liars, "members that lie, at most f")->check(CLI::Range(0, 2))->capture_default_str();
+  command.add_option("--changes", changes, "epochs that may end with a change of members")
+      ->check(CLI::Range(0, 9))
+      ->capture_default_str();
   command.add_option("--trouble-ms", trouble_ms, "virtual time before healing")->capture_default_str();
   command.add_flag("--no-faults", no_faults, "neither loss nor delay nor crashes");
   command.add_flag("--amnesia", amnesia, "logs may be lost");
@@ -47,6 +50,7 @@ std::optional<Options> PlanArguments::options() const {
   out.chaos_ms = trouble_ms;
   out.faults = !no_faults;
   out.amnesia = amnesia;
+  out.changes = changes;
   out.without = *faults;
   out.without_lies = *lies;
   return out;

@@ -272,5 +272,31 @@ static_assert(CanSendAfter<Prepare> && CanSendAfter<Commit> && CanSendAfter<View
 static_assert(CanSendNow<PrePrepare> && CanSendNow<StatusAnswer> && CanSendNow<Executed> && !CanSendAfter<PrePrepare>);
 static_assert(!std::is_constructible_v<PersistToken, std::uint64_t> && !std::is_default_constructible_v<PersistToken>);
 
+TEST(Messages, AMessageOfALaterEpochSaysSo) {
+  Fixture f;
+  Message message = f.vote<Commit>(1, {3, 5, hash_of(9)});
+  EXPECT_EQ(encode_in(1, message), encode(message)) << "the first epoch is what says nothing";
+  auto bytes = encode_in(7, message);
+  auto decoded = decode_of_epoch(kSuite, bytes);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->epoch, 7u);
+  EXPECT_EQ(decoded->message, message);
+  EXPECT_EQ(decode_of_epoch(kSuite, encode(message))->epoch, 1u);
+  for (std::size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_FALSE(decode_of_epoch(kSuite, ByteSpan(bytes).first(length)).has_value()) << length;
+  EXPECT_FALSE(decode(kSuite, bytes).has_value()) << "who knows of one epoch only does not take it for one of that";
+  auto changed = bytes;
+  changed[1] = 2;
+  EXPECT_EQ(decode_of_epoch(kSuite, changed).error().code, ErrorCode::UNSUPPORTED_VERSION);
+  for (std::uint8_t epoch : {0, 1}) {
+    changed = bytes;
+    changed[9] = epoch;
+    EXPECT_FALSE(decode_of_epoch(kSuite, changed).has_value()) << "one value, one encoding";
+  }
+  auto twice = encode_in(7, message);
+  twice.insert(twice.begin(), bytes.begin(), bytes.begin() + 10);
+  EXPECT_FALSE(decode_of_epoch(kSuite, twice).has_value());
+}
+
 }  // namespace
 }  // namespace galen::consensus::test

@@ -24,28 +24,44 @@ class Scenario {
 
  private:
   struct Node;
+  struct Seat;
+  /// The members of an epoch.
+  struct Set {
+    ChainContext context;
+    MemberSet members;
+    std::vector<std::size_t> nodes;  ///< by member index
+    Height base = 0;
+  };
+  void add_set(const std::string& letters);
   void start(Node& node);
+  void take_seat(Node& node, Epoch epoch, Recovered recovered);
+  void go_over(Node& node);
+  std::optional<Hash> pending_after(const BlockHeader& header) const;
   void give(Node& node, const Input& input);
-  void carry_out(Node& node, Effects effects);
+  void carry_out(Node& node, Seat& seat, Effects effects);
+  void execute();
   void deliver_all();
   void say(const Node& node, const std::string& text) { trace_.push_back(node_name(node) + " " + text); }
   std::string node_name(const Node& node) const;
   bool is_dropped(const Node& from, const Node& to, const Message& message) const;
   void submit(Node& node, const std::string& name);
-  void fetch_batches(Node& node, const Effects::FetchBatches& fetch);
-  void fetch_blocks(Node& node, const Effects::FetchBlocks& fetch);
+  void fetch_batches(Node& node, Node& source, const Effects::FetchBatches& fetch);
+  void fetch_blocks(Node& node, const Node& source, Height from);
 
   struct InFlight {
     std::size_t from;
     std::size_t to;
+    Epoch epoch;
     MessagePtr message;
   };
   struct Filter {
     std::string from, to, kind;  ///< "*" for any
   };
   sim::TagKeyring keyring_;
-  ChainContext context_;
-  MemberSet members_;
+  std::vector<Set> sets_;  ///< by epoch - 1
+  Height change_from_ = 0;  ///< after this height and later ones a change to the newest set is pending
+  bool is_held_ = false;
+  std::vector<std::pair<Node*, BlockExecuted>> held_;
   BlockHeader block_zero_;
   Hash zero_digest_;
   std::vector<std::unique_ptr<Node>> nodes_;
