@@ -10,8 +10,11 @@ def version(reader):
         raise Bad("UNSUPPORTED_VERSION", "another version")
 
 
+TENURE_END, EPOCH_END = 1, 2
+
+
 class Header:
-    """7.1: of this chain, epoch 1, not the end of an epoch."""
+    """7.1, and what 6.6 asks of a header by itself."""
 
     LENGTH = 286
 
@@ -42,10 +45,15 @@ class Header:
         self.digest = genesis.suite.tagged("galen/1 header", data)
         if chain_id != genesis.chain_id:
             raise Bad("WRONG_CHAIN", "it belongs to another chain")
-        if self.epoch != 1 or self.flags & 2:
-            raise Bad("EPOCH_END_REFUSED", "epochs beyond the first are not part of this release")
         if self.height == 0:
             raise Bad("MALFORMED", "block 0 is virtual")
+        if self.flags == TENURE_END | EPOCH_END:
+            raise Bad("MALFORMED", "it has both end flags")
+        if self.ends_epoch() and self.next_members == bytes(32):
+            raise Bad("MALFORMED", "it ends an epoch and names no next members")
+
+    def ends_epoch(self):
+        return bool(self.flags & EPOCH_END)
 
 
 class BatchHeader:
@@ -53,7 +61,8 @@ class BatchHeader:
 
     LENGTH = 92
 
-    def __init__(self, data, genesis):
+    def __init__(self, data, genesis, members):
+        """`members`: those of the epoch that the block is of."""
         if len(data) != self.LENGTH:
             raise Bad("MALFORMED", "a batch header has 92 bytes")
         reader = Reader(data)
@@ -68,10 +77,11 @@ class BatchHeader:
         self.digest = genesis.suite.tagged("galen/1 batch", data)
         if chain_id != genesis.chain_id:
             raise Bad("WRONG_CHAIN", "it belongs to another chain")
-        if epoch != 1:
+        if epoch != members.epoch:
             raise Bad("MALFORMED", "another epoch")
-        if self.origin >= genesis.n:
+        if self.origin >= members.n:
             raise Bad("MALFORMED", "its origin is no member")
+        self.origin_id = members.ids[self.origin]
 
 
 class Certificate:
@@ -104,41 +114,49 @@ class Certificate:
             raise Bad("MALFORMED", "not one signature for each signer")
         self.signatures = [reader.take(64) for _ in self.signers]
 
-    def subject(self, genesis, sender):
+    def subject(self, members, sender):
         """Sign-bytes of one member's vote (6.2)."""
         if self.executed:
-            return (genesis.prefix(7) + uint(sender, 2) + uint(self.height, 8) + self.digest + self.state_root
+            return (members.prefix(7) + uint(sender, 2) + uint(self.height, 8) + self.digest + self.state_root
                     + self.results_root)
-        return (genesis.prefix(3 if self.phase == PREPARE else 4) + uint(sender, 2) + uint(self.view, 8)
+        return (members.prefix(3 if self.phase == PREPARE else 4) + uint(sender, 2) + uint(self.view, 8)
                 + uint(self.height, 8) + self.digest)
 
-    def holds(self, genesis):
-        if self.n != genesis.n:
-            raise Bad("BAD_CERTIFICATE", "a certificate of %d members, the chain has %d" % (self.n, genesis.n))
-        if len(self.signers) < genesis.q:
-            raise Bad("BAD_CERTIFICATE", "%d signatures, a quorum is %d" % (len(self.signers), genesis.q))
+    def holds(self, members):
+        """Gives who signed."""
+        if self.n != members.n:
+            raise Bad("BAD_CERTIFICATE", "a certificate of %d members, the epoch has %d" % (self.n, members.n))
+        if len(self.signers) < members.q:
+            raise Bad("BAD_CERTIFICATE", "%d signatures, a quorum is %d" % (len(self.signers), members.q))
         for sender, signature in zip(self.signers, self.signatures):
-            if not genesis.suite.verify(genesis.keys[sender], self.subject(genesis, sender), signature):
+            if not members.suite.verify(members.keys[sender], self.subject(members, sender), signature):
                 raise Bad("BAD_CERTIFICATE", "signature of member %d" % sender)
+        return Signers(members, [members.ids[i] for i in self.signers])
 
 
-def check_commit(genesis, data, header):
-    """A COMMIT-QC of this header."""
+class Signers:
+    """Who signed, of which members."""
+
+    def __init__(self, members, ids):
+        self.members = members
+        self.ids = ids
+
+
+def check_commit(members, data, header):
+    """A COMMIT-QC of this header by the members of its epoch."""
     certificate = Certificate(data, executed=False)
     if certificate.phase != COMMIT:
         raise Bad("BAD_CERTIFICATE", "it is no COMMIT certificate")
     if certificate.height != header.height or certificate.digest != header.digest or certificate.view < header.view:
         raise Bad("BAD_PROOF", "it is about another block")
-    certificate.holds(genesis)
-    return certificate.signers
+    return certificate.holds(members)
 
 
-def check_executed(genesis, data, header):
-    """An EXECUTED certificate of this header."""
+def check_executed(members, data, header):
+    """An EXECUTED certificate of this header: what it says, and who signed."""
     certificate = Certificate(data, executed=True)
     about(certificate, header)
-    certificate.holds(genesis)
-    return certificate
+    return certificate, certificate.holds(members)
 
 
 def about(certificate, header):

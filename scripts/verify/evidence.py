@@ -2,15 +2,16 @@
 there."""
 
 import framing
-from chain import BatchHeader, Header, check_commit, check_executed, next_results
+from chain import BatchHeader, check_commit, check_executed, next_results
 from codec import Bad, Failure, Reader, part, uint
+from epochs import follow
 from genesis import Genesis
 from state import ROWS, commitment, decision, row
 from transaction import (Author, authorization_leaf, check_authorization, check_envelope, scan_envelope, scan_operation)
 
 
-def a_header(data, genesis):
-    header = Header(data, genesis)
+def a_header(data, epochs):
+    header = epochs.header(data)
     if header.history_size != header.height:
         raise Bad("MALFORMED", "its history size is not its height")
     return header
@@ -21,19 +22,20 @@ def leads(suite, data, index, size, siblings, root):
         raise Bad("BAD_PROOF", "the path does not lead there")
 
 
-def certified_header(genesis, name, c):
+def certified_header(epochs, name, c):
     """Gives the header and who signed."""
     with part(name + ".header"):
-        header = last = a_header(c["header"], genesis)
+        header = last = a_header(c["header"], epochs)
     if c["later"]:
         with part(name + ".later_header"):
-            last = a_header(c["later"]["header"], genesis)
+            last = a_header(c["later"]["header"], epochs)
         with part(name + ".later_path"):
             if last.height <= header.height:
                 raise Bad("BAD_PROOF", "the later header is not later")
-            leads(genesis.suite, header.digest, header.height, last.history_size, c["later"]["path"], last.history_root)
+            leads(epochs.genesis.suite, header.digest, header.height, last.history_size, c["later"]["path"],
+                  last.history_root)
     with part(name + ".commit_certificate"):
-        signers = check_commit(genesis, c["commit_certificate"], last)
+        signers = check_commit(epochs[last.epoch], c["commit_certificate"], last)
     return header, signers
 
 
@@ -41,19 +43,19 @@ class Block:
     """A certified block: its header, who signed, its state root if it gives one, and whether a results root is
     right."""
 
-    def __init__(self, genesis, name, b):
-        self.suite = genesis.suite
+    def __init__(self, epochs, name, b):
+        self.suite = epochs.genesis.suite
         self.later = []
         with part(name + ".header"):
-            self.header = a_header(b["header"], genesis)
+            self.header = a_header(b["header"], epochs)
+        self.members = epochs[self.header.epoch]
         if b["way"] == 1:
             with part(name + ".executed_certificate"):
-                certificate = check_executed(genesis, b["executed_certificate"], self.header)
-            self.signers = certificate.signers
+                certificate, self.signers = check_executed(self.members, b["executed_certificate"], self.header)
             self.state_root = certificate.state_root
             self.results_root = certificate.results_root
             return
-        confirming, self.signers = certified_header(genesis, name + ".confirming", b["confirming"])
+        confirming, self.signers = certified_header(epochs, name + ".confirming", b["confirming"])
         with part(name + ".confirming.header"):
             if not self.header.height <= confirming.exec_height < confirming.height:
                 raise Bad("BAD_PROOF", "it does not confirm this height")
@@ -105,7 +107,7 @@ def transaction_proof(genesis, name, t, block):
     with part(name + ".authorization"):
         assurance = check_authorization(genesis, transaction, t["scheme"], t["authorization"])
     with part(name + ".batch_header"):
-        batch = BatchHeader(t["batch_header"], genesis)
+        batch = BatchHeader(t["batch_header"], genesis, block.members)
     with part(name + ".item_path"):
         item = transaction.hash + authorization_leaf(suite, t["scheme"], t["authorization"])
         leads(suite, item, t["item"]["index"], batch.items, t["item"]["path"], batch.items_root)
@@ -173,17 +175,17 @@ def state_proof(suite, name, s, block):
             "row": row(s["kind"], s["value"]) if s["present"] else None}
 
 
-def consistency_proof(genesis, name, c):
+def consistency_proof(epochs, name, c):
+    suite = epochs.genesis.suite
     with part(name + ".old_header"):
-        old = a_header(c["old_header"], genesis)
-    new, signers = certified_header(genesis, name + ".new", c["new"])
+        old = a_header(c["old_header"], epochs)
+    new, signers = certified_header(epochs, name + ".new", c["new"])
     with part(name + ".consistency_path"):
         if old.height >= new.height:
             raise Bad("BAD_PROOF", "the old height is not below the new one")
-        genesis.suite.consistent(old.history_size, old.history_root, new.history_size, new.history_root,
-                                 c["consistency_path"])
+        suite.consistent(old.history_size, old.history_root, new.history_size, new.history_root, c["consistency_path"])
     with part(name + ".path"):
-        leads(genesis.suite, old.digest, old.height, new.history_size, c["path"], new.history_root)
+        leads(suite, old.digest, old.height, new.history_size, c["path"], new.history_root)
     return {"old": old, "new": new, "signers": signers}
 
 
@@ -225,11 +227,13 @@ def verify(genesis, genesis_bytes, data):
     if bundle:
         if f["epoch"] != 1 or f["members"] != genesis.member_set:
             raise Failure("members", "BAD_PROOF", "they are not those of genesis.json")
-        verify_bundle(genesis, f, out)
+    epochs = follow(genesis, f["epochs"])
+    if bundle:
+        verify_bundle(epochs, f, out)
     elif f["kind"] == "consistency proof":
-        out["consistency"].append(consistency_proof(genesis, "consistency", f["consistency"]))
+        out["consistency"].append(consistency_proof(epochs, "consistency", f["consistency"]))
     else:
-        block = Block(genesis, "block", f["block"])
+        block = Block(epochs, "block", f["block"])
         if f["kind"] == "state proof":
             out["states"].append(state_proof(genesis.suite, "state", f["state"], block))
         else:
@@ -237,13 +241,14 @@ def verify(genesis, genesis_bytes, data):
     return genesis, out
 
 
-def verify_bundle(genesis, f, out):
-    blocks = [Block(genesis, "blocks[%d]" % i, b) for i, b in enumerate(f["blocks"])]
+def verify_bundle(epochs, f, out):
+    genesis = epochs.genesis
+    blocks = [Block(epochs, "blocks[%d]" % i, b) for i, b in enumerate(f["blocks"])]
     for i, t in enumerate(f["transactions"]):
         out["transactions"].append(transaction_proof(genesis, "transactions[%d]" % i, t, blocks[t["block"]]))
     for i, s in enumerate(f["states"]):
         out["states"].append(state_proof(genesis.suite, "states[%d]" % i, s, blocks[s["block"]]))
     for i, c in enumerate(f["consistency"]):
-        out["consistency"].append(consistency_proof(genesis, "consistency[%d]" % i, c))
+        out["consistency"].append(consistency_proof(epochs, "consistency[%d]" % i, c))
     for i, o in enumerate(f["openings"]):
         out["openings"].append(opening(genesis.suite, "openings[%d]" % i, o, out["states"][o["state"]]))

@@ -4,7 +4,8 @@ checked.
 A parsed part is a dict of its fields. Headers, certificates, envelopes, operations and values stay bytes here.
 """
 
-from codec import Bad, Failure, Reader, part
+from codec import Bad, Reader, part
+from epochs import LINKS_MAX, read_link
 
 KINDS = {b"GALENTXP": "transaction proof", b"GALENSTP": "state proof", b"GALENCON": "consistency proof",
          b"GALENEVD": "evidence"}
@@ -93,8 +94,7 @@ def exactly(reader, parse):
 
 def bundle(reader):
     out = {"summary": sized(reader, 4, 1, MIB), "genesis": sized(reader, 4, 1, 2 * MIB)}
-    if reader.uint(2) != 1:
-        raise Failure("members", "EPOCH_END_REFUSED", "epochs beyond the first are not part of this release")
+    counted(reader, 2, 1, 1)
     out["epoch"] = reader.uint(8)
     out["members"] = sized(reader, 4, 0, 65536)
     out["blocks"] = [exactly(reader, certified_block) for _ in range(counted(reader, 2, 1, 2000))]
@@ -122,11 +122,14 @@ def read(data):
             raise Bad("MALFORMED", "no file of Galen begins like this")
         reader = Reader(data)
         reader.take(8)
-        if reader.uint(2) != 1:
+        version = reader.uint(2)
+        if version not in (1, 2):
             raise Bad("UNSUPPORTED_VERSION", "another version of the file")
         if reader.left() > (64 if kind == "evidence" else 8) * MIB:
             raise Bad("TOO_LARGE", "longer than its limit")
-        out = {"kind": kind, "chain_id": reader.take(32)}
+        out = {"kind": kind, "chain_id": reader.take(32), "epochs": []}
+        if version == 2:
+            out["epochs"] = [read_link(reader, sized) for _ in range(counted(reader, 2, 1, LINKS_MAX))]
         if kind == "evidence":
             out.update(bundle(reader))
         elif kind == "consistency proof":

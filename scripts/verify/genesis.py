@@ -32,15 +32,19 @@ class Genesis:
         self.created_ms = facts["created_ms"]
         self.period_ms = facts["parameters"]["period_ms"]
         self.members = facts["members"]
-        self.names = [member["name"] for member in self.members]
-        self.keys = [bytes.fromhex(member["consensus_key"]) for member in self.members]
-        self.n = len(self.members)
-        self.q = (self.n + (self.n - 1) // 3) // 2 + 1
-        member_set = uint(1, 2) + uint(self.n, 2)
-        for member, key in zip(self.members, self.keys):
-            member_set += bytes.fromhex(member["id"]) + key + member["ca_fingerprint"]
+        member_set = uint(1, 2) + uint(len(self.members), 2)
+        for member in self.members:
+            member_set += (bytes.fromhex(member["id"]) + bytes.fromhex(member["consensus_key"])
+                           + member["ca_fingerprint"])
         self.member_set = member_set
         self.members_hash = self.suite.tagged("galen/1 members", member_set)
+
+    def name_of(self, ident):
+        """A member's name; of one that came later only the id is known."""
+        for member in self.members:
+            if member["id"] == ident.hex():
+                return member["name"]
+        return ident.hex()
 
     def prefix(self, kind, epoch=1, members_hash=None):
         """The 82 bytes before everything that is signed (6.1)."""

@@ -1,7 +1,8 @@
 """Receipts (docs/spec/formats.md 8): reading the file, and the checks in the order of evidence.md 4."""
 
-from chain import BatchHeader, Certificate, Header, about, check_commit, next_results
+from chain import BatchHeader, Certificate, about, check_commit, next_results
 from codec import Bad, Failure, Field, part, read_message, uint, write_message
+from epochs import follow
 from transaction import Transaction, authorization_leaf, check_authorization
 
 U32, U64 = 2**32 - 1, 2**64 - 1
@@ -54,12 +55,12 @@ def verify(genesis, data):
         refuse("chain_id", "MALFORMED", "a chain id has 32 bytes")
     if r["chain_id"] != genesis.chain_id:
         refuse("chain_id", "WRONG_CHAIN", "it is not the one of this genesis.json")
-    if r["epochs"]:
-        refuse("epochs", "EPOCH_END_REFUSED", "epochs beyond the first are not part of this release")
     if bool(r["executed_certificate"]) == (r["confirmation"] is not None):
         refuse("certificate", "MALFORMED", "not exactly one of executed_certificate and confirmation")
+    epochs = follow(genesis, r["epochs"])
     with part("header"):
-        header = Header(r["header"], genesis)
+        header = epochs.header(r["header"])
+    members = epochs[header.epoch]
     with part("transaction"):
         transaction = Transaction(r["transaction"], genesis)
     if r["scheme"] > 3:
@@ -68,12 +69,12 @@ def verify(genesis, data):
         if len(r["authorization"]) > 1024:
             raise Bad("MALFORMED", "more than 1024 bytes")
         assurance = check_authorization(genesis, transaction, r["scheme"], r["authorization"])
-    batch, least, exact = verify_place(genesis, r, header, transaction)
+    batch, least, exact = verify_place(genesis, members, r, header, transaction)
     results_root = verify_outcome(genesis.suite, r, header, transaction, least, exact)
     if r["confirmation"] is None:
-        signers = verify_executed(genesis, r, header, results_root)
+        signers = verify_executed(members, r, header, results_root)
     else:
-        signers = verify_confirmation(genesis, r, header, results_root)
+        signers = verify_confirmation(epochs, r, header, results_root)
     return {"header": header, "transaction": transaction, "assurance": assurance, "batch": batch, "code": r["code"],
             "signers": signers, "results": dict(enumerate(r["results"])),
             "operations": dict(enumerate(transaction.operations))}
@@ -86,10 +87,10 @@ def path_of(r, name):
     return path["index"], path["size"], path["siblings"]
 
 
-def verify_place(genesis, r, header, transaction):
+def verify_place(genesis, members, r, header, transaction):
     """The item stands in the batch, the batch in the block. Gives the batch, and what the outcome's index may be."""
     with part("batch_header"):
-        batch = BatchHeader(r["batch_header"], genesis)
+        batch = BatchHeader(r["batch_header"], genesis, members)
     item_index, size, siblings = path_of(r, "item_path")
     with part("item_path"):
         item = transaction.hash + authorization_leaf(genesis.suite, r["scheme"], r["authorization"])
@@ -121,7 +122,7 @@ def verify_outcome(suite, r, header, transaction, least, exact):
     return next_results(suite, r["previous_results_root"], header.height, outcome_root)
 
 
-def verify_executed(genesis, r, header, results_root):
+def verify_executed(members, r, header, results_root):
     with part("executed_certificate"):
         certificate = Certificate(r["executed_certificate"], executed=True)
     if len(r["state_root"]) != 32:
@@ -133,15 +134,14 @@ def verify_executed(genesis, r, header, results_root):
     if certificate.state_root != r["state_root"]:
         refuse("state_root", "BAD_PROOF", "it is not the certified one")
     with part("executed_certificate"):
-        certificate.holds(genesis)
-    return certificate.signers
+        return certificate.holds(members)
 
 
-def verify_confirmation(genesis, r, header, results_root):
+def verify_confirmation(epochs, r, header, results_root):
     c = r["confirmation"]
     roots = c["later_outcome_roots"]
     with part("confirmation.header"):
-        confirming = Header(c["header"], genesis)
+        confirming = epochs.header(c["header"])
         if not header.height <= confirming.exec_height < confirming.height:
             raise Bad("BAD_PROOF", "it does not confirm this height")
     if len(roots) != confirming.exec_height - header.height:
@@ -149,12 +149,12 @@ def verify_confirmation(genesis, r, header, results_root):
     if any(len(root) != 32 for root in roots):
         refuse("confirmation.later_outcome_roots", "MALFORMED", "a root has 32 bytes")
     for height, root in enumerate(roots, header.height + 1):
-        results_root = next_results(genesis.suite, results_root, height, root)
+        results_root = next_results(epochs.genesis.suite, results_root, height, root)
     if results_root != confirming.results_root:
         refuse("outcome_path", "BAD_PROOF", "code and results do not lead to the confirmed results root")
     if r["state_root"] != (confirming.state_root if confirming.exec_height == header.height else b""):
         refuse("state_root", "BAD_PROOF", "it is not the confirmed one")
     with part("confirmation.block_commit_certificate"):
-        check_commit(genesis, c["block_commit_certificate"], header)
+        check_commit(epochs[header.epoch], c["block_commit_certificate"], header)
     with part("confirmation.commit_certificate"):
-        return check_commit(genesis, c["commit_certificate"], confirming)
+        return check_commit(epochs[confirming.epoch], c["commit_certificate"], confirming)

@@ -60,9 +60,9 @@ def when(time_ms):
 def transaction_facts(genesis, t):
     out = {"height": t["header"].height, "time_ms": t["header"].time_ms, "transaction_id": t["transaction"].id.hex(),
            "outcome": CODES.get(t["code"], "code %d" % t["code"]), "author": t["transaction"].author.hex(),
-           "assurance": t["assurance"], "origin": genesis.names[t["batch"].origin],
+           "assurance": t["assurance"], "origin": genesis.name_of(t["batch"].origin_id),
            "operations": [operation_text(*t["operations"][i]) for i in sorted(t["operations"])],
-           "certified_by": [genesis.names[i] for i in t["signers"]]}
+           "certified_by": names_of(genesis, t["signers"])}
     if t.get("count", len(t["operations"])) != len(t["operations"]):
         out["operations_hidden"] = t["count"] - len(t["operations"])
     decisions = [answer(t, i) for i in sorted(t["operations"]) if t["operations"][i][0] == 21 and i in t["results"]]
@@ -83,7 +83,7 @@ def answer(t, index):
 def state_facts(genesis, s):
     out = {"height": s["header"].height, "time_ms": s["header"].time_ms, "kind": ROWS[s["kind"]][0],
            "key": s["key"].hex(),
-           "present": s["value"] is not None, "certified_by": [genesis.names[i] for i in s["signers"]]}
+           "present": s["value"] is not None, "certified_by": names_of(genesis, s["signers"])}
     if s["value"] is not None:
         out["value"] = s["value"].hex()
     if s["row"]:
@@ -103,14 +103,21 @@ def facts(genesis, kind, proved):
     out["states"] = [state_facts(genesis, s) for s in proved["states"]]
     out["consistency"] = [{"from": c["old"].height, "to": c["new"].height, "digest": c["old"].digest.hex(),
                            "new_digest": c["new"].digest.hex(),
-                           "certified_by": [genesis.names[i] for i in c["signers"]]}
+                           "certified_by": names_of(genesis, c["signers"])}
                           for c in proved["consistency"]]
     out["openings"] = [{"pointer_id": o["pointer_id"].hex(), "bytes": len(o["document"])} for o in proved["openings"]]
     return {key: value for key, value in out.items() if value != []}
 
 
-def signed_by(genesis, names):
-    return "%d of %d members signed: %s." % (len(names), genesis.n, ", ".join(names))
+def names_of(genesis, signers):
+    return [genesis.name_of(ident) for ident in signers.ids]
+
+
+def signed_by(genesis, signers):
+    members = signers.members
+    epoch = "" if members.epoch == 1 else " of epoch %d" % members.epoch
+    return "%d of %d members%s signed: %s." % (len(signers.ids), members.n, epoch,
+                                               ", ".join(names_of(genesis, signers)))
 
 
 def words(genesis, kind, proved, own_genesis):
@@ -136,7 +143,7 @@ def words(genesis, kind, proved, own_genesis):
                 d["operation"], d["answer"], d["reason"], ", consent " + d["consent_id"] if d["consent_id"] else ""))
         out.append("    Author: principal %s, %s." % (f["author"], "who signed it" if f["assurance"] == "AUTHOR" else
                                                       "for whom member %s vouches" % f["origin"]))
-        out.append("    " + signed_by(genesis, f["certified_by"]))
+        out.append("    " + signed_by(genesis, t["signers"]))
     for s in proved["states"]:
         f = state_facts(genesis, s)
         out.append("  - After block %d (%s) the %s with key %s %s." % (
@@ -146,11 +153,11 @@ def words(genesis, kind, proved, own_genesis):
             out.append("      %s %s" % (name, value))
         if f["present"] and "row" not in f:
             out.append("      the bytes " + f["value"])
-        out.append("    " + signed_by(genesis, f["certified_by"]))
+        out.append("    " + signed_by(genesis, s["signers"]))
     for c in proved["consistency"]:
         out.append("  - The chain up to block %d is the beginning of the chain up to block %d." % (c["old"].height,
                                                                                                   c["new"].height))
-        out.append("    " + signed_by(genesis, [genesis.names[i] for i in c["signers"]]))
+        out.append("    " + signed_by(genesis, c["signers"]))
     for o in proved["openings"]:
         out.append("  - Record %s commits to the document of %d bytes in this file." % (o["pointer_id"].hex(),
                                                                                       len(o["document"])))

@@ -25,12 +25,25 @@ Status check_entry(const PrincipalId& patient, const std::string& bytes, std::ui
   return {};
 }
 
+/// The members of all epochs that the answer leads to, from genesis on.
+Result<EpochChain> follow_epochs(const Genesis& genesis, const v1::StateProof& head) {
+  std::vector<EpochLink> links;
+  for (const auto& bytes : head.epochs()) {
+    ByteReader in(as_bytes(bytes));
+    links.push_back(EpochLink::read(in));
+    if (!in.done()) return make_error(ErrorCode::MALFORMED, "a link between epochs does not decode");
+  }
+  return EpochChain::follow(genesis, links);
+}
+
 }  // namespace
 
 Result<AccessProof> verify_access_list(const Genesis& genesis, const PrincipalId& patient,
                                        const std::vector<std::string>& entries, const v1::StateProof& head) {
   GALEN_ASSIGN(auto certificate, ExecutedCertificate::decode(as_bytes(head.executed_certificate())));
-  GALEN_TRY(certificate.verify(genesis.context(), genesis.member_set));
+  GALEN_ASSIGN(const auto epochs, follow_epochs(genesis, head));
+  const auto epoch = epochs.epoch_at(certificate.subject.height);
+  GALEN_TRY(certificate.verify(epochs.context_of(epoch), epochs.members_of(epoch)));
   auto key = head_key(patient);
   if (head.kind() != static_cast<std::uint32_t>(StateKind::access_head) || head.key() != as_text(key))
     return make_error(ErrorCode::BAD_PROOF, "the proof is not about this patient's list");

@@ -1,6 +1,6 @@
 // Proves that a list of accesses is complete: the running hash over all entries must be the one in the head, and the
-// head must stand in a state that enough members of genesis certified. The node that answers is not trusted. Pure; any
-// thread.
+// head must stand in a state that enough members of its epoch certified, to whom links lead from genesis. The node that
+// answers is not trusted. Pure; any thread.
 #pragma once
 
 #include <vector>

@@ -31,7 +31,7 @@ class Export {
   Result<EvidenceBundle> run() {
     GALEN_ASSIGN(auto genesis, Genesis::parse(bundle_.genesis));
     bundle_.chain_id = genesis.chain_id;
-    bundle_.members.push_back({1, genesis.member_set.encode()});
+    bundle_.members = genesis.member_set.encode();
     for (const auto& text : options_.transactions) GALEN_TRY(add_transaction(text));
     std::vector<StateRow> rows;
     for (const auto& text : options_.records) GALEN_TRY(add(rows, record_row(text)));
@@ -59,6 +59,7 @@ class Export {
     request.set_by_history(options_.by_history);
     GALEN_ASSIGN(auto answer, client_.call(request));
     GALEN_ASSIGN(auto file, TransactionProofFile::decode(as_bytes(answer.proof())));
+    bundle_.add_epochs(file.epochs);
     bundle_.transactions.push_back({{bundle_.add_block(file.block)}, std::move(file.proof)});
     return {};
   }
@@ -79,6 +80,7 @@ class Export {
       }
       if (!answer) return answer.error();
       GALEN_ASSIGN(auto file, StateProofFile::decode(as_bytes(answer->proof())));
+      bundle_.add_epochs(file.epochs);
       GALEN_ASSIGN(auto header, BlockHeader::decode(file.block.header));
       height = header.height;
       bundle_.states.push_back({{bundle_.add_block(file.block)}, std::move(file.proof)});
@@ -115,6 +117,7 @@ class Export {
     if (!answer && answer.error().code == ErrorCode::INVALID_ARGUMENT) return {};
     if (!answer) return answer.error();
     GALEN_ASSIGN(auto file, ConsistencyProofFile::decode(as_bytes(answer->proof())));
+    bundle_.add_epochs(file.epochs);
     bundle_.consistency.push_back(std::move(file.proof));
     return {};
   }

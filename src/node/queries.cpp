@@ -165,6 +165,11 @@ Status Queries::set_proof(const ledger::View& view, StateKind kind, ByteSpan key
   out->set_proof(to_string(file.proof.proof));
   out->set_height(certificate.subject.height);
   out->set_executed_certificate(to_string(file.block.executed_certificate));
+  for (const auto& link : file.epochs) {
+    ByteWriter bytes;
+    link.append_to(bytes);
+    out->add_epochs(to_string(bytes.bytes()));
+  }
   return {};
 }
 

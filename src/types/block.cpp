@@ -124,11 +124,13 @@ Result<Block> Block::decode(const ChainContext& context, ByteSpan bytes) {
   ByteReader in(bytes);
   Block out;
   GALEN_ASSIGN(out.skeleton, BlockSkeleton::read(context.suite, in));
+  auto of_epoch = context;
+  of_epoch.epoch = out.skeleton.header.epoch;
   out.batches.reserve(out.skeleton.batch_digests.size());
   for (const auto& digest : out.skeleton.batch_digests) {
     auto batch_bytes = in.sized(kBatchEncodedBytesMax);
     if (!in.ok()) return {ErrorCode::MALFORMED, "block: a batch ends before its length"};
-    GALEN_ASSIGN(auto batch, Batch::decode(context, batch_bytes));
+    GALEN_ASSIGN(auto batch, Batch::decode(of_epoch, batch_bytes));
     if (batch.digest() != digest) return {ErrorCode::BAD_PROOF, "block: a batch is not the one its digest names"};
     out.batches.push_back(std::make_shared<const Batch>(std::move(batch)));
   }

@@ -9,7 +9,7 @@ namespace galen {
 
 namespace {
 
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 1, kVersionWithEpochs = 2;
 constexpr std::size_t kMagicBytes = 8;
 
 struct FileKind {
@@ -32,21 +32,35 @@ Error bad_framing(const FileKind& kind) {
   return bad_file(kind, ErrorCode::MALFORMED, "it is cut short, longer than it says, or a count is out of range");
 }
 
-/// Checks magic, version and limit; the reader then stands at the chain id.
-Result<ByteReader> open(const FileKind& kind, ByteSpan file) {
+/// A count within its limit; 0 once the reader failed.
+std::size_t read_count(ByteReader& in, std::size_t min, std::size_t max) {
+  std::size_t count = in.u16();
+  if (count < min || count > max) in.fail();
+  return in.ok() ? count : 0;
+}
+
+/// Checks magic, version and limit, and takes what stands before the body; the reader then stands there.
+Result<ByteReader> open(const FileKind& kind, ByteSpan file, Hash& chain_id, std::vector<EpochLink>& epochs) {
   ByteReader in(file);
   auto magic = in.raw(kMagicBytes);
   if (!in.ok() || as_text(magic) != kind.magic) return bad_file(kind, ErrorCode::MALFORMED, "its magic is another one");
   auto version = in.u16();
   if (!in.ok()) return bad_framing(kind);
-  if (version != kVersion) return bad_file(kind, ErrorCode::UNSUPPORTED_VERSION, "its version is unknown");
+  if (version != kVersion && version != kVersionWithEpochs)
+    return bad_file(kind, ErrorCode::UNSUPPORTED_VERSION, "its version is unknown");
   if (in.remaining() > kind.bytes_max) return bad_file(kind, ErrorCode::TOO_LARGE, "it is longer than its limit");
+  chain_id = in.fixed<Hash>();
+  if (version == kVersion) return in;
+  for (auto left = read_count(in, 1, limits::kEpochLinksMax); left > 0 && in.ok(); --left)
+    epochs.push_back(EpochLink::read(in));
   return in;
 }
 
-ByteWriter start(const FileKind& kind, const Hash& chain_id) {
+ByteWriter start(const FileKind& kind, const Hash& chain_id, const std::vector<EpochLink>& epochs) {
   ByteWriter out;
-  out.raw(kind.magic).u16(kVersion).raw(chain_id);
+  out.raw(kind.magic).u16(epochs.empty() ? kVersion : kVersionWithEpochs).raw(chain_id);
+  if (!epochs.empty()) out.u16(static_cast<std::uint16_t>(epochs.size()));
+  for (const auto& link : epochs) link.append_to(out);
   return out;
 }
 
@@ -57,13 +71,6 @@ Part read_sized(ByteReader& in) {
   auto part = Part::read(inner);
   if (!inner.done()) in.fail();
   return part;
-}
-
-/// A count within its limit; 0 once the reader failed.
-std::size_t read_count(ByteReader& in, std::size_t min, std::size_t max) {
-  std::size_t count = in.u16();
-  if (count < min || count > max) in.fail();
-  return in.ok() ? count : 0;
 }
 
 void read_blocks_and_items(ByteReader& in, EvidenceBundle& out) {
@@ -113,16 +120,15 @@ std::optional<EvidenceKind> evidence_kind(ByteSpan file) {
 }
 
 Bytes TransactionProofFile::encode() const {
-  auto out = start(kTransaction, chain_id);
+  auto out = start(kTransaction, chain_id, epochs);
   block.append_to(out);
   proof.append_to(out);
   return std::move(out).take();
 }
 
 Result<TransactionProofFile> TransactionProofFile::decode(ByteSpan file) {
-  GALEN_ASSIGN(auto in, open(kTransaction, file));
   TransactionProofFile out;
-  out.chain_id = in.fixed<Hash>();
+  GALEN_ASSIGN(auto in, open(kTransaction, file, out.chain_id, out.epochs));
   out.block = CertifiedBlock::read(in);
   out.proof = TransactionProof::read(in);
   if (!in.done()) return bad_framing(kTransaction);
@@ -130,16 +136,15 @@ Result<TransactionProofFile> TransactionProofFile::decode(ByteSpan file) {
 }
 
 Bytes StateProofFile::encode() const {
-  auto out = start(kState, chain_id);
+  auto out = start(kState, chain_id, epochs);
   block.append_to(out);
   proof.append_to(out);
   return std::move(out).take();
 }
 
 Result<StateProofFile> StateProofFile::decode(ByteSpan file) {
-  GALEN_ASSIGN(auto in, open(kState, file));
   StateProofFile out;
-  out.chain_id = in.fixed<Hash>();
+  GALEN_ASSIGN(auto in, open(kState, file, out.chain_id, out.epochs));
   out.block = CertifiedBlock::read(in);
   out.proof = StateRowProof::read(in);
   if (!in.done()) return bad_framing(kState);
@@ -147,18 +152,21 @@ Result<StateProofFile> StateProofFile::decode(ByteSpan file) {
 }
 
 Bytes ConsistencyProofFile::encode() const {
-  auto out = start(kConsistency, chain_id);
+  auto out = start(kConsistency, chain_id, epochs);
   proof.append_to(out);
   return std::move(out).take();
 }
 
 Result<ConsistencyProofFile> ConsistencyProofFile::decode(ByteSpan file) {
-  GALEN_ASSIGN(auto in, open(kConsistency, file));
   ConsistencyProofFile out;
-  out.chain_id = in.fixed<Hash>();
+  GALEN_ASSIGN(auto in, open(kConsistency, file, out.chain_id, out.epochs));
   out.proof = ConsistencyProof::read(in);
   if (!in.done()) return bad_framing(kConsistency);
   return out;
+}
+
+void EvidenceBundle::add_epochs(const std::vector<EpochLink>& links) {
+  if (links.size() > epochs.size()) epochs = links;
 }
 
 std::uint16_t EvidenceBundle::add_block(const CertifiedBlock& block) {
@@ -169,11 +177,11 @@ std::uint16_t EvidenceBundle::add_block(const CertifiedBlock& block) {
 }
 
 Bytes EvidenceBundle::encode() const {
-  auto out = start(kBundle, chain_id);
+  auto out = start(kBundle, chain_id, epochs);
   auto count = [&](std::size_t n) { out.u16(static_cast<std::uint16_t>(n)); };
   out.sized(as_bytes(summary)).sized(genesis);
-  count(members.size());
-  for (const auto& set : members) out.u64(set.epoch).sized(set.members);
+  count(1);
+  out.u64(epoch).sized(members);
   count(blocks.size());
   for (const auto& block : blocks) out.sized(block.encode());
   count(transactions.size());
@@ -188,19 +196,14 @@ Bytes EvidenceBundle::encode() const {
 }
 
 Result<EvidenceBundle> EvidenceBundle::decode(ByteSpan file) {
-  GALEN_ASSIGN(auto in, open(kBundle, file));
   EvidenceBundle out;
-  out.chain_id = in.fixed<Hash>();
+  GALEN_ASSIGN(auto in, open(kBundle, file, out.chain_id, out.epochs));
   out.summary = to_string(in.sized(limits::kSummaryBytesMax));
   out.genesis = to_bytes(in.sized(limits::kGenesisBytesMax));
   if (!in.ok() || out.summary.empty() || out.genesis.empty()) return bad_framing(kBundle);
-  auto sets = in.u16();
-  if (!in.ok()) return bad_framing(kBundle);
-  if (sets != 1)
-    return Error{ErrorCode::EPOCH_END_REFUSED,
-                 "evidence: members: changes of the member set are not part of this release"};
-  auto epoch = in.u64();
-  out.members.push_back({epoch, to_bytes(in.sized(limits::kMemberSetBytesMax))});
+  (void)read_count(in, 1, 1);
+  out.epoch = in.u64();
+  out.members = to_bytes(in.sized(limits::kMemberSetBytesMax));
   read_blocks_and_items(in, out);
   if (!in.done() || !references_hold(out)) return bad_framing(kBundle);
   return out;

@@ -38,23 +38,30 @@ Status check_chain(const Genesis& genesis, const Hash& chain_id) {
   return proof_error(ErrorCode::WRONG_CHAIN, "chain_id", "it is not the one of this genesis.json");
 }
 
-Result<TransactionFileVerdict> check(const Genesis& genesis, const TransactionProofFile& file) {
+/// Chain id and links of a file of one proof.
+template <class File>
+Result<EpochChain> check_start(const Genesis& genesis, const File& file) {
   GALEN_TRY(check_chain(genesis, file.chain_id));
-  GALEN_ASSIGN(auto block, check_certified_block(genesis, file.block, "block"));
-  GALEN_ASSIGN(auto transaction, check_transaction_proof(genesis, block, file.proof, "transaction"));
+  return EpochChain::follow(genesis, file.epochs);
+}
+
+Result<TransactionFileVerdict> check(const Genesis& genesis, const TransactionProofFile& file) {
+  GALEN_ASSIGN(const auto epochs, check_start(genesis, file));
+  GALEN_ASSIGN(auto block, check_certified_block(epochs, file.block, "block"));
+  GALEN_ASSIGN(auto transaction, check_transaction_proof(epochs, block, file.proof, "transaction"));
   return TransactionFileVerdict{std::move(block), std::move(transaction)};
 }
 
 Result<StateFileVerdict> check(const Genesis& genesis, const StateProofFile& file) {
-  GALEN_TRY(check_chain(genesis, file.chain_id));
-  GALEN_ASSIGN(auto block, check_certified_block(genesis, file.block, "block"));
-  GALEN_ASSIGN(auto state, check_state_row_proof(genesis, block, file.proof, "state"));
+  GALEN_ASSIGN(const auto epochs, check_start(genesis, file));
+  GALEN_ASSIGN(auto block, check_certified_block(epochs, file.block, "block"));
+  GALEN_ASSIGN(auto state, check_state_row_proof(epochs, block, file.proof, "state"));
   return StateFileVerdict{std::move(block), std::move(state)};
 }
 
 Result<ConsistencyVerdict> check(const Genesis& genesis, const ConsistencyProofFile& file) {
-  GALEN_TRY(check_chain(genesis, file.chain_id));
-  return check_consistency_proof(genesis, file.proof, "consistency");
+  GALEN_ASSIGN(const auto epochs, check_start(genesis, file));
+  return check_consistency_proof(epochs, file.proof, "consistency");
 }
 
 Result<Genesis> check_frame(const std::optional<Bytes>& given, const EvidenceBundle& bundle) {
@@ -65,8 +72,7 @@ Result<Genesis> check_frame(const std::optional<Bytes>& given, const EvidenceBun
   auto genesis = Genesis::parse(bundle.genesis);
   if (!genesis) return in_part("genesis", genesis.error());
   GALEN_TRY(check_chain(*genesis, bundle.chain_id));
-  const auto& first = bundle.members.front();
-  if (first.epoch != 1 || first.members != genesis->member_set.encode())
+  if (bundle.epoch != 1 || bundle.members != genesis->member_set.encode())
     return proof_error(ErrorCode::BAD_PROOF, "members", "they are not those of genesis");
   return genesis;
 }
@@ -94,25 +100,26 @@ Result<BundleVerdict> check(const std::optional<Bytes>& given, const EvidenceBun
   GALEN_ASSIGN(out.genesis, check_frame(given, bundle));
   out.genesis_from_bundle = !given;
   const auto& genesis = out.genesis;
+  GALEN_ASSIGN(const auto epochs, EpochChain::follow(genesis, bundle.epochs));
   for (std::size_t i = 0; i < bundle.blocks.size(); ++i) {
-    GALEN_ASSIGN(auto block, check_certified_block(genesis, bundle.blocks[i], nth("blocks", i)));
+    GALEN_ASSIGN(auto block, check_certified_block(epochs, bundle.blocks[i], nth("blocks", i)));
     out.blocks.push_back(std::move(block));
   }
   for (std::size_t i = 0; i < bundle.transactions.size(); ++i) {
     const auto& item = bundle.transactions[i];
     GALEN_ASSIGN(auto verdict,
-                 check_transaction_proof(genesis, out.blocks[item.block], item.proof, nth("transactions", i)));
+                 check_transaction_proof(epochs, out.blocks[item.block], item.proof, nth("transactions", i)));
     out.transactions.push_back(std::move(verdict));
     out.transaction_blocks.push_back(item.block);
   }
   for (std::size_t i = 0; i < bundle.states.size(); ++i) {
     const auto& item = bundle.states[i];
-    GALEN_ASSIGN(auto verdict, check_state_row_proof(genesis, out.blocks[item.block], item.proof, nth("states", i)));
+    GALEN_ASSIGN(auto verdict, check_state_row_proof(epochs, out.blocks[item.block], item.proof, nth("states", i)));
     out.states.push_back(std::move(verdict));
     out.state_blocks.push_back(item.block);
   }
   for (std::size_t i = 0; i < bundle.consistency.size(); ++i) {
-    GALEN_ASSIGN(auto verdict, check_consistency_proof(genesis, bundle.consistency[i], nth("consistency", i)));
+    GALEN_ASSIGN(auto verdict, check_consistency_proof(epochs, bundle.consistency[i], nth("consistency", i)));
     out.consistency.push_back(std::move(verdict));
   }
   for (std::size_t i = 0; i < bundle.openings.size(); ++i) {

@@ -16,7 +16,7 @@ namespace galen {
 
 namespace {
 
-constexpr std::size_t kMembersMin = 4, kNameCharactersMax = 64, kCaPemBytesMax = 16 * 1024;
+constexpr std::size_t kNameCharactersMax = 64, kCaPemBytesMax = 16 * 1024;
 
 Error invalid(const std::string& path, const std::string& what) {
   return {ErrorCode::CONFIG_INVALID,
@@ -132,8 +132,8 @@ Result<GenesisMember> read_member(const JsonNode& node, crypto::Suite suite) {
 }
 
 Status read_members(const JsonNode& node, Genesis& out) {
-  if (node.items.size() < kMembersMin || node.items.size() > limits::kMembersMax)
-    return invalid(node.path, "must hold " + std::to_string(kMembersMin) + " to " +
+  if (node.items.size() < limits::kMembersMin || node.items.size() > limits::kMembersMax)
+    return invalid(node.path, "must hold " + std::to_string(limits::kMembersMin) + " to " +
                                   std::to_string(limits::kMembersMax) + " members, not " +
                                   std::to_string(node.items.size()));
   std::set<std::string> names;

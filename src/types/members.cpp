@@ -59,6 +59,17 @@ Result<MemberSet> MemberSet::decode(ByteSpan bytes) {
 
 Hash MemberSet::hash(crypto::Suite suite) const { return crypto::hash_tagged(suite, "galen/1 members", {encode()}); }
 
+std::size_t changed_identities(const MemberSet& from, const MemberSet& to) {
+  std::size_t kept = 0, rotated = 0;
+  for (const auto& member : from.all()) {
+    const auto index = to.index_of(member.id);
+    if (!index) continue;
+    ++kept;
+    if (to[*index].consensus_key != member.consensus_key) ++rotated;
+  }
+  return (from.size() - kept) + (to.size() - kept) + rotated;
+}
+
 Bytes sign_prefix(const ChainContext& context, MessageType type) {
   ByteWriter out(kSignPrefixBytes + 2 * Hash::kSize + 64);
   out.raw("GALEN/1").u8(0).u8(static_cast<std::uint8_t>(type)).u8(1);

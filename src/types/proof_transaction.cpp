@@ -12,12 +12,12 @@ namespace {
 
 class TransactionCheck {
  public:
-  TransactionCheck(const Genesis& genesis, const BlockVerdict& block, const TransactionProof& proof,
+  TransactionCheck(const EpochChain& epochs, const BlockVerdict& block, const TransactionProof& proof,
                    const std::string& part)
-      : genesis_(genesis), suite_(genesis.suite), block_(block), proof_(proof), part_(part) {}
+      : epochs_(epochs), suite_(epochs.suite()), block_(block), proof_(proof), part_(part) {}
 
   Result<TransactionVerdict> run() {
-    auto envelope = EnvelopeFields::decode(genesis_.chain_id, proof_.envelope);
+    auto envelope = EnvelopeFields::decode(epochs_.chain_id(), proof_.envelope);
     if (!envelope) return in_part(part_ + ".envelope", envelope.error());
     verdict_.height = block_.header.height;
     verdict_.author = envelope->author;
@@ -64,18 +64,18 @@ class TransactionCheck {
   Status check_inclusion() {
     Authorization authorization{static_cast<crypto::Scheme>(proof_.scheme), proof_.authorization};
     auto part = part_ + ".authorization";
-    if (auto status = check_authorization(suite_, genesis_.chain_id, hash_, authorization); !status)
+    if (auto status = check_authorization(suite_, epochs_.chain_id(), hash_, authorization); !status)
       return in_part(part, status.error());
     verdict_.author_signed = authorization.scheme != crypto::Scheme::none;
 
     part = part_ + ".batch_header";
     auto batch = BatchHeader::decode(proof_.batch_header);
     if (!batch) return in_part(part, batch.error());
-    if (batch->chain_id != genesis_.chain_id) return proof_error(ErrorCode::WRONG_CHAIN, part, "another chain");
-    if (batch->epoch != 1) return proof_error(ErrorCode::MALFORMED, part, "another epoch");
-    if (batch->origin >= genesis_.member_set.size())
-      return proof_error(ErrorCode::MALFORMED, part, "its origin is no member");
-    verdict_.origin = batch->origin;
+    if (batch->chain_id != epochs_.chain_id()) return proof_error(ErrorCode::WRONG_CHAIN, part, "another chain");
+    if (batch->epoch != block_.header.epoch) return proof_error(ErrorCode::MALFORMED, part, "another epoch");
+    const auto& members = epochs_.members_of(batch->epoch);
+    if (batch->origin >= members.size()) return proof_error(ErrorCode::MALFORMED, part, "its origin is no member");
+    verdict_.origin = members[batch->origin].id;
 
     auto item = item_leaf_data(suite_, hash_, authorization);
     if (lead(item, proof_.item_index, batch->item_count, proof_.item_path) != batch->items_root)
@@ -127,7 +127,7 @@ class TransactionCheck {
     return {};
   }
 
-  const Genesis& genesis_;
+  const EpochChain& epochs_;
   const crypto::Suite suite_;
   const BlockVerdict& block_;
   const TransactionProof& proof_;
@@ -139,9 +139,9 @@ class TransactionCheck {
 
 }  // namespace
 
-Result<TransactionVerdict> check_transaction_proof(const Genesis& genesis, const BlockVerdict& block,
+Result<TransactionVerdict> check_transaction_proof(const EpochChain& epochs, const BlockVerdict& block,
                                                    const TransactionProof& proof, const std::string& part) {
-  return TransactionCheck(genesis, block, proof, part).run();
+  return TransactionCheck(epochs, block, proof, part).run();
 }
 
 std::optional<ledger::v1::AccessEntry> decision_of(const ledger::v1::Operation& operation, std::uint32_t index,

@@ -1,6 +1,6 @@
 // The checks of a receipt in the order of docs/spec/formats.md 8: what the bytes are, that the transaction stands in
 // the block, that its outcome stands in the results, that q members certify both. Nothing is taken from anywhere but
-// genesis.
+// genesis, not even the members of later epochs: each link is checked with those before.
 #include "galen/types/receipt.hpp"
 
 #include "galen/crypto/merkle.hpp"
@@ -44,14 +44,10 @@ Result<Hash> root_of(crypto::Suite suite, const Hash& leaf, const ledger::v1::Me
   return *root;
 }
 
-Result<BlockHeader> read_header(const Genesis& genesis, const std::string& bytes, const char* part) {
+Result<BlockHeader> read_header(const EpochChain& epochs, const std::string& bytes, const char* part) {
   auto header = BlockHeader::decode(as_bytes(bytes));
   if (!header) return in_field(part, header.error());
-  if (header->chain_id != genesis.chain_id) return bad(ErrorCode::WRONG_CHAIN, std::string(part) + ": another chain");
-  if (header->epoch != 1 || header->epoch_end())
-    return bad(ErrorCode::EPOCH_END_REFUSED,
-               std::string(part) + ": epochs beyond the first are not part of this release");
-  if (header->height == 0) return bad(ErrorCode::MALFORMED, std::string(part) + ": height 0 is virtual");
+  if (auto status = epochs.check(*header); !status) return in_field(part, status.error());
   return std::move(*header);
 }
 
@@ -68,22 +64,26 @@ Status check_frame(const Genesis& genesis, const ledger::v1::Receipt& receipt) {
   GALEN_ASSIGN(auto chain_id, read_hash(receipt.chain_id(), "chain_id"));
   if (chain_id != genesis.chain_id)
     return bad(ErrorCode::WRONG_CHAIN, "chain_id: it is not the one of this genesis.json");
-  if (receipt.epochs_size() != 0)
-    return bad(ErrorCode::EPOCH_END_REFUSED, "epochs: membership changes are not part of this release");
   if (receipt.executed_certificate().empty() != receipt.has_confirmation())
     return bad(ErrorCode::MALFORMED, "certificate: exactly one of executed_certificate and confirmation must be there");
   return {};
 }
 
+Result<EpochChain> check_epochs(const Genesis& genesis, const ledger::v1::Receipt& receipt) {
+  auto epochs = EpochChain::follow(genesis, epoch_links_of(receipt));
+  if (!epochs) return bad(epochs.error().code, epochs.error().message);
+  return epochs;
+}
+
 /// Transaction -> item -> items root -> batch header -> body root -> header.
-Status check_inclusion(const Genesis& genesis, const ledger::v1::Receipt& receipt, const Transaction& transaction,
+Status check_inclusion(const EpochChain& epochs, const ledger::v1::Receipt& receipt, const Transaction& transaction,
                        const Authorization& authorization, Checked& checked) {
-  auto suite = genesis.suite;
+  auto suite = epochs.suite();
   auto batch = BatchHeader::decode(as_bytes(receipt.batch_header()));
   if (!batch) return in_field("batch_header", batch.error());
-  if (batch->chain_id != genesis.chain_id) return bad(ErrorCode::WRONG_CHAIN, "batch_header: another chain");
+  if (batch->chain_id != epochs.chain_id()) return bad(ErrorCode::WRONG_CHAIN, "batch_header: another chain");
   if (batch->epoch != checked.header.epoch) return bad(ErrorCode::MALFORMED, "batch_header: another epoch");
-  if (batch->origin >= genesis.member_set.size())
+  if (batch->origin >= epochs.members_of(batch->epoch).size())
     return bad(ErrorCode::MALFORMED, "batch_header: its origin is no member");
   checked.batch = std::move(*batch);
 
@@ -104,9 +104,9 @@ Status check_inclusion(const Genesis& genesis, const ledger::v1::Receipt& receip
 }
 
 /// Code and results -> outcome leaf -> outcome root -> results root.
-Status check_outcome(const Genesis& genesis, const ledger::v1::Receipt& receipt, const Transaction& transaction,
+Status check_outcome(const EpochChain& epochs, const ledger::v1::Receipt& receipt, const Transaction& transaction,
                      Checked& checked) {
-  auto suite = genesis.suite;
+  auto suite = epochs.suite();
   const auto& path = receipt.outcome_path();
   if (receipt.code() > 0xffff) return bad(ErrorCode::MALFORMED, "code: out of range");
   auto results_expected = receipt.code() == 0 ? transaction.operations().size() : 0;
@@ -128,7 +128,7 @@ Status check_outcome(const Genesis& genesis, const ledger::v1::Receipt& receipt,
   return {};
 }
 
-Result<std::vector<MemberIndex>> check_executed(const Genesis& genesis, const ledger::v1::Receipt& receipt,
+Result<Signers> check_executed(const EpochChain& epochs, const ledger::v1::Receipt& receipt,
                                                 const Checked& checked) {
   auto certificate = ExecutedCertificate::decode(as_bytes(receipt.executed_certificate()));
   if (!certificate) return in_field("executed_certificate", certificate.error());
@@ -139,30 +139,32 @@ Result<std::vector<MemberIndex>> check_executed(const Genesis& genesis, const le
   if (subject.results_root != checked.results_root)
     return bad(ErrorCode::BAD_PROOF, "outcome_path: code and results do not lead to the certified results root");
   if (subject.state_root != state_root) return bad(ErrorCode::BAD_PROOF, "state_root: it is not the certified one");
-  if (auto status = certificate->verify(genesis.context(), genesis.member_set); !status)
+  const auto epoch = checked.header.epoch;
+  if (auto status = certificate->verify(epochs.context_of(epoch), epochs.members_of(epoch)); !status)
     return in_field("executed_certificate", status.error());
-  return std::move(certificate->signers.signers);
+  return epochs.signers(epoch, certificate->signers);
 }
 
 /// A COMMIT-QC of this header.
-Result<std::vector<MemberIndex>> check_commit(const Genesis& genesis, const std::string& bytes,
+Result<Signers> check_commit(const EpochChain& epochs, const std::string& bytes,
                                               const BlockHeader& header, const char* part) {
   auto certificate = QuorumCertificate::decode(as_bytes(bytes));
   if (!certificate) return in_field(part, certificate.error());
   if (certificate->phase != VotePhase::commit)
     return bad(ErrorCode::BAD_CERTIFICATE, std::string(part) + ": not a COMMIT");
   const auto& subject = certificate->subject;
-  if (subject.height != header.height || subject.digest != header.digest(genesis.suite) || subject.view < header.view)
+  if (subject.height != header.height || subject.digest != header.digest(epochs.suite()) || subject.view < header.view)
     return bad(ErrorCode::BAD_PROOF, std::string(part) + ": it is about another block");
-  if (auto status = certificate->verify(genesis.context(), genesis.member_set); !status)
+  const auto epoch = header.epoch;
+  if (auto status = certificate->verify(epochs.context_of(epoch), epochs.members_of(epoch)); !status)
     return in_field(part, status.error());
-  return std::move(certificate->signers.signers);
+  return epochs.signers(epoch, certificate->signers);
 }
 
-Result<std::vector<MemberIndex>> check_confirmation(const Genesis& genesis, const ledger::v1::Receipt& receipt,
+Result<Signers> check_confirmation(const EpochChain& epochs, const ledger::v1::Receipt& receipt,
                                                     const Checked& checked) {
   const auto& confirmation = receipt.confirmation();
-  GALEN_ASSIGN(auto later, read_header(genesis, confirmation.header(), "confirmation.header"));
+  GALEN_ASSIGN(auto later, read_header(epochs, confirmation.header(), "confirmation.header"));
   auto height = checked.header.height;
   if (later.exec_height < height || later.exec_height >= later.height)
     return bad(ErrorCode::BAD_PROOF, "confirmation.header: it does not confirm this height");
@@ -172,7 +174,7 @@ Result<std::vector<MemberIndex>> check_confirmation(const Genesis& genesis, cons
   auto results_root = checked.results_root;
   for (const auto& bytes : confirmation.later_outcome_roots()) {
     GALEN_ASSIGN(auto root, read_hash(bytes, "confirmation.later_outcome_roots"));
-    results_root = next_results_root(genesis.suite, results_root, ++height, root);
+    results_root = next_results_root(epochs.suite(), results_root, ++height, root);
   }
   if (results_root != later.results_root)
     return bad(ErrorCode::BAD_PROOF, "outcome_path: code and results do not lead to the confirmed results root");
@@ -181,17 +183,18 @@ Result<std::vector<MemberIndex>> check_confirmation(const Genesis& genesis, cons
     return bad(ErrorCode::BAD_PROOF, "state_root: the confirmation does not prove it, so it must be empty");
   if (roots_expected == 0 && as_text(later.state_root) != receipt.state_root())
     return bad(ErrorCode::BAD_PROOF, "state_root: it is not the confirmed one");
-  GALEN_TRY(check_commit(genesis, confirmation.block_commit_certificate(), checked.header,
+  GALEN_TRY(check_commit(epochs, confirmation.block_commit_certificate(), checked.header,
                          "confirmation.block_commit_certificate"));
-  return check_commit(genesis, confirmation.commit_certificate(), later, "confirmation.commit_certificate");
+  return check_commit(epochs, confirmation.commit_certificate(), later, "confirmation.commit_certificate");
 }
 
 }  // namespace
 
 Result<ReceiptVerdict> verify_receipt(const Genesis& genesis, const ledger::v1::Receipt& receipt) {
   GALEN_TRY(check_frame(genesis, receipt));
+  GALEN_ASSIGN(const auto epochs, check_epochs(genesis, receipt));
   Checked checked;
-  GALEN_ASSIGN(checked.header, read_header(genesis, receipt.header(), "header"));
+  GALEN_ASSIGN(checked.header, read_header(epochs, receipt.header(), "header"));
   checked.header_digest = checked.header.digest(genesis.suite);
 
   auto transaction = Transaction::decode(genesis.suite, genesis.chain_id, as_bytes(receipt.transaction()));
@@ -205,10 +208,10 @@ Result<ReceiptVerdict> verify_receipt(const Genesis& genesis, const ledger::v1::
   if (auto status = check_authorization(genesis.suite, genesis.chain_id, transaction->hash(), authorization); !status)
     return in_field("authorization", status.error());
 
-  GALEN_TRY(check_inclusion(genesis, receipt, *transaction, authorization, checked));
-  GALEN_TRY(check_outcome(genesis, receipt, *transaction, checked));
-  auto certified_by = receipt.has_confirmation() ? check_confirmation(genesis, receipt, checked)
-                                                 : check_executed(genesis, receipt, checked);
+  GALEN_TRY(check_inclusion(epochs, receipt, *transaction, authorization, checked));
+  GALEN_TRY(check_outcome(epochs, receipt, *transaction, checked));
+  auto certified_by = receipt.has_confirmation() ? check_confirmation(epochs, receipt, checked)
+                                                 : check_executed(epochs, receipt, checked);
   if (!certified_by) return std::move(certified_by).error();
 
   ReceiptVerdict verdict;
@@ -217,7 +220,7 @@ Result<ReceiptVerdict> verify_receipt(const Genesis& genesis, const ledger::v1::
   verdict.transaction_id = transaction->id();
   verdict.author = transaction->author();
   verdict.author_signed = authorization.scheme != crypto::Scheme::none;
-  verdict.origin = checked.batch.origin;
+  verdict.origin = epochs.members_of(checked.batch.epoch)[checked.batch.origin].id;
   verdict.code = static_cast<ErrorCode>(receipt.code());
   for (const auto& operation : transaction->operations()) verdict.operations.push_back(operation_text(operation));
   for (int i = 0; i < receipt.results_size(); ++i) {
@@ -227,6 +230,24 @@ Result<ReceiptVerdict> verify_receipt(const Genesis& genesis, const ledger::v1::
   }
   verdict.certified_by = std::move(*certified_by);
   return verdict;
+}
+
+std::vector<EpochLink> epoch_links_of(const ledger::v1::Receipt& receipt) {
+  std::vector<EpochLink> out;
+  for (const auto& link : receipt.epochs())
+    out.push_back({to_bytes(std::string_view(link.header())), to_bytes(std::string_view(link.next_members())),
+                   to_bytes(std::string_view(link.commit_certificate()))});
+  return out;
+}
+
+void set_epoch_links(ledger::v1::Receipt& receipt, std::span<const EpochLink> links) {
+  receipt.clear_epochs();
+  for (const auto& link : links) {
+    auto* out = receipt.add_epochs();
+    out->set_header(to_string(link.header));
+    out->set_next_members(to_string(link.next_members));
+    out->set_commit_certificate(to_string(link.commit_certificate));
+  }
 }
 
 Result<ledger::v1::Receipt> decode_receipt_file(ByteSpan bytes) {

@@ -32,7 +32,7 @@ template <class Verdict>
 std::string author_text(const Genesis& genesis, const Verdict& verdict) {
   return "  - Its author is principal " + verdict.author.hex() +
          (verdict.author_signed ? ", who signed it with a key of their own.\n"
-                                : "; member " + member_name(genesis, verdict.origin) + " vouches for that.\n");
+                                : "; member " + member_name(genesis, as_text(verdict.origin)) + " vouches for that.\n");
 }
 
 std::string outcome_text(ErrorCode code) {
@@ -46,7 +46,7 @@ std::string outcome_json(const Genesis& genesis, const Verdict& verdict) {
   return "\"transaction_id\":" + quoted(verdict.id.hex()) + ",\"outcome\":" + quoted(to_reason(verdict.code)) +
          ",\"author\":" + quoted(verdict.author.hex()) +
          ",\"assurance\":" + (verdict.author_signed ? "\"AUTHOR\"" : "\"NODE\"") +
-         ",\"origin\":" + quoted(member_name(genesis, verdict.origin));
+         ",\"origin\":" + quoted(member_name(genesis, as_text(verdict.origin)));
 }
 
 std::string list_json(const std::vector<std::string>& values) {
@@ -55,9 +55,15 @@ std::string list_json(const std::vector<std::string>& values) {
   return "[" + out + "]";
 }
 
-std::string certified_text(const Genesis& genesis, const std::string& what, const std::vector<MemberIndex>& by) {
-  return "  - " + std::to_string(by.size()) + " of " + std::to_string(genesis.members.size()) + " members signed " +
-         what + ": " + member_names(genesis, by) + ".\n";
+std::string certified_text(const Genesis& genesis, const std::string& what, const Signers& by) {
+  return "  - " + std::to_string(by.ids.size()) + " of " + std::to_string(by.members) + " members" +
+         (by.epoch == 1 ? std::string() : " of epoch " + std::to_string(by.epoch)) + " signed " + what + ": " +
+         member_names(genesis, by.ids) + ".\n";
+}
+
+std::string certified_by_json(const Genesis& genesis, const Signers& by) {
+  return "\"certified_epoch\":" + std::to_string(by.epoch) +
+         ",\"certified_by\":" + member_names_json(genesis, by.ids);
 }
 
 std::string block_text(const Genesis& genesis, const BlockVerdict& block) {
@@ -70,7 +76,7 @@ std::string block_text(const Genesis& genesis, const BlockVerdict& block) {
 std::string certified_json(const Genesis& genesis, const BlockVerdict& block) {
   return "\"certified\":" + std::string(block.at_once ? "\"at once\"" : "\"by history\"") +
          ",\"certified_height\":" + std::to_string(block.certified_height) +
-         ",\"certified_by\":" + member_names_json(genesis, block.certified_by);
+         "," + certified_by_json(genesis, block.certified_by);
 }
 
 std::string transaction_text(const Genesis& genesis, const TransactionVerdict& verdict, const BlockVerdict& block) {
@@ -124,7 +130,7 @@ std::string consistency_json(const Genesis& genesis, const ConsistencyVerdict& v
          ",\"from_digest\":" + quoted(verdict.from_digest.hex()) +
          ",\"to_height\":" + std::to_string(verdict.to.height) + ",\"to_digest\":" + quoted(verdict.to_digest.hex()) +
          ",\"certified_height\":" + std::to_string(verdict.certified_height) +
-         ",\"certified_by\":" + member_names_json(genesis, verdict.certified_by) + "}";
+         "," + certified_by_json(genesis, verdict.certified_by) + "}";
 }
 
 template <class Decisions>
@@ -211,9 +217,9 @@ std::string report_json(const Genesis& genesis, const ReceiptVerdict& verdict) {
          ",\"transaction_id\":" + quoted(verdict.transaction_id.hex()) +
          ",\"outcome\":" + quoted(to_reason(verdict.code)) + ",\"author\":" + quoted(verdict.author.hex()) +
          ",\"assurance\":" + (verdict.author_signed ? "\"AUTHOR\"" : "\"NODE\"") +
-         ",\"origin\":" + quoted(member_name(genesis, verdict.origin)) + ",\"operations\":" + list_json(operations) +
+         ",\"origin\":" + quoted(member_name(genesis, as_text(verdict.origin))) + ",\"operations\":" + list_json(operations) +
          ",\"decisions\":" + list_json(decisions) +
-         ",\"certified_by\":" + member_names_json(genesis, verdict.certified_by) + "}";
+         "," + certified_by_json(genesis, verdict.certified_by) + "}";
 }
 
 std::string report_text(const std::string& kind, const BundleVerdict& verdict) {

@@ -113,25 +113,21 @@ std::string quoted(std::string_view text) {
   return out + "\"";
 }
 
-std::string member_name(const Genesis& genesis, MemberIndex index) {
-  return index < genesis.members.size() ? genesis.members[index].name : "member " + std::to_string(index);
-}
-
 std::string member_name(const Genesis& genesis, std::string_view id) {
   for (const auto& member : genesis.members)
     if (as_text(member.id) == id) return member.name;
   return to_hex(as_bytes(id));
 }
 
-std::string member_names(const Genesis& genesis, const std::vector<MemberIndex>& members) {
+std::string member_names(const Genesis& genesis, const std::vector<PrincipalId>& members) {
   std::string out;
-  for (auto index : members) out += (out.empty() ? "" : ", ") + member_name(genesis, index);
+  for (const auto& id : members) out += (out.empty() ? "" : ", ") + member_name(genesis, as_text(id));
   return out;
 }
 
-std::string member_names_json(const Genesis& genesis, const std::vector<MemberIndex>& members) {
+std::string member_names_json(const Genesis& genesis, const std::vector<PrincipalId>& members) {
   std::string out;
-  for (auto index : members) out += (out.empty() ? "" : ",") + quoted(member_name(genesis, index));
+  for (const auto& id : members) out += (out.empty() ? "" : ",") + quoted(member_name(genesis, as_text(id)));
   return "[" + out + "]";
 }
 

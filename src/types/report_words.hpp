@@ -13,11 +13,10 @@ namespace galen {
 std::string time_text(TimestampMs time_ms);
 /// A JSON string.
 std::string quoted(std::string_view text);
-std::string member_name(const Genesis& genesis, MemberIndex index);
-/// By its id; the id where it is no member's.
+/// By its id; the id itself where genesis has no name for it: a member of a later epoch, or no member.
 std::string member_name(const Genesis& genesis, std::string_view id);
-std::string member_names(const Genesis& genesis, const std::vector<MemberIndex>& members);
-std::string member_names_json(const Genesis& genesis, const std::vector<MemberIndex>& members);
+std::string member_names(const Genesis& genesis, const std::vector<PrincipalId>& members);
+std::string member_names_json(const Genesis& genesis, const std::vector<PrincipalId>& members);
 /// "NO_CONSENT", or the number where this release has no name.
 std::string reason_text(ledger::v1::DecisionReason reason);
 std::string decision_json(const Genesis& genesis, const ledger::v1::AccessEntry& entry);

@@ -73,6 +73,7 @@ struct Block {
 
   /// skeleton ‖ per batch: u32 length ‖ bytes
   Bytes encode() const;
+  /// Of this chain and of any epoch: its batches are of the header's.
   static Result<Block> decode(const ChainContext& context, ByteSpan bytes);
 };
 using BlockPtr = std::shared_ptr<const Block>;

@@ -15,10 +15,12 @@ enum class EvidenceKind { receipt, transaction, state, consistency, bundle };
 /// By the magic; nothing for any other file.
 std::optional<EvidenceKind> evidence_kind(ByteSpan file);
 
+/// In every file: `epochs` lead to the newest epoch of its headers; none while that is the first.
 struct TransactionProofFile {
   Hash chain_id;
   CertifiedBlock block;
   TransactionProof proof;
+  std::vector<EpochLink> epochs = {};
   Bytes encode() const;
   static Result<TransactionProofFile> decode(ByteSpan file);
 };
@@ -26,12 +28,14 @@ struct StateProofFile {
   Hash chain_id;
   CertifiedBlock block;
   StateRowProof proof;
+  std::vector<EpochLink> epochs = {};
   Bytes encode() const;
   static Result<StateProofFile> decode(ByteSpan file);
 };
 struct ConsistencyProofFile {
   Hash chain_id;
   ConsistencyProof proof;
+  std::vector<EpochLink> epochs = {};
   Bytes encode() const;
   static Result<ConsistencyProofFile> decode(ByteSpan file);
 };
@@ -51,20 +55,20 @@ struct EvidenceBundle {
     Hash record_key;
     Bytes document;
   };
-  struct MembersOfEpoch {
-    Epoch epoch = 1;
-    Bytes members;
-  };
   Hash chain_id;
+  std::vector<EpochLink> epochs;
   std::string summary;  ///< for people; no check reads it
   Bytes genesis;
-  std::vector<MembersOfEpoch> members;
+  Epoch epoch = 1;      ///< of `members`: those of genesis, in every bundle
+  Bytes members;
   std::vector<CertifiedBlock> blocks;
   std::vector<TransactionItem> transactions;
   std::vector<StateItem> states;
   std::vector<ConsistencyProof> consistency;
   std::vector<Opening> openings;
 
+  /// Takes the links of a file that a part came from, if they lead further than those here.
+  void add_epochs(const std::vector<EpochLink>& links);
   /// The place of this block in `blocks`, where it is put unless it stands there already.
   std::uint16_t add_block(const CertifiedBlock& block);
   Bytes encode() const;

@@ -7,7 +7,9 @@
 
 namespace galen::limits {
 
+inline constexpr std::size_t kMembersMin = 4;   // fewer tolerate no fault
 inline constexpr std::size_t kMembersMax = 100;
+inline constexpr std::size_t kEpochLinksMax = 1024;  // of a proof, from genesis on
 inline constexpr std::size_t kOperationsPerTransactionMax = 1000;
 inline constexpr std::size_t kEnvelopeBytesMax = 256;
 inline constexpr std::size_t kOperationBytesMax = 1024;

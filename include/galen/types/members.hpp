@@ -51,6 +51,10 @@ class MemberSet {
   std::vector<Member> members_;
 };
 
+/// Ids that stand in one set only, and ids whose consensus key is another in the second: what may change from one epoch
+/// to the next is at most faults() of the first (docs/spec/formats.md 6.6).
+std::size_t changed_identities(const MemberSet& from, const MemberSet& to);
+
 /// What every signed message is bound to besides its own fields.
 struct ChainContext {
   crypto::Suite suite = crypto::Suite::p256_sha256;

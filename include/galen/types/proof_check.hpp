@@ -1,14 +1,13 @@
-// Checking the parts of evidence files with genesis alone (docs/spec/evidence.md 3). Every error's message begins with
-// the part that fails, "blocks[0].executed_certificate: …", and its code is that of the specification; a verdict holds
-// what has been proved and nothing else. Pure; any thread.
+// Checking the parts of evidence files (docs/spec/evidence.md 3) with the chain of member sets, which begins with
+// genesis. Every error's message begins with the part that fails, "blocks[0].executed_certificate: …", and its code is
+// that of the specification; a verdict holds what has been proved and nothing else. Pure; any thread.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "galen/ledger/v1/state.pb.h"
-#include "galen/types/block.hpp"
-#include "galen/types/genesis.hpp"
+#include "galen/types/epoch_chain.hpp"
 #include "galen/types/proof.hpp"
 #include "galen/types/receipt.hpp"
 
@@ -25,7 +24,7 @@ struct HeaderVerdict {
   BlockHeader header;
   Hash digest;
   Height certified_height = 0;  ///< of the header whose COMMIT-QC stands behind it
-  std::vector<MemberIndex> certified_by;
+  Signers certified_by;
 };
 
 struct BlockVerdict {
@@ -33,7 +32,7 @@ struct BlockVerdict {
   Hash digest;
   bool at_once = false;         ///< by EXECUTED signatures, else by the history of a later header
   Height certified_height = 0;  ///< of the block that was signed
-  std::vector<MemberIndex> certified_by;
+  Signers certified_by;
   Hash results_root;                      ///< of this height, or of a later one:
   std::vector<Hash> later_outcome_roots;  ///< …those in between
   std::optional<Hash> state_root;
@@ -53,7 +52,7 @@ struct TransactionVerdict {
   TransactionId id;
   PrincipalId author;
   bool author_signed = false;  ///< assurance AUTHOR, else NODE
-  MemberIndex origin = 0;
+  PrincipalId origin;  ///< the member that vouches
   ErrorCode code = ErrorCode::OK;
   std::uint16_t operations = 0;  ///< shown or not
   std::vector<OperationVerdict> shown;
@@ -70,18 +69,18 @@ struct ConsistencyVerdict {
   BlockHeader from, to;
   Hash from_digest, to_digest;
   Height certified_height = 0;
-  std::vector<MemberIndex> certified_by;
+  Signers certified_by;
 };
 
-Result<HeaderVerdict> check_certified_header(const Genesis& genesis, const CertifiedHeader& proof,
+Result<HeaderVerdict> check_certified_header(const EpochChain& epochs, const CertifiedHeader& proof,
                                              const std::string& part);
-Result<BlockVerdict> check_certified_block(const Genesis& genesis, const CertifiedBlock& proof,
+Result<BlockVerdict> check_certified_block(const EpochChain& epochs, const CertifiedBlock& proof,
                                            const std::string& part);
-Result<TransactionVerdict> check_transaction_proof(const Genesis& genesis, const BlockVerdict& block,
+Result<TransactionVerdict> check_transaction_proof(const EpochChain& epochs, const BlockVerdict& block,
                                                    const TransactionProof& proof, const std::string& part);
-Result<StateVerdict> check_state_row_proof(const Genesis& genesis, const BlockVerdict& block,
+Result<StateVerdict> check_state_row_proof(const EpochChain& epochs, const BlockVerdict& block,
                                            const StateRowProof& proof, const std::string& part);
-Result<ConsistencyVerdict> check_consistency_proof(const Genesis& genesis, const ConsistencyProof& proof,
+Result<ConsistencyVerdict> check_consistency_proof(const EpochChain& epochs, const ConsistencyProof& proof,
                                                    const std::string& part);
 
 /// The audit entry that a Decide gave, if `result` is the one that belongs to it.

@@ -6,8 +6,7 @@
 
 #include "galen/ledger/v1/receipt.pb.h"
 #include "galen/ledger/v1/state.pb.h"
-#include "galen/types/certificate.hpp"
-#include "galen/types/genesis.hpp"
+#include "galen/types/epoch_chain.hpp"
 
 namespace galen {
 
@@ -17,16 +16,20 @@ struct ReceiptVerdict {
   TransactionId transaction_id;
   PrincipalId author;
   bool author_signed = false;        ///< assurance AUTHOR, else NODE
-  MemberIndex origin = 0;            ///< the member that vouches
+  PrincipalId origin;                ///< the member that vouches
   ErrorCode code = ErrorCode::OK;    ///< what executing it gave
   std::vector<std::string> operations;  ///< one line each, e.g. "anchor_record pointer 51c0…"
   std::vector<ledger::v1::AccessEntry> decisions;  ///< the answers of its Decide operations, when it was executed
-  std::vector<MemberIndex> certified_by;
+  Signers certified_by;
 };
 
-/// BAD_PROOF, BAD_CERTIFICATE, BAD_SIGNATURE, WRONG_CHAIN, MALFORMED, UNSUPPORTED_VERSION, EPOCH_END_REFUSED or a
+/// BAD_PROOF, BAD_CERTIFICATE, BAD_SIGNATURE, WRONG_CHAIN, MALFORMED, TOO_LARGE, UNSUPPORTED_VERSION or a
 /// transaction's own codes; the message names the part that fails.
 Result<ReceiptVerdict> verify_receipt(const Genesis& genesis, const ledger::v1::Receipt& receipt);
+/// The links of a receipt, and the field from them.
+std::vector<EpochLink> epoch_links_of(const ledger::v1::Receipt& receipt);
+void set_epoch_links(ledger::v1::Receipt& receipt, std::span<const EpochLink> links);
+
 /// From the bytes of a .galen file: "GALENRCP" ‖ u16 version 1 ‖ Receipt protobuf.
 Result<ledger::v1::Receipt> decode_receipt_file(ByteSpan bytes);
 Bytes encode_receipt_file(const ledger::v1::Receipt& receipt);

@@ -10,7 +10,7 @@ def bad_bundles(v, c):
     raw = f.write_bundle(case(c))
     v.bad("evidence-cut", raw[:-1], "file", "MALFORMED", "the last byte is missing")
     v.bad("evidence-trailing", raw + b"\0", "file", "MALFORMED", "a byte too many")
-    v.bad("evidence-version", flip(9, 3)(raw), "file", "UNSUPPORTED_VERSION", "version 2")
+    v.bad("evidence-version", flip(9, 3)(raw), "file", "MALFORMED", "version 2, without its links")
     v.bad("evidence-no-genesis-chain", flip(10)(raw), "chain_id", "WRONG_CHAIN",
           "one bit of the chain id, without another genesis.json", "")
     b = "bundle"
@@ -32,8 +32,8 @@ def bad_bundles(v, c):
       ((b, "genesis"), lambda x: x.replace(b'"-----BEGIN', b'"\\ud800\\n-----BEGIN', 1)), genesis="")
     e("genesis-trusted", "genesis", "CONFIG_INVALID", "the first member's certificate as a TRUSTED CERTIFICATE",
       ((b, "genesis"), lambda x: x.replace(b" CERTIFICATE", b" TRUSTED CERTIFICATE", 2)), genesis="")
-    e("sets-0", "members", "EPOCH_END_REFUSED", "no member set", ((b, "sets"), 0))
-    e("sets-2", "members", "EPOCH_END_REFUSED", "two member sets", ((b, "sets"), 2))
+    e("sets-0", "file", "MALFORMED", "no member set", ((b, "sets"), 0))
+    e("sets-2", "file", "MALFORMED", "two member sets", ((b, "sets"), 2))
     e("members-epoch", "members", "BAD_PROOF", "epoch 2", ((b, "epoch"), 2))
     e("members", "members", "BAD_PROOF", "one bit of the member set", ((b, "members"), flip(100)))
     e("members-short", "members", "BAD_PROOF", "a member set without its last member",

@@ -12,7 +12,7 @@ def bad_transaction_proofs(v, c):
     cid = c.genesis.chain_id
     raw = f.write_txp(cid, f.block_at_once(c, 5), f.transaction_proof(c, 5, 0, 0, [0]))
     v.bad("transaction-magic", b"GALENTXQ" + raw[8:], "file", "MALFORMED", "an unknown magic")
-    v.bad("transaction-version", flip(9, 3)(raw), "file", "UNSUPPORTED_VERSION", "version 2")
+    v.bad("transaction-version", flip(9, 3)(raw), "file", "MALFORMED", "version 2, without its links")
     v.bad("transaction-chain", flip(10)(raw), "chain_id", "WRONG_CHAIN", "one bit of the chain id")
     v.bad("transaction-cut", raw[:-1], "file", "MALFORMED", "the last byte is missing")
     v.bad("transaction-trailing", raw + b"\0", "file", "MALFORMED", "a byte too many")
@@ -153,7 +153,7 @@ def bad_certified_blocks(e, c):
     e("confirming-bit", q + ".later_path", "BAD_PROOF", "one bit of the time", ((b, "confirming", "header"), flip(99)))
     e("confirming-early", q + ".header", "BAD_PROOF", "a header that confirms another height",
       ((b, "confirming"), f.certified_header(c, 4)))
-    e("later-header", q + ".later_header", "EPOCH_END_REFUSED", "epoch 2",
+    e("later-header", q + ".later_header", "BAD_PROOF", "epoch 2, to which no link leads",
       ((b, "confirming", "later", "header"), flip(43, 3)))
     e("later-path", q + ".later_path", "BAD_PROOF", "one bit", ((b, "confirming", "later", "path"), flip_sibling(1)))
     e("later-not-later", q + ".later_path", "BAD_PROOF", "the link leads to the header itself",

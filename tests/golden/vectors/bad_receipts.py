@@ -32,7 +32,7 @@ def bad_receipts(v, c):
     r("format", at_once, "format", "UNSUPPORTED_VERSION", "format 2", format=2)
     r("chain-length", at_once, "chain_id", "MALFORMED", "a chain id of 31 bytes", chain_id=lambda x: x[:31])
     r("chain", at_once, "chain_id", "WRONG_CHAIN", "one bit of the chain id", chain_id=flip(31))
-    r("epochs", at_once, "epochs", "EPOCH_END_REFUSED", "a link of an epoch", epochs=[
+    r("epochs", at_once, "epochs[0].header", "BAD_PROOF", "a link whose header ends no epoch", epochs=[
         {"header": block.header, "next_members": b"x", "commit_certificate": b"x"}])
     r("no-certificate", at_once, "certificate", "MALFORMED", "neither certificate nor confirmation",
       executed_certificate=b"")
@@ -41,8 +41,8 @@ def bad_receipts(v, c):
     r("header-version", at_once, "header", "UNSUPPORTED_VERSION", "version 3 of the header", header=flip(1, 2))
     r("header-flags", at_once, "header", "MALFORMED", "an unknown flag", header=flip(3, 4))
     r("header-chain", at_once, "header", "WRONG_CHAIN", "the header of another chain", header=flip(4))
-    for name, values, part, reason in (("epoch", {"epoch": 2}, "header", "EPOCH_END_REFUSED"),
-                                       ("epoch-end", {"flags": 2}, "header", "EPOCH_END_REFUSED"),
+    for name, values, part, reason in (("epoch", {"epoch": 2}, "header", "BAD_PROOF"),
+                                       ("epoch-end", {"flags": 2}, "header", "MALFORMED"),
                                        ("height-zero", {"height": 0}, "header", "MALFORMED")):
         changed = header_with(block, **values)
         r("header-" + name, at_once, part, reason, "a header with %s, signed by a quorum" % values,
@@ -278,7 +278,8 @@ def bad_confirmations(v, c, confirmed, later):
     name = "confirmation.header"
     r("confirming-version", confirmed, name, "UNSUPPORTED_VERSION", "version 3", confirmation__header=flip(1, 2))
     r("confirming-chain", confirmed, name, "WRONG_CHAIN", "another chain", confirmation__header=flip(4))
-    r("confirming-epoch", confirmed, name, "EPOCH_END_REFUSED", "epoch 2", confirmation__header=flip(43, 3))
+    r("confirming-epoch", confirmed, name, "BAD_PROOF", "epoch 2, to which no link leads",
+      confirmation__header=flip(43, 3))
     r("confirming-itself", confirmed, name, "BAD_PROOF", "the block's own header confirms only what was before",
       confirmation__header=block.header, confirmation__commit_certificate=c.commit(block))
     r("confirming-too-early", later, name, "BAD_PROOF", "a later header whose exec_height is below the block's",

@@ -5,6 +5,7 @@ from sample_chain import audit_path, consistency_path  # first: it says where th
 import framing
 import receipt as receipts
 from codec import uint
+from epochs import write_link
 
 
 def merkle(suite, entries, index):
@@ -20,7 +21,8 @@ def receipt(chain, height, batch, item, confirmed_by=None, **certificate):
     block = chain.blocks[height]
     b, one = block.batches[batch], block.batches[batch].items[item]
     place = sum(len(x.items) for x in block.batches[:batch]) + item
-    out = {"format": 1, "chain_id": chain.genesis.chain_id, "epochs": [], "header": block.header,
+    out = {"format": 1, "chain_id": chain.genesis.chain_id,
+           "epochs": chain.links_to(chain.blocks[confirmed_by or height]), "header": block.header,
            "transaction": one.transaction,
            "scheme": one.scheme, "authorization": one.authorization,
            "item_path": merkle(chain.suite, [x.leaf() for x in b.items], item),
@@ -36,7 +38,7 @@ def receipt(chain, height, batch, item, confirmed_by=None, **certificate):
     until = later.values["exec_height"]
     out["state_root"] = block.state_root if until == height else b""
     out["confirmation"] = {"header": later.header, "commit_certificate": chain.commit(later),
-                           "block_commit_certificate": chain.commit(block, signers=(0, 2, 3)),
+                           "block_commit_certificate": chain.commit_of_block(block),
                            "later_outcome_roots": outcome_roots(chain, height, until)}
     return out
 
@@ -148,34 +150,36 @@ def write_consistency(c):
     return c["old_header"] + path(c["consistency_path"]) + path(c["path"]) + write_certified_header(c["new"])
 
 
-def head(magic, chain_id):
-    return magic + uint(1, 2) + chain_id
+def head(magic, chain_id, epochs=()):
+    if not epochs:
+        return magic + uint(1, 2) + chain_id
+    return magic + uint(2, 2) + chain_id + uint(len(epochs), 2) + b"".join(write_link(link) for link in epochs)
 
 
-def write_txp(chain_id, block, transaction):
-    return head(b"GALENTXP", chain_id) + write_block(block) + write_transaction(transaction)
+def write_txp(chain_id, block, transaction, epochs=()):
+    return head(b"GALENTXP", chain_id, epochs) + write_block(block) + write_transaction(transaction)
 
 
-def write_stp(chain_id, block, state):
-    return head(b"GALENSTP", chain_id) + write_block(block) + write_state(state)
+def write_stp(chain_id, block, state, epochs=()):
+    return head(b"GALENSTP", chain_id, epochs) + write_block(block) + write_state(state)
 
 
-def write_con(chain_id, proof):
-    return head(b"GALENCON", chain_id) + write_consistency(proof)
+def write_con(chain_id, proof, epochs=()):
+    return head(b"GALENCON", chain_id, epochs) + write_consistency(proof)
 
 
 def bundle(chain, blocks, transactions=(), states=(), consistencies=(), openings=()):
     """Transactions and states as (block number, part), openings as (state number, key, document)."""
     return {"chain_id": chain.genesis.chain_id,
             "summary": "An example for verifiers.\nIt proves nothing: check the file.\n".encode(),
-            "genesis": chain.genesis_bytes, "sets": 1, "epoch": 1, "members": chain.genesis.member_set,
+            "epochs": [], "genesis": chain.genesis_bytes, "sets": 1, "epoch": 1, "members": chain.genesis.member_set,
             "blocks": list(blocks),
             "transactions": list(transactions), "states": list(states), "consistency": list(consistencies),
             "openings": list(openings)}
 
 
 def write_bundle(b):
-    out = head(b"GALENEVD", b["chain_id"]) + sized(4, b["summary"]) + sized(4, b["genesis"])
+    out = head(b"GALENEVD", b["chain_id"], b["epochs"]) + sized(4, b["summary"]) + sized(4, b["genesis"])
     out += uint(b["sets"], 2) + uint(b["epoch"], 8) + sized(4, b["members"])
     out += uint(len(b["blocks"]), 2) + b"".join(sized(4, write_block(x)) for x in b["blocks"])
     for name, write in (("transactions", write_transaction), ("states", write_state)):
@@ -197,11 +201,11 @@ def write(tree):
         return receipts.write(tree)
     chain_id = tree["chain_id"]
     if tree["kind"] == "transaction proof":
-        return write_txp(chain_id, tree["block"], tree["transaction"])
+        return write_txp(chain_id, tree["block"], tree["transaction"], tree["epochs"])
     if tree["kind"] == "state proof":
-        return write_stp(chain_id, tree["block"], tree["state"])
+        return write_stp(chain_id, tree["block"], tree["state"], tree["epochs"])
     if tree["kind"] == "consistency proof":
-        return write_con(chain_id, tree["consistency"])
+        return write_con(chain_id, tree["consistency"], tree["epochs"])
     numbered = {name: [(part["block"], part) for part in tree[name]] for name in ("transactions", "states")}
     return write_bundle(dict(tree, sets=1, openings=[(o["state"], o["key"], o["document"]) for o in tree["openings"]],
                              **numbered))

@@ -12,9 +12,11 @@ import sys
 sys.dont_write_bytecode = True
 from sample_chain import GOLDEN, HERE
 from bad_bundles import bad_bundles
+from bad_epochs import bad_epochs
 from bad_proofs import bad_consistencies, bad_state_proofs, bad_transaction_proofs
 from bad_receipts import bad_receipts
 from editing import Vectors
+from epoch_sample import build_epochs, good_epochs
 from good import build, good_vectors
 
 
@@ -29,6 +31,9 @@ def main():
         bad_state_proofs(v, chain)
         bad_consistencies(v, chain)
         bad_bundles(v, chain)
+        several = build_epochs(GOLDEN / folder)
+        good_epochs(v, several)
+        bad_epochs(v, several)
         files.update(v.files)
         index += v.index
     return write(files, index, "--check" in sys.argv)

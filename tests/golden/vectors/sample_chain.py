@@ -167,7 +167,7 @@ class Batch:
     def __init__(self, chain, origin, items):
         self.items = items
         size = sum(7 + len(item.authorization) + len(item.transaction) for item in items)
-        self.values = {"version": 1, "chain_id": chain.genesis.chain_id, "epoch": 1, "origin": origin,
+        self.values = {"version": 1, "chain_id": chain.genesis.chain_id, "epoch": chain.epoch, "origin": origin,
                        "valid_until_ms": chain.genesis.created_ms + 600000, "items": len(items), "items_bytes": size,
                        "items_root": chain.suite.tree_root([item.leaf() for item in items])}
         self.header = lay_out(BATCH, self.values)
@@ -182,6 +182,12 @@ class Block:
 
 
 class SampleChain:
+    epoch = 1
+
+    def links_to(self, _block):
+        """The links between epochs that a proof with this newest block needs."""
+        return []
+
     def __init__(self, folder):
         """`folder` holds genesis.json and the keys of the members."""
         self.genesis_bytes = (folder / "genesis.json").read_bytes()
@@ -293,6 +299,10 @@ class SampleChain:
         subject = uint(view, 8) + uint(block.values["height"], 8) + block.digest
         return (uint(1, 2) + uint(phase, 1) + subject
                 + signer_set(4, signers, self.vote(subject, 3 if phase == 1 else 4, signers, **prefix)))
+
+    def commit_of_block(self, block):
+        """The one that a confirmed receipt has of its own block."""
+        return self.commit(block, signers=(0, 2, 3))
 
     def executed(self, block, signers=(0, 1, 3), **prefix):
         subject = uint(block.values["height"], 8) + block.digest + block.state_root + block.results_root

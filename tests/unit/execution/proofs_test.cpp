@@ -50,7 +50,7 @@ TEST_F(ProofsTest, OneOfABulkAtOnceAndThroughTheHistory) {
   EXPECT_EQ(verdict.operations, 9);
   ASSERT_EQ(verdict.shown.size(), 1u);
   EXPECT_EQ(verdict.shown[0].index, 7);
-  EXPECT_EQ(verdict.origin, 0);
+  EXPECT_EQ(verdict.origin, chain.member(0));
   for (std::size_t i = 0; i < anchors.size(); ++i) {
     const auto bytes = at_once.encode();
     EXPECT_EQ(as_text(bytes).find(anchors[i].anchor_record().pointer_id()) != std::string_view::npos, i == 7) << i;

@@ -31,10 +31,10 @@ TEST_F(ReceiptsTest, AnExecutedCertificateMakesItVerifyFromGenesisAlone) {
   EXPECT_EQ(verdict.transaction_id, wanted.transaction.id());
   EXPECT_EQ(verdict.author, service_b);
   EXPECT_FALSE(verdict.author_signed);
-  EXPECT_EQ(verdict.origin, 1);
+  EXPECT_EQ(verdict.origin, chain.member(1));
   EXPECT_EQ(verdict.code, ErrorCode::OK);
   EXPECT_EQ(verdict.operations.size(), 2u);
-  EXPECT_EQ(verdict.certified_by, (std::vector<MemberIndex>{1, 2, 3}));
+  EXPECT_EQ(verdict.certified_by, (Signers{1, 4, {chain.member(1), chain.member(2), chain.member(3)}}));
   ASSERT_EQ(made.results_size(), 2);
   EXPECT_EQ(entry_of(to_bytes(std::string_view(made.results(1)))).sequence(), 3u);
 

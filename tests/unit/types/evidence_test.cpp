@@ -136,8 +136,11 @@ TEST(EvidenceTest, CutAndLongerFiles) {
     longer.push_back(0);
     EXPECT_EQ(failed_part(verify(longer).error().message), "file") << name;
     auto other = file;
-    other[9] = 2;
+    other[9] = 3;
     EXPECT_EQ(verify(other).error().code, ErrorCode::UNSUPPORTED_VERSION) << name;
+    other[9] = 2;  // without the links that version has
+    EXPECT_EQ(verify(other).error().code, ErrorCode::MALFORMED) << name;
+    EXPECT_EQ(failed_part(verify(other).error().message), "file") << name;
     other = file;
     other.resize(10 + limits::kEvidenceBytesMax + 1);
     EXPECT_EQ(verify(other).error().code, ErrorCode::TOO_LARGE) << name;
@@ -173,7 +176,7 @@ TEST(EvidenceTest, PartsOfATransactionProof) {
   constexpr auto kProof = ErrorCode::BAD_PROOF;
   auto other = s.transaction(1, 0, {0});
   fails(ErrorCode::WRONG_CHAIN, "block.header", [](auto& b, auto&) { b.header = flipped(b.header, 5); });
-  fails(ErrorCode::EPOCH_END_REFUSED, "block.header", [](auto& b, auto&) { b.header = flipped(b.header, 43); });
+  fails(kProof, "block.header", [](auto& b, auto&) { b.header = flipped(b.header, 43); });
   fails(ErrorCode::UNSUPPORTED_VERSION, "block.header", [](auto& b, auto&) { b.header = flipped(b.header, 0); });
   fails(ErrorCode::MALFORMED, "block.header", [](auto& b, auto&) { b.header = flipped(b.header, 2); });
   fails(kProof, "block.path", [](auto& b, auto&) { b.history->path.pop_back(); });
@@ -289,6 +292,7 @@ TEST(EvidenceTest, PartsOfAConsistencyProof) {
 TEST(EvidenceTest, PartsOfABundle) {
   const auto& s = sample_evidence();
   const auto good = s.bundle();
+  constexpr auto kProof = ErrorCode::BAD_PROOF;
   auto fails = [&](ErrorCode code, const char* part, auto change) {
     auto bundle = good;
     change(bundle);
@@ -300,10 +304,11 @@ TEST(EvidenceTest, PartsOfABundle) {
   fails(ErrorCode::MALFORMED, "summary", [](auto& b) { b.summary += "\xc2\x85"; });
   fails(ErrorCode::MALFORMED, "file", [](auto& b) { b.summary.clear(); });
   fails(ErrorCode::WRONG_CHAIN, "genesis", [](auto& b) { b.genesis.push_back('\n'); });
-  fails(ErrorCode::BAD_PROOF, "members", [](auto& b) { b.members[0].epoch = 2; });
-  fails(ErrorCode::BAD_PROOF, "members", [](auto& b) { b.members[0].members.back() ^= 1; });
-  fails(ErrorCode::EPOCH_END_REFUSED, "members", [](auto& b) { b.members.push_back(b.members[0]); });
-  fails(ErrorCode::EPOCH_END_REFUSED, "members", [](auto& b) { b.members.clear(); });
+  fails(ErrorCode::BAD_PROOF, "members", [](auto& b) { b.epoch = 2; });
+  fails(ErrorCode::BAD_PROOF, "members", [](auto& b) { b.members.back() ^= 1; });
+  fails(kProof, "epochs[0].header", [&](auto& b) {
+    b.epochs.push_back({s.headers[4].encode(), b.members, {}});  // no end of an epoch
+  });
   fails(ErrorCode::BAD_PROOF, "blocks[1].path", [](auto& b) { b.blocks[1].history->path[0].data[0] ^= 1; });
   fails(ErrorCode::BAD_PROOF, "transactions[1].outcome_path",
         [](auto& b) { b.transactions[1].proof.outcome_path[0].data[0] ^= 1; });

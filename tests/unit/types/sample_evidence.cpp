@@ -316,7 +316,7 @@ EvidenceBundle SampleEvidence::bundle() const {
   out.chain_id = base.genesis.chain_id;
   out.summary = "A sample of evidence: one record of five, a permitted question, and what the patient did.\n";
   out.genesis = to_bytes(std::string_view(read_text(golden_path("genesis.json"))));
-  out.members.push_back({1, base.genesis.member_set.encode()});
+  out.members = base.genesis.member_set.encode();
   auto now = out.add_block(at_once());
   auto old = out.add_block(by_history(kFull, 8, 11));
   out.transactions.push_back({{now}, transaction(0, 0, {0})});
