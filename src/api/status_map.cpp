@@ -14,6 +14,7 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::INTERNAL:
     case ErrorCode::IO_ERROR:
     case ErrorCode::CONFIG_INVALID:
+    case ErrorCode::IDENTITY_IN_USE:
     case ErrorCode::DATA_DIR_LOCKED:
     case ErrorCode::DATA_DIR_MISSING:
     case ErrorCode::KEY_FILE_READABLE:

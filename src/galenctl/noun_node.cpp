@@ -50,6 +50,9 @@ JsonWriter status_json(const NodeAnswer& answer) {
   writer.key("scrub").begin_object().field("last_pass_ms", scrub.last_pass_ms()).field("pass_started_ms", scrub.pass_started_ms());
   writer.field("permille", std::uint64_t{scrub.permille()}).field("found", scrub.found()).field("repaired", scrub.repaired());
   writer.field("left", scrub.left()).end_object().field("divergence_file", s.divergence_file());
+  writer.key("identity_in_use").begin_array();
+  for (const auto& words : s.identity_in_use()) writer.value(words);
+  writer.end_array();
   writer.key("counters").begin_object();
   for (const auto& [name, value] : std::map<std::string, std::uint64_t>(s.counters().begin(), s.counters().end()))
     writer.field(name, value);
@@ -72,6 +75,8 @@ void say_remarks(Output& output, const NodeAnswer& answer) {
     output.say(fmt::format("{}: DISK_LOW, {} bytes free; it takes on no work before there is more", answer.name,
                            format_count(s.disk_free_bytes())));
   if (!s.divergence_file().empty()) output.say(fmt::format("{}: what differs stands in {}", answer.name, s.divergence_file()));
+  for (const auto& words : s.identity_in_use())
+    output.say(fmt::format("{}: IDENTITY_IN_USE, a second node runs with the keys of {}. {}", answer.name, s.member(), words));
   if (!s.scrub().left().empty())
     output.say(fmt::format("{}: DAMAGE the scrub could not repair: {}", answer.name, s.scrub().left()));
   std::string missing;
@@ -164,10 +169,18 @@ Result<int> peers(Context& context) {
         .field("connected_ms", peer.connected_ms())
         .field("last_error", peer.last_error());
     writer.field("rtt_us", peer.rtt_us()).field("bytes_in", peer.bytes_in()).field("bytes_out", peer.bytes_out());
-    writer.field("height", peer.height()).end_object();
+    writer.field("height", peer.height()).field("second_processes", peer.second_processes());
+    writer.field("second_process_address", peer.second_process_address())
+        .field("second_process_ms", peer.second_process_ms())
+        .end_object();
   }
   writer.end_array().end_object();
   context.output.say(format_table(table));
+  for (const auto& peer : answer.peers())
+    if (peer.second_processes() > 0)
+      context.output.say(fmt::format("{}: a second node with the keys of this member was refused, {} times; the last from {} at {}",
+                                     peer.member(), format_count(peer.second_processes()), peer.second_process_address(),
+                                     format_time(peer.second_process_ms())));
   context.output.result(writer);
   return all ? kExitOk : kExitWaiting;
 }

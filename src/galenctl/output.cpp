@@ -34,6 +34,7 @@ int exit_code_of(ErrorCode code) {
       return kExitWaiting;
     // A rule says no; the same call will be refused again.
     case ErrorCode::KEY_FILE_READABLE:
+    case ErrorCode::IDENTITY_IN_USE:
     case ErrorCode::DATA_DIR_LOCKED:
     case ErrorCode::WRONG_CHAIN:
     case ErrorCode::BAD_SIGNATURE:

@@ -28,6 +28,7 @@ int exit_code(ErrorCode code) {
     case ErrorCode::CONFIG_INVALID: return 2;
     case ErrorCode::DATA_DIR_LOCKED:
     case ErrorCode::KEY_FILE_READABLE:
+    case ErrorCode::IDENTITY_IN_USE:
     case ErrorCode::ALREADY_EXISTS: return 3;
     default: return 1;
   }
@@ -70,10 +71,13 @@ int run(const node::Config& config) {
     auto node = node::Node::make(config);
     if (!node) return complain(node.error());
     (*node)->on_fatal([](const Error& error) {
-      // Fail-stop: nothing may be promised after a failed write, so nothing is tidied up either.
+      // Fail-stop: nothing may be promised after a failed write or beside another node of this member, so nothing is tidied
+      // up either.
       log::critical("the node stops at once reason={} error=\"{}\"", to_reason(error.code), error.message);
       spdlog::shutdown();
-      _exit(1);
+      const int code = complain(error);
+      std::fflush(stderr);
+      _exit(code);
     });
     (*node)->on_reopen([] { kill(getpid(), SIGUSR1); });
     if (auto started = (*node)->start(); !started) return complain(started.error());

@@ -100,7 +100,7 @@ void Connection::on_tls_progress() {
   if (state_ == State::tls && tls_.established()) {
     if (auto refusal = host_.on_authenticated(*this)) return close(*refusal, meaning(*refusal));
     state_ = State::hello;
-    wire::put_control(control_, wire::Type::hello, host_.own_hello(*member()).encode());
+    if (!host_.greets_second(*this)) greet();
   }
   if (tls_.established()) take_plaintext();
   if (!usable()) return;
@@ -129,8 +129,9 @@ bool Connection::on_event(wire::Decoder::Event&& event) {
     close(Refusal::MALFORMED, "control frame of a wrong length");
     return std::nullopt;
   };
-  if (state_ == State::hello && event.type != wire::Type::hello && event.type != wire::Type::bye) {
-    close(Refusal::MALFORMED, "the first frame is no hello");
+  if ((state_ == State::hello && event.type != wire::Type::hello && event.type != wire::Type::bye) ||
+      (state_ == State::held && event.type != wire::Type::bye)) {
+    close(Refusal::MALFORMED, state_ == State::hello ? "the first frame is no hello" : "speaks without having been greeted");
     return false;
   }
   switch (event.type) {
@@ -150,7 +151,7 @@ bool Connection::on_event(wire::Decoder::Event&& event) {
         wire::put_control_u64(control_, wire::Type::pong, *value);
       return usable();
     case wire::Type::pong:
-      if (auto sent_us = number(); sent_us && *sent_us <= now_us()) host_.on_round_trip(*this, now_us() - *sent_us);
+      if (auto sent_us = number(); sent_us && *sent_us <= now_us()) host_.on_pong(*this, *sent_us);
       return usable();
     case wire::Type::bye:
       on_bye(event.payload);
@@ -185,14 +186,33 @@ bool Connection::on_hello(ByteSpan payload) {
                                         hello_.version_min, hello_.version_max));
     return false;
   }
+  host_.on_greeted(shared_from_this());
+  return usable();
+}
+
+void Connection::greet() {
+  greeted_ = true;
+  wire::put_control(control_, wire::Type::hello, host_.own_hello(*member()).encode());
+}
+
+void Connection::hold() {
+  GALEN_ASSERT(state_ == State::hello && !greeted_);
+  state_ = State::held;
+  arm_timer(host_.options().timings.handshake_ms);
+}
+
+void Connection::admit() {
+  GALEN_ASSERT(state_ == State::hello || state_ == State::held);
+  if (!greeted_) greet();
   state_ = State::ready;
   host_.on_ready(shared_from_this());
-  return usable();
+  pump();
 }
 
 void Connection::on_bye(ByteSpan payload) {
   auto bye = wire::Bye::decode(payload);
   if (!bye) return close(Refusal::MALFORMED, "empty farewell");
+  if (bye->reason == Refusal::IDENTITY_IN_USE) host_.on_identity_in_use(*this, bye->text);
   finish(bye->reason, fmt::format("the other side says {}: {}", to_reason(bye->reason), bye->text), false);
 }
 
@@ -272,6 +292,11 @@ void Connection::on_timer() {
     return close(Refusal::TIMEOUT, fmt::format("nothing heard for {} ms", timings.dead_ms));
   if (control_.size() < wire::kControlBytesMax) wire::put_control_u64(control_, wire::Type::ping, now_us());
   arm_timer(paused_ ? timings.ping_ms : std::min(timings.ping_ms, timings.dead_ms - silent_ms));
+  pump();
+}
+
+void Connection::ping() {
+  wire::put_control_u64(control_, wire::Type::ping, now_us());
   pump();
 }
 

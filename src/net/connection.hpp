@@ -2,7 +2,7 @@
 // socket operations. It speaks TLS, hello, activation, ping and farewell itself and asks its Host (the mesh) for
 // everything that concerns more than this connection.
 //
-//   tls -> hello -> ready -> active -> closing -> closed       any -> closing -> closed
+//   tls -> hello [-> held] -> ready -> active -> closing -> closed       any -> closing -> closed
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -27,6 +27,10 @@ class ConnectionHost {
   /// TLS is up and the member known; a reason refuses the connection.
   virtual std::optional<Refusal> on_authenticated(Connection& connection) = 0;
   virtual wire::Hello own_hello(MemberIndex to) const = 0;
+  /// Whether the own hello waits for the other one, which may come from a process that is not to be let in.
+  virtual bool greets_second(const Connection& connection) const = 0;
+  /// The other side's hello fits: the host admits, holds or closes the connection.
+  virtual void on_greeted(const ConnectionPtr& connection) = 0;
   /// Both hellos are exchanged and fit: the side with the lower index now activates or closes connections.
   virtual void on_ready(const ConnectionPtr& connection) = 0;
   /// The other side, with the lower index, has chosen this connection.
@@ -35,7 +39,10 @@ class ConnectionHost {
   /// The send queue's frames for this active connection.
   virtual void gather(Connection& connection, Bytes& out, std::size_t bytes_max, std::uint64_t& bulk_window) = 0;
   virtual void on_traffic(Connection& connection, std::size_t bytes_in, std::size_t bytes_out) = 0;
-  virtual void on_round_trip(Connection& connection, std::uint64_t us) = 0;
+  /// The answer to a ping that left at `sent_us`.
+  virtual void on_pong(Connection& connection, std::uint64_t sent_us) = 0;
+  /// The other side closes because another live process of this member is connected to it.
+  virtual void on_identity_in_use(Connection& connection, std::string_view text) = 0;
   /// The connection is of no more use; called once, before the farewell is sent.
   virtual void on_closing(const ConnectionPtr& connection, std::string_view why) = 0;
   /// A connection ended before it was activated.
@@ -53,13 +60,19 @@ class ConnectionHost {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Tcp = boost::asio::ip::tcp;
-  enum class State { tls, hello, ready, active, closing, closed };
+  enum class State { tls, hello, held, ready, active, closing, closed };
 
   /// `dialled`: the member this connection was opened to; nothing when it was accepted.
   Connection(ConnectionHost& host, Tcp::socket socket, std::shared_ptr<const TlsContext> tls,
              std::optional<MemberIndex> dialled);
 
   void start();
+  /// After on_greeted, at once or after hold(): the own hello goes out if it has not, and the connection is ready.
+  void admit();
+  /// The other side gets no word until admit() or close(); the time for the handshake begins anew.
+  void hold();
+  /// Asks for a pong now.
+  void ping();
   /// Makes this the pair's connection (lower index: also tells the other side). `gate` counts what the peer delivers.
   void activate(std::uint64_t id, bool tell, std::shared_ptr<Credit::Gate> gate);
   /// Sends what is queued, if the writer is free.
@@ -84,6 +97,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint16_t version() const { return version_; }
   std::uint64_t id() const { return id_; }
   std::uint64_t activated_at_us() const { return activated_at_us_; }
+  /// The own hello is on its way.
+  bool has_greeted() const { return greeted_; }
+  /// Not read for now: silence says nothing.
+  bool paused() const { return paused_; }
 
  private:
   void arm_read();
@@ -91,6 +108,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void take_plaintext();
   void on_tls_progress();
   bool on_event(wire::Decoder::Event&& event);
+  void greet();
   bool on_hello(ByteSpan payload);
   void on_bye(ByteSpan payload);
   void on_lost(std::string_view why);
@@ -112,6 +130,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   TlsChannel tls_;
   wire::Decoder decoder_;
   State state_ = State::tls;
+  bool greeted_ = false;
   wire::Hello hello_;
   std::uint16_t version_ = 0;
   std::uint64_t id_ = 0;

@@ -62,7 +62,7 @@ void Mesh::Impl::make_peers() {
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (i == options_.self) continue;
     auto index = static_cast<MemberIndex>(i);
-    peers_[i] = std::make_unique<Peer>(index, options_.limits);
+    peers_[i] = std::make_unique<Peer>(index, options_.limits, io_);
     Peer* peer = peers_[i].get();
     peer->status.member = index;
     peer->status.name = options_.members[i].name;
@@ -172,7 +172,7 @@ void Mesh::Impl::dial_failed(Peer& peer, std::string_view why) {
 // --- one connection per pair
 // -------------------------------------------------------------------------------------------
 
-Peer* Mesh::Impl::peer_of(const Connection& connection) {
+Peer* Mesh::Impl::peer_of(const Connection& connection) const {
   auto member = connection.member() ? connection.member() : connection.dialled_member();
   return member ? peers_[*member].get() : nullptr;
 }
@@ -201,20 +201,23 @@ void Mesh::Impl::on_ready(const ConnectionPtr& connection) {
   Peer& peer = *peer_of(*connection);
   if (options_.self > peer.index) return;  // the other side chooses
   if (const auto& old = peer.active) {
-    bool restarted = old->hello().start_nonce != connection->hello().start_nonce;
     // The other side dials only without a connection. If it has seen the present one, or had the time to, it lost it;
     // else both dialled at once and the present one stays.
     bool saw_it = connection->hello().last_connection == old->id();
     auto age_us = system_clock().monotonic_us() - old->activated_at_us();
     bool lost = !connection->dialled() && (saw_it || age_us > std::uint64_t{options_.timings.handshake_ms} * 1000);
-    if (!restarted && !lost)
+    if (!lost)
       return connection->close(Refusal::DUPLICATE, "both sides dialled, the other connection stays");
   }
   use(peer, connection, random_number(), true);
 }
 
 void Mesh::Impl::on_activated(const ConnectionPtr& connection, std::uint64_t id) {
-  use(*peer_of(*connection), connection, id, false);
+  Peer& peer = *peer_of(*connection);
+  // Both shook hands at once, and the other process was activated a moment ago.
+  if (peer.active && peer.active->hello().start_nonce != connection->hello().start_nonce)
+    return refuse_second_process(peer, connection);
+  use(peer, connection, id, false);
 }
 
 void Mesh::Impl::use(Peer& peer, const ConnectionPtr& connection, std::uint64_t id, bool tell) {
@@ -319,10 +322,14 @@ void Mesh::Impl::on_traffic(Connection& connection, std::size_t bytes_in, std::s
   peer->status.wire_bytes_out += bytes_out;
 }
 
-void Mesh::Impl::on_round_trip(Connection& connection, std::uint64_t us) {
+void Mesh::Impl::on_pong(Connection& connection, std::uint64_t sent_us) {
   Peer& peer = *peer_of(connection);
-  std::lock_guard lock(peer.status_mutex);
-  if (peer.active.get() == &connection) peer.status.rtt_us = us;
+  if (peer.active.get() != &connection) return;
+  {
+    std::lock_guard lock(peer.status_mutex);
+    peer.status.rtt_us = system_clock().monotonic_us() - sent_us;
+  }
+  if (peer.contender && sent_us >= peer.probed_at_us) refuse_second_process(peer, std::exchange(peer.contender, nullptr));
 }
 
 void Mesh::Impl::on_closing(const ConnectionPtr& connection, std::string_view why) {
@@ -331,7 +338,11 @@ void Mesh::Impl::on_closing(const ConnectionPtr& connection, std::string_view wh
   if (peer == nullptr) return;
   std::erase(peer->connections, connection);
   if (peer->dialling == connection) peer->dialling = nullptr;
-  if (peer->active == connection) take_down(*peer, why);
+  if (peer->contender == connection) peer->contender = nullptr;
+  if (peer->active == connection) {
+    take_down(*peer, why);
+    admit_contender(*peer);
+  }
   dial_if_needed(*peer);
 }
 

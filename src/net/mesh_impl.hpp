@@ -22,7 +22,8 @@ namespace galen::net {
 
 /// One other member.
 struct Peer {
-  Peer(MemberIndex member, const MeshLimits& limits) : index(member), queue(limits) {}
+  Peer(MemberIndex member, const MeshLimits& limits, boost::asio::io_context& io)
+      : index(member), queue(limits), probe_timer(io) {}
 
   const MemberIndex index;
   // Any thread:
@@ -39,6 +40,9 @@ struct Peer {
   std::uint64_t start_nonce = 0;           ///< of the process last connected; 0: none yet
   std::deque<std::uint64_t> former_nonces;
   std::uint64_t shut_out_until_us = 0;
+  ConnectionPtr contender;  ///< of another process, held until the active one has answered or has not
+  std::uint64_t probed_at_us = 0;
+  boost::asio::steady_timer probe_timer;
 };
 
 class Mesh::Impl final : public ConnectionHost {
@@ -67,12 +71,15 @@ class Mesh::Impl final : public ConnectionHost {
   const MeshOptions& options() const override { return options_; }
   std::optional<Refusal> on_authenticated(Connection& connection) override;
   wire::Hello own_hello(MemberIndex to) const override;
+  bool greets_second(const Connection& connection) const override;
+  void on_greeted(const ConnectionPtr& connection) override;
   void on_ready(const ConnectionPtr& connection) override;
   void on_activated(const ConnectionPtr& connection, std::uint64_t id) override;
   void on_message(Connection& connection, Lane lane, Bytes payload, std::size_t cost) override;
   void gather(Connection& connection, Bytes& out, std::size_t bytes_max, std::uint64_t& bulk_window) override;
   void on_traffic(Connection& connection, std::size_t bytes_in, std::size_t bytes_out) override;
-  void on_round_trip(Connection& connection, std::uint64_t us) override;
+  void on_pong(Connection& connection, std::uint64_t sent_us) override;
+  void on_identity_in_use(Connection& connection, std::string_view text) override;
   void on_closing(const ConnectionPtr& connection, std::string_view why) override;
   void on_refused(Connection& connection, Refusal reason, std::string_view detail) override;
   void on_closed(const ConnectionPtr& connection) override;
@@ -88,10 +95,16 @@ class Mesh::Impl final : public ConnectionHost {
   void take_down(Peer& peer, std::string_view why);
   void note_process(Peer& peer, std::uint64_t nonce);
   void begin_shut_out(Peer& peer, const std::string& why);
+  // second_process.cpp
+  void begin_probe(Peer& peer, const ConnectionPtr& contender);
+  void wait_for_probe(Peer& peer, int turns);
+  void on_probe_unanswered(Peer& peer);
+  void admit_contender(Peer& peer);
+  void refuse_second_process(Peer& peer, const ConnectionPtr& connection);
   void wake();
   void begin_stop();
   void finish_stop_if_done();
-  Peer* peer_of(const Connection& connection);
+  Peer* peer_of(const Connection& connection) const;
 
   MeshOptions options_;
   const MeshCallbacks callbacks_;

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
 #include "galen/crypto/random.hpp"
 #include "galen/node/front_end.hpp"
@@ -20,6 +21,7 @@
 #include "node/event_feed.hpp"
 #include "node/exec_loop.hpp"
 #include "node/file_watch.hpp"
+#include "node/identity_watch.hpp"
 #include "node/intake.hpp"
 #include "node/peer_messages.hpp"
 #include "node/queries.hpp"
@@ -37,6 +39,16 @@ namespace {
 constexpr std::uint64_t kCheckpointBytes = 64u << 20;
 constexpr std::size_t kResentBatchesMax = 64;
 constexpr std::chrono::milliseconds kTenureHandOverMax{2000};
+constexpr std::uint64_t kTiePatienceMinMs = 4'000;
+constexpr std::uint64_t kTiePatienceSpreadMs = 16'000;
+
+std::uint64_t random_number() {
+  std::uint64_t out = 0;
+  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&out), sizeof out});
+  return out;
+}
+
+std::uint64_t now_ms() { return system_clock().monotonic_us() / 1000; }
 
 /// What a node may still write once it has decided to write nothing more: a log segment that a turn has begun, a checkpoint.
 std::uint64_t disk_reserve_bytes(const Config& config) {
@@ -58,12 +70,14 @@ struct Node::State {
         identity(std::move(node_identity)),
         opened(std::move(node_opened)),
         own_certificate({config.keys.tls_cert, config.keys.tls_key}),
+        identity_watch(identity.members().size(), kTiePatienceMinMs + random_number() % kTiePatienceSpreadMs),
         snapshot_files(config.data_dir) {}
 
   const Config config;
   const Identity identity;
   Opened opened;
   FileWatch own_certificate;
+  IdentityWatch identity_watch;
   const ledger::SnapshotFiles snapshot_files;
   Health health;
 
@@ -121,6 +135,7 @@ struct Node::State {
   Status make_mesh();
   void say(consensus::Target to, std::shared_ptr<const Bytes> bytes);
   void on_frame(net::Frame&& frame);
+  void on_identity_in_use(MemberIndex by, std::string_view text);
   void send_vote(consensus::Target to, std::shared_ptr<const Bytes> bytes);
   void fetch_batches(const consensus::Effects::FetchBatches& fetch);
   void commit(CommittedBlock block, LogSeq needed_from);
@@ -220,14 +235,12 @@ void Node::State::make_loops() {
 }
 
 void Node::State::make_core() {
-  std::uint64_t seed = 0;
-  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
   consensus::Replica replica({.context = identity.context,
                               .members = identity.members(),
                               .self = identity.self,
                               .parameters = identity.genesis.parameters,
                               .rules_version = identity.genesis.rules_version,
-                              .rng_seed = seed},
+                              .rng_seed = random_number()},
                              std::move(opened.recovered));
   core = std::make_unique<CoreLoop>(
       identity, std::move(replica), *opened.pool, *store_loop, health,
@@ -270,7 +283,8 @@ void Node::State::make_callers() {
                                       Queries::Ports{.reply = reply,
                                                      .fatal = on_fatal,
                                                      .peers = [this] { return mesh->peers(); },
-                                                     .front_end_up = [this] { return front_end->up(); }});
+                                                     .front_end_up = [this] { return front_end->up(); },
+                                                     .identity_in_use = [this] { return identity_watch.told(now_ms()); }});
   events = std::make_unique<EventFeed>(identity, *opened.store, health, EventFeed::Ports{.reply = reply, .fatal = on_fatal});
   verify = std::make_unique<VerifyPool>(
       identity, *core, *opened.pool, *sync, *opened.store, health,
@@ -337,6 +351,20 @@ void Node::State::on_frame(net::Frame&& frame) {
     verify->on_frame(std::move(frame));
 }
 
+// Nothing is tidied up, as after a failed write: whatever would still be said in this member's name might contradict the
+// other process.
+void Node::State::on_identity_in_use(MemberIndex by, std::string_view text) {
+  if (!identity_watch.on_refused(by, text, now_ms())) return;
+  const auto mode = health.core().mode;
+  const bool has_voted = mode != galen::v1::NODE_MODE_STARTING && mode != galen::v1::NODE_MODE_FRESH;
+  std::string words;
+  for (const auto& [member, said] : identity_watch.told(now_ms()))
+    words += fmt::format("{}{} says: {}", words.empty() ? "" : "; ", identity.member_name(member), said);
+  fatal({ErrorCode::IDENTITY_IN_USE,
+         fmt::format("a second node runs with the keys of {}: {}. This process ends{}", identity.member_name(identity.self), words,
+                     has_voted ? "" : " before its first vote")});
+}
+
 Status Node::State::make_mesh() {
   net::MeshOptions options{.self = identity.self,
                            .chain_id = identity.context.chain_id,
@@ -349,13 +377,18 @@ Status Node::State::make_mesh() {
   net::MeshCallbacks callbacks;
   callbacks.on_frame = [this](net::Frame frame) { on_frame(std::move(frame)); };
   callbacks.on_peer_up = [this](MemberIndex member, const net::PeerHello&) {
+    identity_watch.on_up(member);
     health.set_connected(member, true);
     core->on_peer(member);
     // What it missed while it was away and no block holds yet; the rest it asks for.
     for (const auto& batch : opened.pool->unused(identity.self, kResentBatchesMax))
       mesh->send(member, net::Lane::bulk, peer_message(PeerMessageKind::batch, batch->bytes()));
   };
-  callbacks.on_peer_down = [this](MemberIndex member, std::string_view) { health.set_connected(member, false); };
+  callbacks.on_peer_down = [this](MemberIndex member, std::string_view) {
+    identity_watch.on_down(member);
+    health.set_connected(member, false);
+  };
+  callbacks.on_identity_in_use = [this](MemberIndex by, std::string_view text) { on_identity_in_use(by, text); };
   GALEN_ASSIGN(mesh, net::Mesh::make(std::move(options), std::move(callbacks)));
   return {};
 }

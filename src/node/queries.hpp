@@ -4,7 +4,10 @@
 
 #include <functional>
 #include <set>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "galen/base/bounded_queue.hpp"
 #include "galen/ledger/store.hpp"
@@ -27,6 +30,8 @@ class Queries {
     std::function<void(const Error&)> fatal;
     std::function<std::vector<net::PeerStatus>()> peers;
     std::function<bool()> front_end_up;
+    /// Members that refuse this process because another one of this member is connected to them, with their words.
+    std::function<std::vector<std::pair<MemberIndex, std::string>>()> identity_in_use;
   };
   struct Options {
     std::string data_dir;

@@ -310,6 +310,8 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   scrubbed.set_repaired(scrub.repaired);
   scrubbed.set_left(scrub.left);
   response.set_divergence_file(health_.divergence_file());
+  for (const auto& [member, words] : ports_.identity_in_use())
+    response.add_identity_in_use(identity_.member_name(member) + ": " + words);
   auto& out = *response.mutable_counters();
   const auto& c = health_.counters;
   out["blocks"] = c.blocks;
@@ -365,6 +367,9 @@ Result<std::string> Queries::list_peers() {
     peer->set_bytes_in(status.wire_bytes_in);
     peer->set_bytes_out(status.wire_bytes_out);
     peer->set_height(health_.peer_height(status.member));
+    peer->set_second_processes(status.second_processes);
+    peer->set_second_process_address(status.second_process_address);
+    peer->set_second_process_ms(static_cast<std::uint64_t>(status.second_process_ms));
   }
   return response.SerializeAsString();
 }

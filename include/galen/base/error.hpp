@@ -85,7 +85,8 @@ namespace galen {
   X(DISK_LOW, 504, "Free disk space on the node's volume.") \
   X(EPOCH_END_REFUSED, 505, "Membership changes are not part of this release.") \
   X(BACKFILLING, 506, "Older blocks are still on their way to this node: use another node or wait.") \
-  X(CURSOR_EXPIRED, 520, "Begin at the earliest cursor named, or ask a node that keeps older blocks.")
+  X(CURSOR_EXPIRED, 520, "Begin at the earliest cursor named, or ask a node that keeps older blocks.") \
+  X(IDENTITY_IN_USE, 530, "Stop one of the two for good: a member runs one node. To move it, stop it first, and never start a copy.")
 
 enum class ErrorCode : std::uint16_t {
 #define X(name, number, advice) name = number,

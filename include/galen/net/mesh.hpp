@@ -48,6 +48,9 @@ struct MeshTimings {
   std::uint32_t connect_ms = 5'000;    ///< name resolution and TCP connect
   std::uint32_t ping_ms = 5'000;
   std::uint32_t dead_ms = 15'000;  ///< nothing received for this long
+  /// How long a connected process may take to answer when another one of its member comes; less than handshake_ms, for
+  /// which the other one waits.
+  std::uint32_t probe_ms = 3'000;
   std::uint32_t backoff_min_ms = 50;
   std::uint32_t backoff_max_ms = 2'000;
   std::uint32_t linger_ms = 300;  ///< time for a farewell to arrive before the socket is closed
@@ -80,8 +83,10 @@ struct MeshCallbacks {
   std::function<void(MemberIndex, const PeerHello&)> on_peer_up;
   /// Every up is followed by exactly one down, also at stop() and when a newer connection replaces the old one.
   std::function<void(MemberIndex, std::string_view reason)> on_peer_down;
-  /// Two processes of one member take turns: the member runs a second node with the same key.
+  /// Two processes of one member are alive: one was refused while the other is connected, or they take turns.
   std::function<void(MemberIndex)> on_two_processes;
+  /// A peer refuses this process: it has a connection to another live one of this member, as it says in `text`.
+  std::function<void(MemberIndex, std::string_view text)> on_identity_in_use;
 };
 
 struct LaneStatus {
@@ -104,6 +109,10 @@ struct PeerStatus {
   std::string last_error;     ///< of the last failed attempt or the last loss; kept while connected
   std::uint64_t epoch = 0, start_nonce = 0;
   std::uint64_t connections = 0;  ///< times the peer came up
+  /// Processes of this member that were refused because another of them is connected; the newest, and when (wall clock).
+  std::uint64_t second_processes = 0;
+  std::string second_process_address;
+  std::int64_t second_process_ms = 0;
   std::uint64_t wire_bytes_in = 0, wire_bytes_out = 0;
   std::optional<std::uint64_t> rtt_us;
   std::int64_t certificate_not_after_s = 0;

@@ -28,7 +28,8 @@ namespace galen::net {
   X(MALFORMED, "a frame does not follow the protocol")                                                         \
   X(TOO_MANY_CONNECTIONS, "the member has two connections already, or its address too many handshakes")        \
   X(DUPLICATE, "another connection of the same pair was kept")                                                 \
-  X(SHUTTING_DOWN, "this side or the other is stopping")
+  X(SHUTTING_DOWN, "this side or the other is stopping")                                                       \
+  X(IDENTITY_IN_USE, "another live process of the same member is connected")
 
 enum class Refusal : std::uint8_t {
 #define X(name, meaning) name,

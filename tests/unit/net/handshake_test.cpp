@@ -15,7 +15,12 @@ namespace {
 
 class Handshake : public ::testing::Test {
  protected:
-  Handshake() : node(consortium.options(0)) {}
+  Handshake() : node(impatient(consortium.options(0))) {}
+
+  static MeshOptions impatient(MeshOptions options) {
+    options.timings.probe_ms = 300;
+    return options;
+  }
 
   /// Tries as a client and expects exactly this refusal.
   void expect_refused(const RawClient::Tls& tls, Refusal reason) {
@@ -77,7 +82,7 @@ TEST_F(Handshake, TheLowerIndexChoosesAmongConnections) {
   EXPECT_TRUE(second_id) << "the dialler has seen the first connection and lost it";
   EXPECT_TRUE(first->wait_closed());
   auto third = dial();
-  EXPECT_TRUE(third->join(consortium.chain_id, 8)) << "the member has restarted";
+  EXPECT_TRUE(third->join(consortium.chain_id, 8)) << "the member has restarted, and its old process answers nothing";
   EXPECT_TRUE(second->wait_closed());
   EXPECT_EQ(node.now(node.two_processes, 1), 0);
   auto fourth = dial();
@@ -286,6 +291,23 @@ TEST_F(Handshake, MoreBulkThanGrantedEndsTheConnection) {
   ASSERT_TRUE(holder.wait_down(1));
   EXPECT_NE(holder.now(holder.down_reason, 1).find("granted"), std::string::npos) << holder.now(holder.down_reason, 1);
   EXPECT_LE(holder.peer(1).bulk.unprocessed_bytes, MeshLimits{}.bulk_unprocessed_max);
+}
+
+TEST_F(Handshake, WhoIsHeldHasNothingToSay) {
+  RawClient first(node.mesh->listen_address()), second(node.mesh->listen_address());
+  ASSERT_TRUE(first.handshake({.files = consortium.files(1)}));
+  ASSERT_TRUE(first.join(consortium.chain_id, 7));
+  ASSERT_TRUE(second.handshake({.files = consortium.files(1)}));
+  wire::Hello hello;
+  hello.chain_id = consortium.chain_id;
+  hello.start_nonce = 8;
+  Bytes out;
+  wire::put_control(out, wire::Type::hello, hello.encode());
+  wire::put_control_u64(out, wire::Type::ping, 1);
+  second.send(out);
+  EXPECT_TRUE(second.wait_closed());
+  EXPECT_TRUE(eventually([&] { return node.refused(Refusal::MALFORMED) == 1; })) << counters();
+  EXPECT_EQ(node.now(node.downs, 1), 0) << "the one that is connected stays";
 }
 
 TEST_F(Handshake, MessagesBeforeActivationAreRefused) {

@@ -167,15 +167,6 @@ TEST(Mesh, APeerThatRestartsIsBackByName) {
   }
 }
 
-TEST(Mesh, TwoProcessesOfOneMemberAreReported) {
-  Consortium consortium(2);
-  auto observer = std::make_unique<Node>(consortium.options(0));
-  Nodes clones;
-  for (int i = 0; i < 2; ++i) clones.push_back(std::make_unique<Node>(consortium.options(1)));
-  for (auto& clone : clones) clone->mesh->set_address(0, observer->mesh->listen_address());
-  EXPECT_TRUE(observer->wait([&] { return observer->two_processes[1] > 0; }));
-}
-
 TEST(Mesh, VotesPassWhileBulkIsNotProcessed) {
   Consortium consortium(2);
   Node sender(consortium.options(0));

@@ -115,6 +115,11 @@ Node::Node(MeshOptions options, bool release) {
     ++two_processes[peer];
     changed.notify_all();
   };
+  callbacks.on_identity_in_use = [this](MemberIndex peer, std::string_view text) {
+    std::lock_guard lock(mutex);
+    in_use[peer] = text;
+    changed.notify_all();
+  };
   auto made = Mesh::make(std::move(options), std::move(callbacks));
   if (!made) throw std::runtime_error(made.error().message);
   mesh = std::move(*made);

@@ -96,6 +96,7 @@ class Node {
   std::map<MemberIndex, int> ups, downs;
   std::map<MemberIndex, std::string> down_reason;
   std::map<MemberIndex, int> two_processes;
+  std::map<MemberIndex, std::string> in_use;  ///< what the peer said when it refused this process for another one
   std::vector<Frame> frames;
   std::unique_ptr<Mesh> mesh;
 };

@@ -41,7 +41,8 @@ class QueriesTest : public ExecutionTest {
                          Queries::Ports{.reply = [this](const Reply& reply) { answered.set_value(reply); },
                                         .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
                                         .peers = [] { return std::vector<net::PeerStatus>(); },
-                                        .front_end_up = [] { return true; }});
+                                        .front_end_up = [] { return true; },
+                                        .identity_in_use = [] { return std::vector<std::pair<MemberIndex, std::string>>(); }});
       queries[i]->start();
     }
   }
