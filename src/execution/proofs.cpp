@@ -86,6 +86,16 @@ Result<CertifiedBlock> certify_block(const ledger::View& view, Height height, co
   return certify_by_history(view, header, options.at_height, exact);
 }
 
+/// The links to the epoch of the newest header that a certificate is about.
+Result<std::vector<EpochLink>> links_to(const ledger::View& view, const Bytes& newest_header) {
+  GALEN_ASSIGN(auto header, BlockHeader::decode(newest_header));
+  return view.epoch_links(header.epoch);
+}
+const Bytes& newest_header(const CertifiedHeader& proof) { return proof.later ? proof.later->header : proof.header; }
+const Bytes& newest_header(const CertifiedBlock& proof) {
+  return proof.history ? newest_header(proof.history->confirming) : proof.header;
+}
+
 /// The height of the newest header with a COMMIT-QC of its own.
 Result<Height> newest_certified(const ledger::View& view) {
   const auto head = view.height();
@@ -161,6 +171,7 @@ Result<TransactionProofFile> build_transaction_proof(const ChainContext& context
   proof.outcome_path = crypto::merkle_path(suite, leaves, source.outcome_index);
   proof.previous_results_root = source.previous_results_root;
   GALEN_ASSIGN(out.block, certify_block(view, source.entry.height, options, false));
+  GALEN_ASSIGN(out.epochs, links_to(view, newest_header(out.block)));
   return out;
 }
 
@@ -190,6 +201,7 @@ Result<StateProofFile> build_state_proof(const ChainContext& context, const ledg
     return make_error(ErrorCode::NOT_FOUND, "The row has changed since that height: ask for the newest one.");
   }
   out.proof = {kind, to_bytes(key), std::move(value), proof.encode()};
+  GALEN_ASSIGN(out.epochs, links_to(view, newest_header(out.block)));
   return out;
 }
 
@@ -207,6 +219,7 @@ Result<ConsistencyProofFile> build_consistency_proof(const ChainContext& context
   GALEN_ASSIGN(out.proof.consistency_path, view.history_consistency_path(from, to));
   GALEN_ASSIGN(out.proof.inclusion_path, view.history_path(from, to));
   GALEN_ASSIGN(out.proof.now, certify_header(view, new_header, 0));
+  GALEN_ASSIGN(out.epochs, links_to(view, newest_header(out.proof.now)));
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include "execution/receipt_source.hpp"
 #include "galen/crypto/merkle.hpp"
+#include "galen/types/receipt.hpp"
 
 namespace galen::execution {
 
@@ -34,6 +35,8 @@ Result<bool> add_confirmation(const ledger::View& view, Height height, pb::Recei
     if (header->exec_height < height) continue;
     GALEN_ASSIGN(auto certificate, view.commit_certificate(later));
     if (!certificate) continue;
+    GALEN_ASSIGN(auto epochs, view.epoch_links(header->epoch));
+    set_epoch_links(receipt, epochs);
     auto* confirmation = receipt.mutable_confirmation();
     confirmation->set_header(to_string(header->encode()));
     confirmation->set_commit_certificate(to_string(certificate->encode()));
@@ -96,6 +99,8 @@ Result<pb::Receipt> build_uncertified_receipt(const ChainContext& context, const
   pb::Receipt receipt;
   receipt.set_format(1);
   receipt.set_chain_id(context.chain_id.str());
+  GALEN_ASSIGN(auto epochs, view.epoch_links(source.info.header.epoch));
+  set_epoch_links(receipt, epochs);
   receipt.set_header(to_string(source.block->skeleton.header.encode()));
   receipt.set_transaction(to_string(item.transaction.bytes()));
   receipt.set_scheme(static_cast<std::uint32_t>(item.authorization.scheme));

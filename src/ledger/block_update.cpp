@@ -37,6 +37,7 @@ RowCounts BlockUpdate::rows() const {
   rows.lists = lists_.size();
   rows.block = kRowsPerBlock;
   rows.certificates = certificate_ ? 1 : 0;
+  rows.epochs = next_members_ ? 1 : 0;
   return rows;
 }
 

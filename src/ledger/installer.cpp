@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "ledger/checked_file.hpp"
+#include "ledger/epoch_rows.hpp"
 #include "ledger/past_store.hpp"
 
 namespace galen::ledger {
@@ -44,6 +45,14 @@ Status move(const std::string& from, const std::string& to, const std::string& d
   return sync(data_dir);
 }
 
+/// Links between epochs that had ended when the snapshot was made; those above come with their blocks.
+Status put_epochs(Database& database, const SnapshotManifest& manifest) {
+  const auto last = epoch_above(manifest.headers.front());
+  for (std::size_t i = 0; i < manifest.epochs.size() && i + 2 <= last; ++i)
+    GALEN_TRY(database.put(Family::meta, epoch_key(i + 2), encode_epoch_row(manifest.epochs[i])));
+  return {};
+}
+
 /// No bell: a failure is an error of the next write, and nothing is promised of what can be taken again.
 StoreOptions in_joining(StoreOptions options) {
   options.directory = joining(options.directory);
@@ -80,6 +89,7 @@ Result<std::unique_ptr<Installer>> Installer::begin(const StoreOptions& options,
   GALEN_TRY(out->database_->put(Family::meta, kPastKey, past.encode()));
   GALEN_TRY(out->database_->put(Family::certificates, certificate_key(CertificateKind::commit, last.subject.height),
                                 last.encode()));
+  GALEN_TRY(put_epochs(*out->database_, manifest));
   GALEN_TRY(out->database_->put(Family::meta, kManifestKey, manifest.encode()));
   GALEN_TRY(out->database_->flush());
   // A kill before this leaves a database that may not even open: it is begun anew.

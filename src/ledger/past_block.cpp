@@ -17,15 +17,17 @@ std::size_t count_items(const Block& block) {
   return items;
 }
 
-Status check_certificates(const Genesis& genesis, const PastWanted& wanted, ByteSpan commit, ByteSpan executed,
+Status check_certificates(const EpochChain& epochs, const PastWanted& wanted, ByteSpan commit, ByteSpan executed,
                           PastBlock& past) {
-  const auto context = genesis.context();
+  const auto epoch = past.block->skeleton.header.epoch;
+  const auto& context = epochs.context_of(epoch);
+  const auto& members = epochs.members_of(epoch);
   if (!commit.empty()) {
     GALEN_ASSIGN(auto certificate, QuorumCertificate::decode(commit));
     if (certificate.phase != VotePhase::commit || certificate.subject.height != wanted.height ||
         certificate.subject.digest != wanted.digest)
       return bad_certificate("the COMMIT-QC is of another block");
-    GALEN_TRY(certificate.verify(context, genesis.member_set));
+    GALEN_TRY(certificate.verify(context, members));
     past.commit = std::move(certificate);
   }
   if (!executed.empty()) {
@@ -34,7 +36,7 @@ Status check_certificates(const Genesis& genesis, const PastWanted& wanted, Byte
     if (subject.height != wanted.height || subject.digest != wanted.digest ||
         subject.results_root != wanted.results_root)
       return bad_certificate("the EXECUTED certificate is of another block or outcome");
-    GALEN_TRY(certificate.verify(context, genesis.member_set));
+    GALEN_TRY(certificate.verify(context, members));
     past.executed = std::move(certificate);
   }
   return {};
@@ -57,8 +59,8 @@ Result<std::optional<Bytes>> encode_past_block(const View& view, Height height) 
   return std::optional<Bytes>(std::move(out).take());
 }
 
-Result<PastBlock> check_past_block(const Genesis& genesis, const PastWanted& wanted, ByteSpan bytes) {
-  const auto context = genesis.context();
+Result<PastBlock> check_past_block(const EpochChain& epochs, const PastWanted& wanted, ByteSpan bytes) {
+  const auto suite = epochs.suite();
   ByteReader in(bytes);
   auto block_bytes = in.sized(limits::kFrameBytesMax);
   auto outcome_bytes = in.sized(kPastOutcomesBytesMax);
@@ -68,23 +70,26 @@ Result<PastBlock> check_past_block(const Genesis& genesis, const PastWanted& wan
   auto executed = in.sized(limits::kCertificateBytesMax);
   if (!in.done()) return malformed("a wrong length");
 
-  GALEN_ASSIGN(auto block, Block::decode(context, block_bytes));
+  GALEN_ASSIGN(auto block, Block::decode(epochs.context_of(1), block_bytes));
   const auto& header = block.skeleton.header;
-  if (header.height != wanted.height || header.digest(context.suite) != wanted.digest)
+  if (header.height != wanted.height || header.digest(suite) != wanted.digest)
     return bad_proof("it is another block");
-  for (const auto& batch : block.batches) GALEN_TRY(batch->verify_signatures(context, genesis.member_set));
+  if (!epochs.check(header)) return bad_proof("its epoch is not one of the chain's at that height");
+  const auto& context = epochs.context_of(header.epoch);
+  const auto& members = epochs.members_of(header.epoch);
+  for (const auto& batch : block.batches) GALEN_TRY(batch->verify_signatures(context, members));
 
   auto outcomes = decode_outcomes(outcome_bytes);
   if (!outcomes) return malformed("its outcomes");
   if (outcomes->size() != count_items(block)) return bad_proof("its outcomes are not one for each item");
   past.outcomes = std::move(*outcomes);
-  past.outcome_root = crypto::merkle_root(context.suite, outcome_leaves(context.suite, block, past.outcomes));
+  past.outcome_root = crypto::merkle_root(suite, outcome_leaves(suite, block, past.outcomes));
   if (wanted.height == 1 && !past.results_root_below.is_zero()) return bad_proof("the results root below block 1");
-  if (next_results_root(context.suite, past.results_root_below, wanted.height, past.outcome_root) !=
+  if (next_results_root(suite, past.results_root_below, wanted.height, past.outcome_root) !=
       wanted.results_root)
     return bad_proof("its outcomes do not lead to the certified results root");
   past.block = std::make_shared<const Block>(std::move(block));
-  GALEN_TRY(check_certificates(genesis, wanted, commit, executed, past));
+  GALEN_TRY(check_certificates(epochs, wanted, commit, executed, past));
   return past;
 }
 

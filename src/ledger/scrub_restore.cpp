@@ -27,8 +27,14 @@ Error bad(const char* what) { return make_error(ErrorCode::BAD_PROOF, what); }
 
 class Restoration {
  public:
-  Restoration(Database& database, const Genesis& genesis, Height first, const std::vector<StoredBlock>& blocks)
-      : database_(database), genesis_(genesis), context_(genesis.context()), first_(first), blocks_(blocks) {}
+  Restoration(Database& database, const Genesis& genesis, const EpochChain& epochs, Height first,
+              const std::vector<StoredBlock>& blocks)
+      : database_(database),
+        genesis_(genesis),
+        epochs_(epochs),
+        context_(genesis.context()),
+        first_(first),
+        blocks_(blocks) {}
 
   Status run(Height applied) {
     GALEN_TRY(decode());
@@ -57,10 +63,14 @@ class Restoration {
     for (const auto& given : blocks_) {
       Part part;
       GALEN_ASSIGN(part.block, Block::decode(context_, given.block));
+      const auto& header = part.block.skeleton.header;
+      if (header.height > 0)
+        if (auto status = epochs_.check(header); !status)
+          return make_error(status.error().code, "stored block: " + status.error().message);
       auto outcomes = decode_outcomes(given.outcomes);
       std::size_t items = 0;
       for (const auto& batch : part.block.batches) {
-        GALEN_TRY(verify_origin(context_, genesis_.member_set, *batch));
+        GALEN_TRY(verify_origin(epochs_.context_of(header.epoch), epochs_.members_of(header.epoch), *batch));
         items += batch->items().size();
       }
       if (!outcomes || outcomes->size() != items) return bad("stored block: its outcomes are not one for each item");
@@ -73,6 +83,12 @@ class Restoration {
       parts_.push_back(std::move(part));
     }
     return {};
+  }
+
+  template <class Certificate>
+  Status verify(const Certificate& certificate, const BlockInfo& info) const {
+    const auto epoch = info.header.epoch;
+    return certificate.verify(epochs_.context_of(epoch), epochs_.members_of(epoch));
   }
 
   Status check_links(Height applied) {
@@ -119,14 +135,14 @@ class Restoration {
         if (commit->phase != VotePhase::commit || commit->subject.height != info.header.height ||
             commit->subject.digest != info.digest)
           return make_error(ErrorCode::BAD_CERTIFICATE, "stored block: the COMMIT-QC is for another block");
-        GALEN_TRY(commit->verify(context_, genesis_.member_set));
+        GALEN_TRY(verify(*commit, info));
       }
       if (const auto& executed = blocks_[i].executed) {
         if (executed->subject.height != info.header.height || executed->subject.digest != info.digest ||
             executed->subject.results_root != info.results_root)
           return make_error(ErrorCode::BAD_CERTIFICATE,
                             "stored block: the EXECUTED certificate is for another outcome");
-        GALEN_TRY(executed->verify(context_, genesis_.member_set));
+        GALEN_TRY(verify(*executed, info));
       }
     }
     return {};
@@ -154,7 +170,7 @@ class Restoration {
       auto certificate =
           own && *own ? ExecutedCertificate::decode(**own) : Result<ExecutedCertificate>(ErrorCode::CORRUPT, "");
       if (!root && certificate && certificate->subject.digest == info.digest &&
-          certificate->subject.results_root == info.results_root && certificate->verify(context_, genesis_.member_set))
+          certificate->subject.results_root == info.results_root && verify(*certificate, info))
         root = certificate->subject.state_root;
       if (!root)
         return make_error(ErrorCode::NOT_FOUND,
@@ -202,7 +218,8 @@ class Restoration {
 
   Database& database_;
   const Genesis& genesis_;
-  const ChainContext context_;
+  const EpochChain& epochs_;
+  const ChainContext context_;  ///< of the chain
   const Height first_;
   const std::vector<StoredBlock>& blocks_;
   std::vector<Part> parts_;
@@ -238,7 +255,9 @@ Status Scrub::restore(Height first, const std::vector<StoredBlock>& blocks) {
   GALEN_ASSERT(!blocks.empty());
   const auto applied = store_.applied_height();
   GALEN_ASSERT(applied && first + blocks.size() - 1 <= *applied);
-  return Restoration(*store_.state_->database, genesis_, first, blocks).run(*applied);
+  GALEN_ASSIGN(auto view, store_.snapshot());
+  GALEN_ASSIGN(const auto epochs, view->epochs(genesis_));
+  return Restoration(*store_.state_->database, genesis_, epochs, first, blocks).run(*applied);
 }
 
 Status Scrub::rewrite_rows(const TableFile& file) {

@@ -58,6 +58,7 @@ class SnapshotFiles::Maker {
     manifest.depth = depth_;
     manifest.headers = source_.headers;
     manifest.certificate = source_.certificate;
+    manifest.epochs = source_.epochs;
     GALEN_ASSIGN(manifest.frontier, source_.view->history_frontier(source_.view->height()));
     for (std::uint32_t index = 0; index < 1u << depth_; ++index) {
       GALEN_ASSIGN(auto node, finish_part(index));
@@ -67,7 +68,9 @@ class SnapshotFiles::Maker {
     const auto* certifying = manifest.certifying();
     if (certifying == nullptr || snapshot_root(suite(), manifest.nodes) != certifying->state_root)
       return {ErrorCode::BAD_PROOF, "The snapshot's rows do not lead to the certified state root."};
-    return write_checked_file(folder_ + "/manifest", manifest.encode());
+    const auto bytes = manifest.encode();
+    if (bytes.size() > kManifestBytesMax) return {ErrorCode::TOO_LARGE, "The snapshot's manifest exceeds its limit."};
+    return write_checked_file(folder_ + "/manifest", bytes);
   }
 
  private:

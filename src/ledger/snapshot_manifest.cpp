@@ -82,7 +82,8 @@ Bytes SnapshotManifest::encode() const {
   out.raw(kMagic).u16(kVersion).u8(depth).u32(static_cast<std::uint32_t>(headers.size()));
   for (const auto& header : headers) out.raw(header.encode());
   certificate.append_to(out);
-  out.sized(frontier.encode()).u32(0);
+  out.sized(frontier.encode()).u32(static_cast<std::uint32_t>(epochs.size()));
+  for (const auto& link : epochs) link.append_to(out);
   for (const auto& node : nodes) append_node(out, node);
   return std::move(out).take();
 }
@@ -106,37 +107,40 @@ Result<SnapshotManifest> SnapshotManifest::decode(crypto::Suite suite, ByteSpan 
   if (out.headers.front().height == 0) return malformed("there is no snapshot of block 0");
   GALEN_ASSIGN(out.certificate, QuorumCertificate::read(in));
   auto frontier = crypto::MerkleFrontier::decode(suite, in.sized(kFrontierBytesMax));
-  auto epochs = in.u32();
+  auto links = in.u32();
   if (!in.ok() || !frontier) return malformed("its frontier");
   out.frontier = std::move(*frontier);
-  if (epochs != 0) return make_error(ErrorCode::EPOCH_END_REFUSED, "manifest: it spans a change of members");
+  if (links > limits::kEpochLinksMax) return malformed("its count of links between epochs");
+  for (; links > 0 && in.ok(); --links) out.epochs.push_back(EpochLink::read(in));
+  if (!in.ok()) return malformed("its links between epochs");
   for (std::uint32_t i = 0; i < 1u << out.depth && in.ok(); ++i) out.nodes.push_back(read_node(in, out.depth, i));
   if (!in.done()) return malformed("its nodes");
   return out;
 }
 
-Status SnapshotManifest::verify(const ChainContext& context, const MemberSet& members) const {
-  for (const auto& header : headers) {
-    if (header.chain_id != context.chain_id) return {ErrorCode::WRONG_CHAIN, "manifest: a header is of another chain"};
-    if (header.epoch != context.epoch || header.epoch_end())
-      return {ErrorCode::EPOCH_END_REFUSED, "manifest: a header is of another epoch"};
-  }
+Result<EpochChain> SnapshotManifest::verify(const Genesis& genesis) const {
+  const auto suite = genesis.suite;
+  auto chain = EpochChain::follow(genesis, epochs);
+  if (!chain) return Error{chain.error().code, "manifest: " + chain.error().message};
+  for (const auto& header : headers)
+    if (auto status = chain->check(header); !status)
+      return Error{status.error().code, "manifest: a header: " + status.error().message};
   for (std::size_t i = 1; i < headers.size(); ++i) {
     if (headers[i].height != headers[i - 1].height + 1) return bad_proof("its heights do not ascend by one");
-    if (headers[i].parent != headers[i - 1].digest(context.suite)) return bad_proof("its headers are no chain");
+    if (headers[i].parent != headers[i - 1].digest(suite)) return bad_proof("its headers are no chain");
   }
   const auto& last = headers.back();
   if (certificate.phase != VotePhase::commit || certificate.subject.height != last.height ||
-      certificate.subject.digest != last.digest(context.suite))
+      certificate.subject.digest != last.digest(suite))
     return {ErrorCode::BAD_CERTIFICATE, "manifest: the certificate is no COMMIT-QC of its last header"};
-  GALEN_TRY(certificate.verify(context, members));
+  GALEN_TRY(certificate.verify(chain->context_of(last.epoch), chain->members_of(last.epoch)));
   const auto* executed = certifying();
   if (executed == nullptr) return bad_proof("no header certifies the state of its height");
   if (frontier.size() != height() || frontier.root() != headers.front().history_root)
     return bad_proof("its frontier is not that of the header");
-  if (snapshot_root(context.suite, nodes) != executed->state_root)
+  if (snapshot_root(suite, nodes) != executed->state_root)
     return bad_proof("its nodes do not lead to the certified state root");
-  return {};
+  return chain;
 }
 
 }  // namespace galen::ledger

@@ -21,6 +21,12 @@ void put(rocksdb::WriteBatch& batch, Database& database, Family family, std::str
   batch.Put(database.family(family), rocksdb::Slice(key.data(), key.size()), to_slice(value));
 }
 
+/// Whether it is the COMMIT-QC of the block that ended its epoch (Store::State::OpenEnd).
+template <class End>
+bool closes(const End& end, const QuorumCertificate& certificate) {
+  return certificate.phase == VotePhase::commit && certificate.subject.digest == end.digest;
+}
+
 std::vector<LeafChange> leaf_changes(crypto::Suite suite, const BlockUpdate& update) {
   std::vector<LeafChange> changes;
   changes.reserve(update.state_rows().size());
@@ -104,13 +110,40 @@ Status Store::State::check_follows(const BlockUpdate& update) const {
   if (header.height != expected) return does_not_follow("its height is not the next one.", header.height);
   if (expected > 0 && header.parent != latest->state_->head.digest)
     return does_not_follow("its parent is another block.", header.height);
+  if (header.epoch != (expected > 0 ? epoch_above(latest->state_->head.header) : 1))
+    return does_not_follow("its epoch is another one.", header.height);
   if (header.history_size != history.size() || header.history_root != history.root())
     return does_not_follow("its history root is another one.", header.height);
   if (update.outcomes().size() != count_items(*update.block()))
     return does_not_follow("its outcomes are not one for each item.", header.height);
   if (update.certificate() && update.certificate()->subject.height != header.height)
     return does_not_follow("its certificate is for another height.", header.height);
+  return check_next_members(update);
+}
+
+Status Store::State::check_next_members(const BlockUpdate& update) const {
+  const auto& header = update.block()->skeleton.header;
+  const auto& next = update.next_members();
+  if (next.has_value() != header.epoch_end())
+    return does_not_follow("next members belong to a block that ends its epoch, and to no other.", header.height);
+  if (next && next->hash(options.context.suite) != header.next_members_hash)
+    return does_not_follow("its next members are not those its header names.", header.height);
   return {};
+}
+
+Result<Store::State::OpenEnd> Store::State::end_of(const BlockUpdate& update) const {
+  const auto& header = update.block()->skeleton.header;
+  OpenEnd end{header.epoch + 1, header.digest(options.context.suite), {}};
+  end.link = {header.encode(), update.next_members()->encode(), {}};
+  auto certificate = update.certificate();
+  if (!certificate) {
+    const auto key = certificate_key(CertificateKind::commit, header.height);
+    GALEN_ASSIGN(auto stored, database->get(Family::certificates, key));
+    if (!stored) return end;
+    GALEN_ASSIGN(certificate, QuorumCertificate::decode(*stored));
+  }
+  if (closes(end, *certificate)) end.link.commit_certificate = certificate->encode();
+  return end;
 }
 
 BlockInfo Store::State::executed_info(const BlockUpdate& update) {
@@ -136,6 +169,14 @@ Result<Applied> Store::apply(const BlockUpdate& update) {
   s.adopt_pages();
 
   Applied applied;
+  // The certificate may come by another thread: whichever is second, it or the block, makes the link whole.
+  std::unique_lock epochs_lock(s.epochs_mutex, std::defer_lock);
+  std::optional<State::OpenEnd> end;
+  if (update.next_members()) {
+    epochs_lock.lock();
+    GALEN_ASSIGN(end, s.end_of(update));
+  }
+
   applied.info = s.executed_info(update);
   auto& info = applied.info;
   auto height = info.header.height;
@@ -163,6 +204,7 @@ Result<Applied> Store::apply(const BlockUpdate& update) {
     put(batch, *s.database, Family::transactions, as_text(id), written->encode());
   }
   put_block(batch, *s.database, update, info, body);
+  if (end) put(batch, *s.database, Family::meta, epoch_key(end->next), encode_epoch_row(end->link));
   applied.rows = update.rows();
   applied.bytes = batch.GetDataSize();
   GALEN_ASSERT(batch.Count() == applied.rows.total());
@@ -171,13 +213,27 @@ Result<Applied> Store::apply(const BlockUpdate& update) {
   s.unflushed_bytes.fetch_add(applied.bytes);
   s.latest->state_->head = info;
   s.latest->state_->has_head = true;
+  if (end && end->link.commit_certificate.empty()) s.open_ends.emplace(height, std::move(*end));
   s.next_height.store(height + 1);
   return applied;
 }
 
 Status Store::put_certificate(const QuorumCertificate& certificate) {
-  return state_->database->put(
-      Family::certificates, certificate_key(CertificateKind::commit, certificate.subject.height), certificate.encode());
+  auto& s = *state_;
+  const auto height = certificate.subject.height;
+  const auto bytes = certificate.encode();
+  std::lock_guard lock(s.epochs_mutex);
+  auto batch = make_batch(bytes.size() + 64);
+  put(batch, *s.database, Family::certificates, certificate_key(CertificateKind::commit, height), bytes);
+  auto end = s.open_ends.find(height);
+  const bool whole = end != s.open_ends.end() && closes(end->second, certificate);
+  if (whole) {
+    end->second.link.commit_certificate = bytes;
+    put(batch, *s.database, Family::meta, epoch_key(end->second.next), encode_epoch_row(end->second.link));
+  }
+  GALEN_TRY(s.database->write(batch));
+  if (whole) s.open_ends.erase(end);
+  return {};
 }
 
 Status Store::put_certificate(const ExecutedCertificate& certificate) {

@@ -79,10 +79,24 @@ Status Store::State::load() {
   auto next = head.header.height + 1;
   GALEN_ASSIGN(history, HistoryTree::load(options.context.suite, next, latest->state_->history_reader()));
   GALEN_TRY(load_tree(head));
+  GALEN_TRY(load_open_ends());
   GALEN_ASSIGN(past, PastPosition::load(*database));
   backfill_floor.store(past ? past->floor : 0);
   next_height.store(next);
   durable_next_height.store(next);
+  return {};
+}
+
+/// What a crash took from the certificates is put again from the node's log.
+Status Store::State::load_open_ends() {
+  const auto last = epoch_above(latest->head().header);
+  GALEN_ASSIGN(auto links, load_epoch_links(*database, last));
+  for (Epoch epoch = 2; epoch <= last; ++epoch) {
+    auto& link = links[static_cast<std::size_t>(epoch - 2)];
+    if (!link.commit_certificate.empty()) continue;
+    GALEN_ASSIGN(auto header, BlockHeader::decode(link.header));
+    open_ends.emplace(header.height, OpenEnd{epoch, header.digest(options.context.suite), std::move(link)});
+  }
   return {};
 }
 

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <mutex>
 
 #include "galen/ledger/history_tree.hpp"
 #include "galen/ledger/state_tree.hpp"
 #include "galen/ledger/store.hpp"
 #include "ledger/database.hpp"
+#include "ledger/epoch_rows.hpp"
 #include "ledger/past_store.hpp"
 #include "ledger/view_state.hpp"
 
@@ -55,7 +57,20 @@ struct Store::State {
   std::atomic<Height> backfill_floor{0};
   std::optional<PastPosition> past;  ///< owned by the thread that adds past blocks; nothing when the ledger is whole
 
+  /// A block that ended its epoch, and whose COMMIT-QC has not come.
+  struct OpenEnd {
+    Epoch next = 0;
+    Hash digest;
+    EpochLink link;
+  };
+  std::mutex epochs_mutex;
+  std::map<Height, OpenEnd> open_ends;  ///< guarded by epochs_mutex
+
   Status check_follows(const BlockUpdate& update) const;
+  Status check_next_members(const BlockUpdate& update) const;
+  /// What this block's update says, with the COMMIT-QC if that is here already. Under epochs_mutex.
+  Result<OpenEnd> end_of(const BlockUpdate& update) const;
+  Status load_open_ends();
   /// All of the block's info but state root, history nodes and body size.
   BlockInfo executed_info(const BlockUpdate& update);
   /// Lets the tree read, and drop, what the last checkpoint wrote.

@@ -11,6 +11,7 @@
 #include "galen/ledger/history_tree.hpp"
 #include "galen/ledger/verify.hpp"
 #include "ledger/database.hpp"
+#include "ledger/epoch_rows.hpp"
 #include "ledger/past_store.hpp"
 #include "ledger/view_state.hpp"
 
@@ -30,6 +31,7 @@ class Replay {
 
  private:
   Replay() = default;
+  static Status set_end_certificate(BlockUpdate& update, const Database& database);
   Status compare(const BlockUpdate& update, const BlockInfo& executed, const BlockInfo& stored,
                  const Database& database, const Found& found);
 
@@ -55,6 +57,8 @@ class Verification {
   bool enough();
   Status find_last_height();
   void find_floor();
+  /// The members of every epoch. `again`: links are verified from genesis on, else taken as this ledger's own.
+  void load_epochs(bool again);
   /// What the walk compares its first block with comes from the rows below.
   void begin_at(Height height);
   /// Runs a check of signatures, which may add findings, here or on another thread. `bytes`: what it holds until then.
@@ -67,6 +71,7 @@ class Verification {
   void check_block(Height height);
   std::optional<BlockInfo> check_info(Height height);
   void check_header(const BlockInfo& info);
+  void check_epoch(const BlockHeader& header);
   void check_executed_roots(const BlockInfo& info);
   void check_history(const BlockInfo& info);
   BlockPtr check_body(const BlockInfo& info);
@@ -84,7 +89,8 @@ class Verification {
   const VerifyOptions& options_;
   std::shared_ptr<Database> database_;
   std::unique_ptr<View> view_;
-  ChainContext context_;
+  ChainContext context_;  ///< of the chain; each epoch's own is in epochs_
+  EpochChain epochs_;     ///< as far as the stored links hold
   std::mutex report_mutex_;  ///< guards findings, certificates and certified_height of the report while jobs run
   VerifyReport report_;
   BoundedQueue<std::function<void()>> checks_{{.items_max = 256, .bytes_max = 64u << 20}};

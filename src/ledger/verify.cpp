@@ -39,6 +39,7 @@ Verification::Verification(const VerifyOptions& options, std::shared_ptr<Databas
       database_(std::move(database)),
       view_(new View(database_, nullptr, false)),
       context_(database_->context()),
+      epochs_(*options.genesis),
       history_(HistoryTree(context_.suite)) {}
 
 Verification::~Verification() { finish_jobs(); }
@@ -49,6 +50,7 @@ Status Verification::run(std::unique_ptr<Replay> replay) {
   if (options_.from > report_.height_last)
     return make_error(ErrorCode::INVALID_ARGUMENT,
                       "The ledger ends at height " + std::to_string(report_.height_last) + ", before the one to begin at.");
+  load_epochs(true);
   find_floor();
   if (options_.from > report_.height_first) {
     report_.height_first = options_.from;
@@ -80,6 +82,7 @@ Status Verification::run(std::unique_ptr<Replay> replay) {
 }
 
 void Verification::run_block(Height height) {
+  load_epochs(false);
   find_floor();
   if (height > report_.height_first) begin_at(height);
   check_block(height);
@@ -145,6 +148,24 @@ Status Verification::find_last_height() {
   if (it->Valid()) report_.height_last = ByteReader(to_span(it->key())).u64();
   found(report_.height_last, "meta", "The applied height cannot be read: " + loaded.error().message);
   return {};
+}
+
+void Verification::load_epochs(bool again) {
+  // Of a single block its own check says what it lacks.
+  auto wrong = [&](Epoch epoch, const std::string& what) {
+    if (again) found(report_.height_last, "epochs", "The link to epoch " + std::to_string(epoch) + what);
+  };
+  for (;;) {
+    const auto epoch = epochs_.last() + 1;
+    auto link = load_epoch_link(*database_, epoch);
+    if (!link) return wrong(epoch, " cannot be read: " + link.error().message);
+    if (!*link) return;
+    auto header = BlockHeader::decode((*link)->header);
+    // Of the newest block the certificate may not have come yet.
+    const bool open = (*link)->commit_certificate.empty() && header && header->height >= report_.height_last;
+    auto added = again && !open ? epochs_.add(**link) : epochs_.add_own(**link);
+    if (!added) return wrong(epoch, " does not hold: " + added.error().message);
+  }
 }
 
 /// A ledger that began with a snapshot and still fetches older blocks is checked from the lowest one it has.

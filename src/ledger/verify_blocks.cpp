@@ -78,17 +78,35 @@ void Verification::check_header(const BlockInfo& info) {
   auto height = header.height;
   if (header.digest(context_.suite) != info.digest) found(height, "header", "The digest is not that of the header.");
   if (header.chain_id != context_.chain_id) found(height, "header", "The header belongs to another chain.");
-  if (header.epoch != context_.epoch && height > 0) found(height, "header", "The header belongs to another epoch.");
   if (header.height == 0) {
     if (header != options_.genesis->block_zero()) found(0, "header", "Block 0 is not the one of genesis.");
     return;
   }
+  check_epoch(header);
   if (previous_) {
+    if (header.epoch != epoch_above(previous_->header))
+      found(height, "header", "The epoch does not follow from the block below.");
     if (header.parent != previous_->digest) found(height, "header", "The parent is not the block below.");
     if (header.time_ms <= previous_->header.time_ms) found(height, "header", "The time is not after the parent's.");
     if (header.exec_height < previous_->header.exec_height) found(height, "header", "exec_height went back.");
   }
   check_executed_roots(info);
+}
+
+/// The epoch is one whose members the links show, and a block that ends it is the one its link was made of.
+void Verification::check_epoch(const BlockHeader& header) {
+  const auto height = header.height;
+  if (header.chain_id != context_.chain_id) return;  // that has a finding of its own
+  if (auto status = epochs_.check(header); !status)
+    return found(height, "header", "Of its epoch: " + status.error().message);
+  const bool linked = epochs_.end_height(header.epoch) == height;
+  if (linked != header.epoch_end())
+    return found(height, "epochs", linked ? "The next epoch's link is not of a block that ends an epoch."
+                                          : "The block ends its epoch, and no link that holds leads to the next one.");
+  if (!linked) return;
+  auto link = load_epoch_link(*database_, header.epoch + 1);
+  if (!link || !*link || (*link)->header != header.encode())
+    found(height, "epochs", "The next epoch's link is of another block.");
 }
 
 /// The roots that a header certifies are those stored for its exec_height.
@@ -127,10 +145,8 @@ BlockPtr Verification::check_body(const BlockInfo& info) {
     found(height, "body", bytes ? "The block's body is missing." : bytes.error().message);
     return nullptr;
   }
-  auto context = context_;
-  context.epoch = info.header.epoch;
   // Decoding checks the body root, each batch's digest and each items root.
-  auto block = Block::decode(context, **bytes);
+  auto block = Block::decode(context_, **bytes);
   if (!block) {
     found(height, "body", "The body does not decode: " + block.error().message);
     return nullptr;
@@ -139,12 +155,15 @@ BlockPtr Verification::check_body(const BlockInfo& info) {
     found(height, "body", "The body belongs to another header.");
   if (info.body_bytes != (*bytes)->size()) found(height, "body", "The body has another size than noted.");
   auto shared = std::make_shared<const Block>(std::move(*block));
+  if (!epochs_.has(info.header.epoch)) return shared;  // nobody's keys are known: the header has a finding
   check_signatures((*bytes)->size(), [this, height, shared] {
+    const auto epoch = shared->skeleton.header.epoch;
+    const auto& members = epochs_.members_of(epoch);
     for (const auto& batch : shared->batches) {
       auto origin = batch->header().origin;
-      if (origin >= options_.genesis->member_set.size()) {
+      if (origin >= members.size()) {
         found(height, "body", "A batch names an origin that is no member.");
-      } else if (auto signature = batch->verify_signatures(context_, options_.genesis->member_set); !signature) {
+      } else if (auto signature = batch->verify_signatures(epochs_.context_of(epoch), members); !signature) {
         found(height, "body", "A batch's signatures: " + signature.error().message);
       }
     }
@@ -208,9 +227,11 @@ void Verification::check_transaction_rows(const BlockInfo& info, const Block& bl
 
 void Verification::check_certificates(const BlockInfo& info) {
   auto height = info.header.height;
-  auto hold = [this, height](auto certificate, const char* name, bool commits) {
-    check_signatures(sizeof(certificate), [this, height, name, commits, certificate = std::move(certificate)] {
-      auto verified = certificate.verify(context_, options_.genesis->member_set);
+  const auto epoch = info.header.epoch;
+  if (!epochs_.has(epoch)) return;
+  auto hold = [this, height, epoch](auto certificate, const char* name, bool commits) {
+    check_signatures(sizeof(certificate), [this, height, epoch, name, commits, certificate = std::move(certificate)] {
+      auto verified = certificate.verify(epochs_.context_of(epoch), epochs_.members_of(epoch));
       if (!verified)
         return found(height, "certificate", std::string("The ") + name + " does not hold: " + verified.error().message);
       std::lock_guard lock(report_mutex_);

@@ -25,6 +25,7 @@ void Replay::check(const BlockPtr& block, const BlockInfo& stored, const Databas
   auto height = stored.header.height;
   auto run = [&]() -> Status {
     GALEN_ASSIGN(auto update, executor_->execute(height == 0 ? nullptr : &scratch_->latest(), block));
+    if (block->skeleton.header.epoch_end()) GALEN_TRY(set_end_certificate(update, database));
     GALEN_ASSIGN(auto applied, scratch_->apply(update));
     if (scratch_->unflushed_bytes() > kCheckpointBytes) {
       GALEN_ASSIGN([[maybe_unused]] auto durable, scratch_->checkpoint());
@@ -35,6 +36,16 @@ void Replay::check(const BlockPtr& block, const BlockInfo& stored, const Databas
     found(height, "execution", "Executing the block again failed: " + status.error().message);
     running_ = false;
   }
+}
+
+/// The certificate of a block that ends its epoch, which belongs to the link, comes from nowhere else.
+Status Replay::set_end_certificate(BlockUpdate& update, const Database& database) {
+  GALEN_ASSIGN(auto link, load_epoch_link(database, update.block()->skeleton.header.epoch + 1));
+  if (!link) return make_error(ErrorCode::CORRUPT, "The link to the next epoch is missing.");
+  if (link->commit_certificate.empty()) return {};
+  GALEN_ASSIGN(auto certificate, QuorumCertificate::decode(link->commit_certificate));
+  update.set_certificate(std::move(certificate));
+  return {};
 }
 
 Status Replay::compare(const BlockUpdate& update, const BlockInfo& executed, const BlockInfo& stored,

@@ -3,6 +3,7 @@
 #include "galen/ledger/history_tree.hpp"
 #include "galen/ledger/state_tree.hpp"
 #include "ledger/database.hpp"
+#include "ledger/epoch_rows.hpp"
 #include "ledger/view_state.hpp"
 
 namespace galen::ledger {
@@ -149,6 +150,24 @@ Result<std::optional<QuorumCertificate>> View::commit_certificate_from(Height he
 
 Result<std::optional<ExecutedCertificate>> View::executed_certificate(Height height) const {
   return state_->certificate<ExecutedCertificate>(CertificateKind::executed, height);
+}
+
+Result<std::vector<EpochLink>> View::epoch_links(Epoch epoch) const {
+  if (epoch > epoch_above(head().header))
+    return make_error(ErrorCode::NOT_FOUND, "The ledger has not come to epoch " + std::to_string(epoch) + " yet.");
+  GALEN_ASSIGN(auto links, load_epoch_links(*state_->database, epoch, state_->rocksdb_snapshot()));
+  for (const auto& link : links)
+    if (link.commit_certificate.empty())
+      return make_error(ErrorCode::UNAVAILABLE, "The end of an epoch is not certified yet.");
+  return links;
+}
+
+Result<EpochChain> View::epochs(const Genesis& genesis) const {
+  GALEN_ASSIGN(auto links,
+               load_epoch_links(*state_->database, epoch_above(head().header), state_->rocksdb_snapshot()));
+  auto chain = EpochChain::follow_own(genesis, links);
+  if (!chain) return make_error(ErrorCode::CORRUPT, "The stored links between epochs: " + chain.error().message);
+  return chain;
 }
 
 Result<Hash> View::history_root(std::uint64_t size) const {

@@ -6,7 +6,7 @@
 namespace galen::node {
 
 Backfill::Backfill(const Identity& identity, ledger::Store& store, SyncPeers& peers)
-    : identity_(identity), store_(store), runner_(identity.genesis), past_(identity, peers) {}
+    : identity_(identity), store_(store), runner_(identity.genesis), past_(peers) {}
 
 Result<bool> Backfill::step() {
   if (store_.backfill_floor() == 1) {
@@ -20,7 +20,8 @@ Result<bool> Backfill::step() {
     if (store_.backfill_floor() <= 1) return std::optional<ledger::PastWanted>{};
     return std::optional(store_.past_wanted());
   };
-  GALEN_ASSIGN(auto taken, past_.step(wanted, [&](const ledger::PastBlock& past) -> Status {
+  GALEN_ASSIGN(const auto epochs, view->epochs(identity_.genesis));
+  GALEN_ASSIGN(auto taken, past_.step(epochs, wanted, [&](const ledger::PastBlock& past) -> Status {
     GALEN_ASSIGN(auto rows, execution::past_rows(identity_.genesis, past, state));
     return store_.add_past(past, rows);
   }));

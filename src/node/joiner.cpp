@@ -31,7 +31,7 @@ Joiner::Joiner(const Identity& identity, const ledger::StoreOptions& options, He
       behind_min_(behind_min),
       peers_(peers),
       ports_(std::move(ports)),
-      past_(identity, peers) {}
+      past_(peers) {}
 
 Status Joiner::resume(bool wanted) {
   if (!wanted) return ledger::Installer::abandon(options_.directory);
@@ -43,7 +43,7 @@ Status Joiner::resume(bool wanted) {
     return ledger::Installer::abandon(options_.directory);
   }
   const auto& manifest = (*installer)->manifest();
-  if (manifest.height() <= ports_.applied() || !manifest.verify(identity_.context, identity_.members())) {
+  if (manifest.height() <= ports_.applied() || !manifest.verify(identity_.genesis)) {
     installer->reset();
     return ledger::Installer::abandon(options_.directory);
   }
@@ -168,7 +168,11 @@ std::optional<ledger::SnapshotManifest> Joiner::fetch_manifest(Height height) {
       answered = true;
       if (answer->body.empty()) break;
       auto manifest = ledger::SnapshotManifest::decode(identity_.context.suite, answer->body);
-      auto status = manifest ? manifest->verify(identity_.context, identity_.members()) : Status(manifest.error());
+      Status status;
+      if (!manifest)
+        status = manifest.error();
+      else if (auto verified = manifest->verify(identity_.genesis); !verified)
+        status = verified.error();
       if (status && manifest->height() != height) break;  // the late answer to an earlier question
       if (status) {
         manifest_from_ = peer;
@@ -262,6 +266,7 @@ Status Joiner::take_other_depth(MemberIndex from) {
 Result<bool> Joiner::fetch_past() {
   const auto ttl_max_ms = identity_.genesis.parameters.ttl_max_ms;
   const auto state = [&](std::uint8_t kind, ByteSpan key) { return installer_->state(kind, key); };
+  GALEN_ASSIGN(const auto epochs, EpochChain::follow_own(identity_.genesis, installer_->manifest().epochs));
   std::size_t empty = 0;
   for (;;) {
     GALEN_ASSIGN(auto wanted, installer_->past_wanted(ttl_max_ms));
@@ -270,7 +275,7 @@ Result<bool> Joiner::fetch_past() {
         fmt::format("has the rows of the snapshot of height {}: takes the blocks whose request ids still count, down "
                     "to {}",
                     installer_->manifest().height(), wanted->height));
-    GALEN_ASSIGN(auto taken, past_.step([&] { return installer_->past_wanted(ttl_max_ms); },
+    GALEN_ASSIGN(auto taken, past_.step(epochs, [&] { return installer_->past_wanted(ttl_max_ms); },
                                         [&](const ledger::PastBlock& past) -> Status {
                                           GALEN_ASSIGN(auto rows, execution::past_rows(identity_.genesis, past, state));
                                           return installer_->add_past(past, rows);
@@ -290,10 +295,11 @@ Result<bool> Joiner::others_have_our_blocks() {
   GALEN_ASSIGN(auto lowest, ports_.own_lowest());
   if (!lowest) return true;
   ports_.say("asks the other members for the blocks that it has, which go when the snapshot comes");
+  GALEN_ASSIGN(const auto epochs, EpochChain::follow_own(identity_.genesis, installer_->manifest().epochs));
   bool shown = false;
   const auto wanted = [&]() -> Result<std::optional<ledger::PastWanted>> { return shown ? std::nullopt : lowest; };
   for (std::size_t i = 0; i < identity_.members().size() && !shown && !peers_.closed(); ++i) {
-    GALEN_ASSIGN([[maybe_unused]] auto taken, past_.step(wanted, [&](const ledger::PastBlock&) -> Status {
+    GALEN_ASSIGN([[maybe_unused]] auto taken, past_.step(epochs, wanted, [&](const ledger::PastBlock&) -> Status {
       shown = true;
       return {};
     }));

@@ -27,7 +27,7 @@ std::optional<SyncPeers::Answer> PastFetch::wait_for(MemberIndex peer, PeerMessa
   return std::nullopt;
 }
 
-Result<std::size_t> PastFetch::step(const Wanted& wanted, const Take& take) {
+Result<std::size_t> PastFetch::step(const EpochChain& epochs, const Wanted& wanted, const Take& take) {
   GALEN_ASSIGN(auto next, wanted());
   if (!next) return std::size_t{0};
   const auto peer = ask(next->height);
@@ -37,12 +37,13 @@ Result<std::size_t> PastFetch::step(const Wanted& wanted, const Take& take) {
   auto answer = wait_for(*peer, PeerMessageKind::past);
   if (!answer) return std::size_t{0};
   const bool prompt = system_clock().monotonic_us() - asked_us < kPromptUs;
-  GALEN_ASSIGN(auto taken, take_answer(*answer, wanted, take));
+  GALEN_ASSIGN(auto taken, take_answer(epochs, *answer, wanted, take));
   if (taken > 0 && prompt) last_good_ = peer;
   return taken;
 }
 
-Result<std::size_t> PastFetch::take_answer(const SyncPeers::Answer& answer, const Wanted& wanted, const Take& take) {
+Result<std::size_t> PastFetch::take_answer(const EpochChain& epochs, const SyncPeers::Answer& answer,
+                                           const Wanted& wanted, const Take& take) {
   auto decoded = decode_past_answer(answer.body);
   if (!decoded) {
     peers_.ban(answer.from, decoded.error());
@@ -57,7 +58,7 @@ Result<std::size_t> PastFetch::take_answer(const SyncPeers::Answer& answer, cons
   for (auto bytes : decoded->blocks) {
     GALEN_ASSIGN(auto next, wanted());
     if (!next || peers_.closed()) break;
-    auto past = ledger::check_past_block(identity_.genesis, *next, bytes);
+    auto past = ledger::check_past_block(epochs, *next, bytes);
     if (!past) {
       peers_.ban(answer.from, past.error());
       break;

@@ -15,20 +15,21 @@ class PastFetch {
   using Wanted = std::function<Result<std::optional<ledger::PastWanted>>()>;
   using Take = std::function<Status(const ledger::PastBlock&)>;
 
-  PastFetch(const Identity& identity, SyncPeers& peers) : identity_(identity), peers_(peers) {}
+  explicit PastFetch(SyncPeers& peers) : peers_(peers) {}
 
-  /// One question to one member, and what its answer brings. Returns how many blocks were taken: 0 when nobody could be
-  /// asked, or the one asked has none. Errors are ours: those of `wanted` and `take`.
-  Result<std::size_t> step(const Wanted& wanted, const Take& take);
+  /// One question to one member, and what its answer brings, checked with the members of each block's epoch. Returns how
+  /// many blocks were taken: 0 when nobody could be asked, or the one asked has none. Errors are ours: those of `wanted`
+  /// and `take`.
+  Result<std::size_t> step(const EpochChain& epochs, const Wanted& wanted, const Take& take);
 
  private:
-  Result<std::size_t> take_answer(const SyncPeers::Answer& answer, const Wanted& wanted, const Take& take);
+  Result<std::size_t> take_answer(const EpochChain& epochs, const SyncPeers::Answer& answer, const Wanted& wanted,
+                                  const Take& take);
   /// A block that fits no answer, piece after piece; nothing when they end too early.
   std::optional<Bytes> fetch_pieces(MemberIndex peer, Height height, std::size_t bytes);
   std::optional<SyncPeers::Answer> wait_for(MemberIndex peer, PeerMessageKind kind);
   std::optional<MemberIndex> ask(Height highest);
 
-  const Identity& identity_;
   SyncPeers& peers_;
   std::optional<MemberIndex> last_good_;  ///< asked again first, unless it took its time
 };

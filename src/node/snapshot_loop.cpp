@@ -108,6 +108,7 @@ Status SnapshotLoop::certify(const Job& job, ledger::SnapshotFiles::Source& sour
         source.headers.push_back(*header);
       }
       source.certificate = std::move(*certificate);
+      GALEN_ASSIGN(source.epochs, view->epoch_links(source.headers.back().epoch));
       if (source.headers.size() <= ledger::kSnapshotHeadersMax) return {};
       return Error{ErrorCode::TOO_LARGE, "the next certificate is too far away"};
     }

@@ -12,7 +12,8 @@ namespace galen::execution {
 Result<ledger::v1::Receipt> build_receipt(const ChainContext& context, const ledger::View& view,
                                           const TransactionId& id);
 
-/// Everything of a receipt but its certificate: what a retry gets byte for byte the same.
+/// Everything of a receipt but its certificate and the links that a confirmation in a later epoch needs: what a retry gets
+/// byte for byte the same.
 Result<ledger::v1::Receipt> build_uncertified_receipt(const ChainContext& context, const ledger::View& view,
                                                       const TransactionId& id);
 

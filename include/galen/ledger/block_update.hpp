@@ -20,7 +20,8 @@ struct RowCounts {
   std::size_t lists = 0;
   std::size_t block = 0;
   std::size_t certificates = 0;
-  std::size_t total() const { return state + transactions + lists + block + certificates; }
+  std::size_t epochs = 0;  ///< the link to the next epoch, of a block that ends one
+  std::size_t total() const { return state + transactions + lists + block + certificates + epochs; }
   bool operator==(const RowCounts&) const = default;
 };
 
@@ -50,6 +51,9 @@ class BlockUpdate {
   /// The COMMIT-QC, when it is at hand; else Store::put_certificate later.
   void set_certificate(QuorumCertificate certificate) { certificate_ = std::move(certificate); }
 
+  /// Of a block that ends its epoch, and of no other: the members its header names.
+  void set_next_members(MemberSet members) { next_members_ = std::move(members); }
+
   RowCounts rows() const;
   Height height() const { return block_->skeleton.header.height; }
   const BlockPtr& block() const { return block_; }
@@ -60,6 +64,7 @@ class BlockUpdate {
   /// Keyed by list_row_key().
   const std::map<std::string, Bytes>& list_rows() const { return lists_; }
   const std::optional<QuorumCertificate>& certificate() const { return certificate_; }
+  const std::optional<MemberSet>& next_members() const { return next_members_; }
 
  private:
   BlockPtr block_;
@@ -68,6 +73,7 @@ class BlockUpdate {
   std::map<std::string, Bytes> lists_;
   std::vector<ItemOutcome> outcomes_;
   std::optional<QuorumCertificate> certificate_;
+  std::optional<MemberSet> next_members_;
 };
 
 }  // namespace galen::ledger

@@ -8,7 +8,7 @@
 #include "galen/ledger/rows.hpp"
 #include "galen/ledger/view.hpp"
 #include "galen/types/certificate.hpp"
-#include "galen/types/genesis.hpp"
+#include "galen/types/epoch_chain.hpp"
 #include "galen/types/limits.hpp"
 
 namespace galen::ledger {
@@ -38,8 +38,8 @@ struct PastBlock {
 
 /// Nothing when this ledger lacks the block or what belongs to it.
 Result<std::optional<Bytes>> encode_past_block(const View& view, Height height);
-/// MALFORMED, BAD_PROOF, BAD_SIGNATURE, BAD_CERTIFICATE, and what decoding a block gives.
-Result<PastBlock> check_past_block(const Genesis& genesis, const PastWanted& wanted, ByteSpan bytes);
+/// With the members of the block's epoch. MALFORMED, BAD_PROOF, BAD_SIGNATURE, BAD_CERTIFICATE, and what decoding gives.
+Result<PastBlock> check_past_block(const EpochChain& epochs, const PastWanted& wanted, ByteSpan bytes);
 
 /// The rows that executing the block wrote beside its state (execution/past_rows.hpp derives them).
 struct PastRows {

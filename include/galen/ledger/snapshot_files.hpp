@@ -27,6 +27,7 @@ class SnapshotFiles {
     const View* view = nullptr;        ///< frozen at the snapshot's height
     std::vector<BlockHeader> headers;  ///< from that height on
     QuorumCertificate certificate;     ///< COMMIT-QC of the last one
+    std::vector<EpochLink> epochs;     ///< View::epoch_links of the last one's epoch
     ChainContext context;
     /// Called after about every hundred rows: may wait, and false ends the work with CANCELLED.
     std::function<bool()> pace;

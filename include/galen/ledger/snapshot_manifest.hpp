@@ -1,12 +1,11 @@
 // What a snapshot promises: the nodes of the state tree at one depth, and the chain of proofs from the members of
-// genesis to them (docs/spec/snapshots.md 1.1, 1.2). Pure values, any thread.
+// genesis, over those of later epochs, to them (docs/spec/snapshots.md 1.1, 1.2). Pure values, any thread.
 #pragma once
 
 #include <vector>
 
 #include "galen/crypto/merkle.hpp"
-#include "galen/types/block.hpp"
-#include "galen/types/certificate.hpp"
+#include "galen/types/epoch_chain.hpp"
 
 namespace galen::ledger {
 
@@ -39,6 +38,7 @@ struct SnapshotManifest {
   std::vector<BlockHeader> headers;                             ///< of the heights s, s+1 …
   QuorumCertificate certificate;                                ///< COMMIT-QC of the last one
   crypto::MerkleFrontier frontier{crypto::Suite::p256_sha256};  ///< of the digests of blocks 0 … s-1
+  std::vector<EpochLink> epochs;                                ///< from genesis to the epoch of the last header
   std::vector<SnapshotNode> nodes;                              ///< 2^depth
 
   Height height() const { return headers.front().height; }
@@ -46,11 +46,11 @@ struct SnapshotManifest {
   const BlockHeader* certifying() const;
 
   Bytes encode() const;
-  /// Layout and limits: MALFORMED, UNSUPPORTED_VERSION, EPOCH_END_REFUSED.
+  /// Layout and limits: MALFORMED, UNSUPPORTED_VERSION.
   static Result<SnapshotManifest> decode(crypto::Suite suite, ByteSpan bytes);
-  /// Everything else: WRONG_CHAIN, EPOCH_END_REFUSED, BAD_PROOF, BAD_CERTIFICATE. Nothing of a manifest is believed
-  /// before.
-  Status verify(const ChainContext& context, const MemberSet& members) const;
+  /// Everything else, from genesis on: WRONG_CHAIN, BAD_PROOF, BAD_CERTIFICATE, and what a link may be refused with.
+  /// Nothing of a manifest is believed before. Gives the members of all epochs up to the last header's.
+  Result<EpochChain> verify(const Genesis& genesis) const;
 };
 
 }  // namespace galen::ledger

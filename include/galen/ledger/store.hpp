@@ -25,7 +25,7 @@ namespace galen::ledger {
 
 struct StoreOptions {
   std::string directory;  ///< DIR of the node; RocksDB stands in DIR/ledger
-  ChainContext context;
+  ChainContext context;  ///< of the chain: suite and chain id count, a ledger holds blocks of all epochs
   std::size_t state_versions = 64;  ///< heights for which prove_state answers
   std::size_t block_cache_bytes = 64u << 20;
   /// Leaves of the state tree kept in memory after a checkpoint, about 115 bytes each.
@@ -61,10 +61,12 @@ class Store {
   /// After open: what survived; then what the last checkpoint made durable.
   std::optional<Height> durable_height() const;
 
-  /// Writes block, indexes, state and height at once. CORRUPT if the block does not follow the head (height, parent,
-  /// history root) or its outcomes do not match its items: nothing is then written.
+  /// Writes block, indexes, state and height at once, and with a block that ends its epoch the link to the next one.
+  /// CORRUPT if the block does not follow the head (height, epoch, parent, history root), its outcomes do not match its
+  /// items or its next members its header: nothing is then written.
   Result<Applied> apply(const BlockUpdate& update);
-  /// COMMIT-QC or EXECUTED certificate of an applied block. Not verified here. Written again, it replaces.
+  /// COMMIT-QC or EXECUTED certificate of a block, which has been applied or soon is. Not verified here. Written again,
+  /// it replaces. The COMMIT-QC of a block that ended its epoch makes the link to the next one whole, in one write.
   Status put_certificate(const QuorumCertificate& certificate);
   Status put_certificate(const ExecutedCertificate& certificate);
 

@@ -18,6 +18,7 @@ namespace galen::ledger {
 class BlockExecutor {
  public:
   virtual ~BlockExecutor() = default;
+  /// The update of a block that ends its epoch holds the next members.
   virtual Result<BlockUpdate> execute(const View* view, const BlockPtr& block) = 0;
 };
 
@@ -46,8 +47,8 @@ struct VerifyOptions {
 
 struct VerifyFinding {
   Height height = 0;  ///< of the block concerned; for rows of no single block, the applied height
-  std::string where;  ///< "header", "body", "outcomes", "history", "certificate", "transactions", "state", "lists",
-                      ///< "tree", "meta"
+  std::string where;  ///< "header", "body", "outcomes", "history", "certificate", "epochs", "transactions", "state",
+                      ///< "lists", "tree", "meta"
   std::string what;   ///< one sentence
 };
 

@@ -12,7 +12,7 @@
 #include "galen/crypto/merkle.hpp"
 #include "galen/crypto/sparse_merkle.hpp"
 #include "galen/ledger/rows.hpp"
-#include "galen/types/certificate.hpp"
+#include "galen/types/epoch_chain.hpp"
 
 namespace galen::ledger {
 
@@ -64,6 +64,12 @@ class View {
   /// The certificate of the lowest height not below `height`: it commits its ancestors too (R6).
   Result<std::optional<QuorumCertificate>> commit_certificate_from(Height height) const;
   Result<std::optional<ExecutedCertificate>> executed_certificate(Height height) const;
+
+  /// What leads from genesis to an epoch, the first link first. NOT_FOUND: this view has not come so far. UNAVAILABLE:
+  /// the COMMIT-QC that ends the epoch before is not here yet.
+  Result<std::vector<EpochLink>> epoch_links(Epoch epoch) const;
+  /// The members of every epoch up to the one that goes on above the head. Links are not verified again.
+  Result<EpochChain> epochs(const Genesis& genesis) const;
 
   /// History tree over the digests of blocks 0 … size-1 (size at most height()+1, else NOT_FOUND).
   Result<Hash> history_root(std::uint64_t size) const;

@@ -50,7 +50,7 @@ class JoinTest : public ExecutionTest {
     snapshot.pace = [] { return true; };
     ASSERT_TRUE(files.make(snapshot).has_value());
     auto manifest = take(ledger::SnapshotManifest::decode(kSuite, take(files.manifest(frozen.height()))));
-    ASSERT_TRUE(manifest.verify(chain.genesis.context(), chain.genesis.member_set).has_value());
+    ASSERT_TRUE(manifest.verify(chain.genesis).has_value());
 
     auto installer = take(ledger::Installer::begin(options(), manifest));
     for (auto index : installer->missing_parts()) {
@@ -73,7 +73,7 @@ class JoinTest : public ExecutionTest {
   }
   ledger::PastBlock past_block(const ledger::PastWanted& wanted) {
     auto bytes = take(ledger::encode_past_block(*take(node.store().snapshot()), wanted.height));
-    return take(ledger::check_past_block(chain.genesis, wanted, *bytes));
+    return take(ledger::check_past_block(EpochChain(chain.genesis), wanted, *bytes));
   }
   void backfill() {
     while (joined_->backfill_floor() > 1) {

@@ -9,6 +9,7 @@
 #include "galenctl/dev_make.hpp"
 #include "galenctl/files.hpp"
 #include "temp_dir.hpp"
+#include "unit/epoch_parts.hpp"
 #include "unit/suite.hpp"
 
 namespace galen::galenctl {
@@ -40,6 +41,10 @@ class AccessListTest : public testing::Test {
 
   /// A state with this one row, certified by the first `signers` members.
   v1::StateProof make_head(const std::vector<std::string>& entries, std::size_t signers) {
+    return make_head(entries, signers, keys_, genesis_.context());
+  }
+  v1::StateProof make_head(const std::vector<std::string>& entries, std::size_t signers,
+                           const std::vector<crypto::PrivateKey>& keys, const ChainContext& context) {
     ledger::v1::AccessHeadState state;
     Hash running;
     for (const auto& entry : entries) running = next_access_hash(kSuite, running, as_bytes(entry));
@@ -63,7 +68,7 @@ class AccessListTest : public testing::Test {
     certificate.signers.member_count = 4;
     for (MemberIndex i = 0; i < signers; ++i) {
       certificate.signers.signers.push_back(i);
-      certificate.signatures.push_back(keys_[i].sign(executed_sign_bytes(genesis_.context(), i, certificate.subject)));
+      certificate.signatures.push_back(keys[i].sign(executed_sign_bytes(context, i, certificate.subject)));
     }
     out.set_executed_certificate(to_string(certificate.encode()));
     return out;
@@ -83,6 +88,30 @@ TEST_F(AccessListTest, AWholeListIsProven) {
   EXPECT_EQ(proof->count, 3u);
   EXPECT_EQ(proof->height, 7u);
   EXPECT_EQ(proof->certified_by, 3u);
+}
+
+TEST_F(AccessListTest, AHeadOfALaterEpochIsProvenOverItsLink) {
+  const test::KeyedMembers first{kSuite, genesis_.member_set.all(), keys_};
+  const auto second = first.rotate(1);
+  BlockHeader end;
+  end.flags = kEpochEnd;
+  end.chain_id = genesis_.chain_id;
+  end.height = 3;
+  end.next_members_hash = second.hash();
+  ByteWriter link;
+  test::make_link(end, second, test::commit_by(first, genesis_.chain_id, 1, end)).append_to(link);
+  auto head = make_head(entries_, 3, second.keys, second.context(genesis_.chain_id, 2));
+  EXPECT_EQ(verify_access_list(genesis_, patient_, entries_, head).error().code, ErrorCode::BAD_CERTIFICATE);
+  head.add_epochs(to_string(link.bytes()));
+  auto proof = verify_access_list(genesis_, patient_, entries_, head);
+  ASSERT_TRUE(proof) << proof.error().message;
+  EXPECT_EQ(proof->certified_by, 3u);
+  // What the first members sign above their end counts for nothing.
+  auto old = head_;
+  *old.mutable_epochs() = head.epochs();
+  EXPECT_EQ(verify_access_list(genesis_, patient_, entries_, old).error().code, ErrorCode::BAD_CERTIFICATE);
+  head.mutable_epochs(0)->push_back('\0');
+  EXPECT_EQ(verify_access_list(genesis_, patient_, entries_, head).error().code, ErrorCode::MALFORMED);
 }
 
 TEST_F(AccessListTest, WhatIsTamperedWithFails) {

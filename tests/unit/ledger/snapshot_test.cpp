@@ -16,7 +16,7 @@ ErrorCode code_of(const Checked& checked) {
 }  // namespace
 
 TEST_F(SnapshotTest, ManifestHoldsAndIsItsOnlyForm) {
-  EXPECT_EQ(code_of(manifest.verify(chain.context(), chain.genesis().member_set)), ErrorCode::OK);
+  EXPECT_EQ(code_of(manifest.verify(chain.genesis())), ErrorCode::OK);
   EXPECT_EQ(manifest.encode(), *files.manifest(kSnapshot));
   EXPECT_GE(manifest.depth, 1);
   EXPECT_EQ(manifest.height(), kSnapshot);
@@ -94,7 +94,7 @@ TEST_F(SnapshotTest, AMakeThatIsStoppedLeavesNothing) {
 TEST_F(SnapshotTest, BadManifests) {
   auto decode = [&](const Bytes& bytes) { return code_of(SnapshotManifest::decode(kSuite, bytes)); };
   auto verify = [&](const SnapshotManifest& changed) {
-    return code_of(changed.verify(chain.context(), chain.genesis().member_set));
+    return code_of(changed.verify(chain.genesis()));
   };
   const auto good = manifest.encode();
   auto with_byte = [&](std::size_t at, std::uint8_t value) {
@@ -120,17 +120,21 @@ TEST_F(SnapshotTest, BadManifests) {
   changed.nodes[0].path.data[0] = 0xff;
   EXPECT_EQ(decode(changed.encode()), ErrorCode::MALFORMED);  // a leaf of another prefix
   auto epochs = manifest.nodes.size() * 33 + 4;
-  EXPECT_EQ(decode(with_byte(good.size() - epochs + 3, 1)), ErrorCode::EPOCH_END_REFUSED);
+  EXPECT_EQ(decode(with_byte(good.size() - epochs + 3, 1)), ErrorCode::MALFORMED);  // a link that is not there
+  EXPECT_EQ(decode(with_byte(good.size() - epochs, 1)), ErrorCode::MALFORMED);      // more links than a chain has
   // 2: the chain of headers
   changed = manifest;
   changed.headers[1].chain_id.data[0] ^= 1;
   EXPECT_EQ(verify(changed), ErrorCode::WRONG_CHAIN);
   changed = manifest;
   changed.headers[1].epoch = 2;
-  EXPECT_EQ(verify(changed), ErrorCode::EPOCH_END_REFUSED);
+  EXPECT_EQ(verify(changed), ErrorCode::BAD_PROOF);
   changed = manifest;
   changed.headers[2].flags |= kEpochEnd;
-  EXPECT_EQ(verify(changed), ErrorCode::EPOCH_END_REFUSED);
+  EXPECT_EQ(verify(changed), ErrorCode::MALFORMED);
+  changed = manifest;
+  changed.epochs.push_back({manifest.headers[0].encode(), chain.genesis().member_set.encode(), {}});
+  EXPECT_EQ(verify(changed), ErrorCode::BAD_PROOF);  // a link of a block that ends no epoch
   changed = manifest;
   changed.headers.erase(changed.headers.begin() + 1);
   EXPECT_EQ(verify(changed), ErrorCode::BAD_PROOF);
@@ -139,7 +143,7 @@ TEST_F(SnapshotTest, BadManifests) {
     changed.headers[i].state_root.data[0] ^= 1;
     EXPECT_EQ(verify(changed), ErrorCode::BAD_PROOF);
   }
-  // 3: the certificate
+  // 4: the certificate
   changed = manifest;
   changed.headers.back().time_ms += 1;
   EXPECT_EQ(verify(changed), ErrorCode::BAD_CERTIFICATE);
@@ -156,7 +160,7 @@ TEST_F(SnapshotTest, BadManifests) {
   changed.certificate.signers.signers.pop_back();
   changed.certificate.signatures.pop_back();
   EXPECT_EQ(verify(changed), ErrorCode::BAD_CERTIFICATE);  // q-1
-  // 5, 6: frontier and nodes
+  // 6, 7: frontier and nodes
   changed = manifest;
   changed.frontier.append(Hash{});
   EXPECT_EQ(verify(changed), ErrorCode::BAD_PROOF);
@@ -179,7 +183,7 @@ TEST_F(SnapshotTest, AManifestWhoseHeightNoHeaderCertifies) {
   changed.headers[1].exec_height = kTip - 2;
   changed.certificate.subject.digest = changed.headers[1].digest(kSuite);
   changed.certificate = chain.certify(changed.headers[1]);
-  EXPECT_EQ(code_of(changed.verify(chain.context(), chain.genesis().member_set)), ErrorCode::BAD_PROOF);
+  EXPECT_EQ(code_of(changed.verify(chain.genesis())), ErrorCode::BAD_PROOF);
 }
 
 TEST_F(SnapshotTest, BadParts) {
@@ -240,7 +244,7 @@ TEST_F(SnapshotTest, BadPastBlocks) {
   auto view = source->snapshot();
   const auto good = **encode_past_block(**view, wanted.height);
   auto check = [&](const Bytes& bytes, const PastWanted& of) {
-    return code_of(check_past_block(chain.genesis(), of, bytes));
+    return code_of(check_past_block(EpochChain(chain.genesis()), of, bytes));
   };
   EXPECT_EQ(check(good, wanted), ErrorCode::OK);
   auto other = wanted;

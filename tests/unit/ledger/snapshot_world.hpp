@@ -1,6 +1,8 @@
 // A chain with a snapshot of it, for the tests of making, checking and installing one.
 #pragma once
 
+#include <set>
+
 #include "galen/ledger/installer.hpp"
 #include "galen/ledger/snapshot_files.hpp"
 #include "unit/ledger/test_chain.hpp"
@@ -36,10 +38,10 @@ class SnapshotTest : public testing::Test {
     ASSERT_OK(made);
     source = std::move(*made);
     for (Height height = 0; height <= kSnapshot; ++height)
-      ASSERT_TRUE(chain.advance(*source, height % 3 * 40).has_value());
+      ASSERT_TRUE(advance(height, height % 3 * 40).has_value());
     auto frozen = source->snapshot();
     ASSERT_OK(frozen);
-    for (Height height = kSnapshot + 1; height <= kTip; ++height) ASSERT_TRUE(chain.advance(*source, 5).has_value());
+    for (Height height = kSnapshot + 1; height <= kTip; ++height) ASSERT_TRUE(advance(height, 5).has_value());
     ASSERT_TRUE(source->put_certificate(chain.executed_certificate(kSnapshot)).has_value());
     auto status = files.make(source_of(**frozen));
     ASSERT_OK(status);
@@ -50,12 +52,19 @@ class SnapshotTest : public testing::Test {
     manifest = std::move(*decoded);
   }
 
+  /// The next block; where `ends` says so it ends its epoch, and a member joins.
+  Result<Applied> advance(Height height, std::size_t items) {
+    if (!ends.contains(height)) return chain.advance(*source, items);
+    return chain.end_epoch(*source, chain.members(chain.epoch()).add(chain.rng()));
+  }
+
   SnapshotFiles::Source source_of(const View& frozen) const {
     SnapshotFiles::Source out;
     out.view = &frozen;
     for (Height height = kSnapshot; height <= kTip; ++height)
       out.headers.push_back(chain.block(height)->skeleton.header);
     out.certificate = chain.commit_certificate(kTip);
+    out.epochs = source->latest().epoch_links(out.headers.back().epoch).value();
     out.context = chain.context();
     out.pace = [] { return true; };
     return out;
@@ -73,7 +82,7 @@ class SnapshotTest : public testing::Test {
     auto view = source->snapshot();
     auto bytes = encode_past_block(**view, wanted.height);
     EXPECT_TRUE(bytes.has_value() && bytes->has_value());
-    auto checked = check_past_block(chain.genesis(), wanted, **bytes);
+    auto checked = check_past_block(*(*view)->epochs(chain.genesis()), wanted, **bytes);
     EXPECT_TRUE(checked.has_value()) << checked.error().message;
     return std::move(*checked);
   }
@@ -88,6 +97,7 @@ class SnapshotTest : public testing::Test {
     }
   }
 
+  std::set<Height> ends;  ///< set before SetUp
   TestChain chain;
   TempDir source_dir, joiner_dir;
   std::unique_ptr<Store> source;

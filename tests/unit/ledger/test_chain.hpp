@@ -1,6 +1,6 @@
 // A small real chain for the ledger's tests: four members with keys, signed batches, headers that follow each other,
 // and an executor that writes a record, an index row and a patient-list row per item, so that a block can be executed
-// again.
+// again. Any block may end its epoch.
 #pragma once
 
 #include <filesystem>
@@ -11,11 +11,12 @@
 #include "galen/ledger/history_tree.hpp"
 #include "galen/ledger/store.hpp"
 #include "galen/ledger/verify.hpp"
-#include "unit/chain_parts.hpp"
+#include "unit/epoch_parts.hpp"
 #include "unit/suite.hpp"
 
 namespace galen::ledger::test {
 
+using galen::test::KeyedMembers;
 using galen::test::random_id;
 inline const auto kSuite = galen::test::suite();
 
@@ -52,14 +53,11 @@ inline constexpr std::uint8_t kPatientList = 1;
 class TestChain : public BlockExecutor {
  public:
   explicit TestChain(std::uint64_t seed = 1) : rng_(seed) {
-    std::vector<Member> members;
-    for (int i = 0; i < 4; ++i) {
-      keys_.push_back(crypto::PrivateKey::generate(kSuite));
-      members.push_back({random_id<PrincipalId>(rng_), keys_.back().public_key(), random_id<Hash>(rng_)});
-      genesis_.members.push_back({"member " + std::to_string(i), members.back().id, members.back().consensus_key,
+    sets_.push_back(galen::test::make_members(kSuite, 4, rng_));
+    for (const auto& member : sets_[0].members)
+      genesis_.members.push_back({"member " + std::to_string(genesis_.members.size()), member.id, member.consensus_key,
                                   random_id<PrincipalId>(rng_), ""});
-    }
-    genesis_.member_set = MemberSet(members);
+    genesis_.member_set = sets_[0].set();
     genesis_.suite = kSuite;
     genesis_.chain_id = random_id<Hash>(rng_);
     for (int i = 0; i < 3; ++i) patients_.push_back(random_id<PrincipalId>(rng_));
@@ -67,6 +65,11 @@ class TestChain : public BlockExecutor {
 
   const Genesis& genesis() const { return genesis_; }
   ChainContext context() const { return genesis_.context(); }
+  /// Of an epoch that has begun.
+  const KeyedMembers& members(Epoch epoch) const { return sets_.at(epoch - 1); }
+  ChainContext context(Epoch epoch) const { return members(epoch).context(genesis_.chain_id, epoch); }
+  Epoch epoch() const { return sets_.size(); }
+  Rng& rng() { return rng_; }
   StoreOptions options(const TempDir& dir) const {
     StoreOptions options;
     options.directory = dir.path();
@@ -76,8 +79,8 @@ class TestChain : public BlockExecutor {
     return options;
   }
 
-  /// The next block; `items` anchors in one batch (none: an empty block). Block 0 first.
-  BlockPtr next_block(std::size_t items) {
+  /// The next block; `items` anchors in one batch (none: an empty block). Block 0 first. With `next` it ends its epoch.
+  BlockPtr next_block(std::size_t items, const KeyedMembers* next = nullptr) {
     auto block = std::make_shared<Block>();
     auto height = static_cast<Height>(blocks_.size());
     if (height == 0) {
@@ -92,6 +95,12 @@ class TestChain : public BlockExecutor {
       header.exec_height = height - 1;
       header.state_root = infos_.at(height - 1).state_root;
       header.results_root = infos_.at(height - 1).results_root;
+      header.epoch = epoch();
+      if (next != nullptr) {
+        header.flags = kEpochEnd;
+        header.next_members_hash = next->hash();
+        sets_.push_back(*next);
+      }
     }
     blocks_.push_back(block);
     history_.append(block->skeleton.header.digest(kSuite));
@@ -101,6 +110,8 @@ class TestChain : public BlockExecutor {
   /// Two state rows for genesis; for each item a record, an index row, and one list row per (block, patient).
   Result<BlockUpdate> execute(const View* view, const BlockPtr& block) override {
     BlockUpdate update(block);
+    if (block->skeleton.header.epoch_end())
+      update.set_next_members(members(block->skeleton.header.epoch + 1).set());
     auto height = block->skeleton.header.height;
     if (height == 0) {
       update.put_state(1, as_bytes("parameters"), as_bytes("first"));
@@ -131,14 +142,19 @@ class TestChain : public BlockExecutor {
   }
 
   /// Makes the next block, executes and applies it with its COMMIT-QC.
-  Result<Applied> advance(Store& store, std::size_t items, bool certificate = true) {
-    auto block = next_block(items);
+  Result<Applied> advance(Store& store, std::size_t items, bool certificate = true,
+                          const KeyedMembers* next = nullptr) {
+    auto block = next_block(items, next);
     auto height = block->skeleton.header.height;
     GALEN_ASSIGN(auto update, execute(height == 0 ? nullptr : &store.latest(), block));
     if (certificate && height > 0) update.set_certificate(commit_certificate(height));
     GALEN_ASSIGN(auto applied, store.apply(update));
     infos_[height] = applied.info;
     return applied;
+  }
+  /// The same with a block that ends its epoch.
+  Result<Applied> end_epoch(Store& store, const KeyedMembers& next, bool certificate = true) {
+    return advance(store, 2, certificate, &next);
   }
   /// Applies a block again that a store has lost, as the node does from its log.
   Result<Applied> replay(Store& store, Height height) {
@@ -149,11 +165,14 @@ class TestChain : public BlockExecutor {
   QuorumCertificate commit_certificate(Height height) const { return certify(blocks_.at(height)->skeleton.header); }
   /// A COMMIT-QC of any header.
   QuorumCertificate certify(const BlockHeader& header) const {
-    return galen::test::commit_certificate(context(), keys_, {0, 1, 3}, header);
+    const auto& by = members(header.epoch);
+    return galen::test::commit_certificate(context(header.epoch), by.keys, signers(by, {0, 1, 3}), header);
   }
   ExecutedCertificate executed_certificate(Height height) const {
     const auto& info = infos_.at(height);
-    return galen::test::executed_certificate(context(), keys_, {1, 2, 3},
+    const auto epoch = info.header.epoch;
+    const auto& by = members(epoch);
+    return galen::test::executed_certificate(context(epoch), by.keys, signers(by, {1, 2, 3}),
                                              {height, info.digest, info.state_root, info.results_root});
   }
 
@@ -177,9 +196,14 @@ class TestChain : public BlockExecutor {
   }
 
  private:
+  /// Three of four; of more the first q.
+  static std::vector<MemberIndex> signers(const KeyedMembers& by, std::vector<MemberIndex> of_four) {
+    return by.members.size() == 4 ? of_four : by.signers();
+  }
+
   Batch make_batch(std::size_t items) {
     Batch::Draft draft;
-    auto chain = context();
+    auto chain = context(epoch());
     for (std::size_t i = 0; i < items; ++i) {
       Transaction::Draft transaction;
       transaction.chain_id = genesis_.chain_id;
@@ -200,12 +224,12 @@ class TestChain : public BlockExecutor {
       EXPECT_TRUE(decoded.has_value()) << decoded.error().message;
       draft.items.push_back({Authorization{}, std::move(*decoded)});
     }
-    return Batch::make(chain, std::move(draft), keys_[0]);
+    return Batch::make(chain, std::move(draft), sets_.back().keys[0]);
   }
 
   Rng rng_;
   Genesis genesis_;
-  std::vector<crypto::PrivateKey> keys_;
+  std::vector<KeyedMembers> sets_;  ///< [0]: of epoch 1
   std::vector<PrincipalId> patients_;
   std::vector<BlockPtr> blocks_;
   std::map<Height, BlockInfo> infos_;

@@ -59,7 +59,7 @@ class JoinedLedger {
   }
   ledger::PastBlock past(const ledger::PastWanted& wanted) const {
     auto bytes = take(ledger::encode_past_block(source_.view(), wanted.height));
-    return take(ledger::check_past_block(genesis_, wanted, *bytes));
+    return take(ledger::check_past_block(EpochChain(genesis_), wanted, *bytes));
   }
   void install(const ledger::SnapshotFiles& files, const ledger::SnapshotManifest& manifest, std::uint64_t ttl_max_ms) {
     auto installer = take(ledger::Installer::begin(options(), manifest));

@@ -333,7 +333,7 @@ TEST_F(JoinerTest, AManifestOfAnotherDepthBansNobodyButItsSender) {
   manifest.nodes.clear();
   for (const auto& part : leaves)
     manifest.nodes.push_back(ledger::snapshot_node(execution::test::kSuite, part, manifest.depth));
-  ASSERT_TRUE(manifest.verify(chain.genesis.context(), chain.genesis.member_set).has_value());
+  ASSERT_TRUE(manifest.verify(chain.genesis).has_value());
   write_bad("manifest", manifest.encode());
   for (int i = 0; i < 3; ++i) peers_->usable();  // the bad one is asked for the manifest first
   auto again = joiner();
