@@ -52,6 +52,8 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::AMNESIA:
     case ErrorCode::CATCHING_UP:
     case ErrorCode::BACKFILLING:
+    case ErrorCode::HEIGHT_NOT_REACHED:
+    case ErrorCode::TOO_STALE:
     case ErrorCode::DISK_LOW:
       return grpc::UNAVAILABLE;
     case ErrorCode::DEADLINE_EXCEEDED:

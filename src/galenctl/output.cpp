@@ -30,6 +30,8 @@ int exit_code_of(ErrorCode code) {
     case ErrorCode::AMNESIA:
     case ErrorCode::CATCHING_UP:
     case ErrorCode::BACKFILLING:
+    case ErrorCode::HEIGHT_NOT_REACHED:
+    case ErrorCode::TOO_STALE:
     case ErrorCode::DISK_LOW:
       return kExitWaiting;
     // A rule says no; the same call will be refused again.

@@ -25,6 +25,7 @@
 #include "node/intake.hpp"
 #include "node/peer_messages.hpp"
 #include "node/queries.hpp"
+#include "node/read_barrier.hpp"
 #include "node/scrubber.hpp"
 #include "node/startup.hpp"
 #include "node/snapshot_loop.hpp"
@@ -87,6 +88,7 @@ struct Node::State {
   std::unique_ptr<BlockSync> sync;
   std::unique_ptr<VerifyPool> verify;
   std::unique_ptr<Intake> intake;
+  std::unique_ptr<ReadBarrier> barrier;
   std::unique_ptr<Queries> queries;
   std::unique_ptr<EventFeed> events;
   std::unique_ptr<Scrubber> scrubber;
@@ -135,6 +137,7 @@ struct Node::State {
   Status make_mesh();
   void say(consensus::Target to, std::shared_ptr<const Bytes> bytes);
   void on_frame(net::Frame&& frame);
+  HighAnswer high_answer(std::uint64_t nonce) const;
   void on_identity_in_use(MemberIndex by, std::string_view text);
   void send_vote(consensus::Target to, std::shared_ptr<const Bytes> bytes);
   void fetch_batches(const consensus::Effects::FetchBatches& fetch);
@@ -278,8 +281,13 @@ void Node::State::make_callers() {
                                     Intake::Ports{.reply = reply,
                                                   .submit = [this](OwnBatch batch) { core->on_own_batch(std::move(batch)); },
                                                   .fatal = on_fatal});
+  barrier = std::make_unique<ReadBarrier>(
+      identity, random_number() >> 1,
+      ReadBarrier::Ports{.send = [this](MemberIndex to, Bytes bytes) { return mesh->send(to, net::Lane::bulk, std::move(bytes)); },
+                         .own = [this](std::uint64_t nonce) { return high_answer(nonce); },
+                         .now_ms = now_ms});
   Queries::Options options{.data_dir = config.data_dir, .addresses = {}, .threads = 1};
-  queries = std::make_unique<Queries>(identity, *opened.store, *opened.vault, health, std::move(options),
+  queries = std::make_unique<Queries>(identity, *opened.store, *opened.vault, health, *barrier, std::move(options),
                                       Queries::Ports{.reply = reply,
                                                      .fatal = on_fatal,
                                                      .peers = [this] { return mesh->peers(); },
@@ -295,6 +303,8 @@ void Node::State::make_callers() {
                               scrubber->on_stored(from, body);
                               divergence->on_answer(from, body);
                             },
+                        .high = [this](std::uint64_t nonce) { return high_answer(nonce); },
+                        .high_answer = [this](MemberIndex from, ByteSpan body) { return barrier->on_answer(from, body); },
                         .shut_out = [this](MemberIndex member) { mesh->shut_out(member, "it sent many invalid messages"); },
                         .fatal = on_fatal},
       std::max(1u, std::thread::hardware_concurrency()) - 1);
@@ -349,6 +359,15 @@ void Node::State::on_frame(net::Frame&& frame) {
     joining->on_answer(std::move(frame));
   else
     verify->on_frame(std::move(frame));
+}
+
+// Who follows without voting may have forgotten what it promised, or computed another state: its word does not count.
+HighAnswer Node::State::high_answer(std::uint64_t nonce) const {
+  HighAnswer out{.nonce = nonce};
+  const auto mode = health.core().mode;
+  out.counts = mode == galen::v1::NODE_MODE_VOTING || mode == galen::v1::NODE_MODE_CATCHING_UP;
+  if (out.counts) out.certificate = store_loop->high();
+  return out;
 }
 
 // Nothing is tidied up, as after a failed write: whatever would still be said in this member's name might contradict the

@@ -62,6 +62,36 @@ Bytes BlocksWriter::take() && {
   return std::move(out).take();
 }
 
+Bytes encode_fetch_high(std::uint64_t nonce) { return ByteWriter(8).u64(nonce).bytes(); }
+
+Result<std::uint64_t> decode_fetch_high(ByteSpan body) {
+  ByteReader in(body);
+  auto nonce = in.u64();
+  if (!in.done()) return Error{ErrorCode::MALFORMED, "fetch_high: wrong length"};
+  return nonce;
+}
+
+Bytes encode_high(const HighAnswer& answer) {
+  ByteWriter out;
+  out.u64(answer.nonce).u8(answer.counts ? 1 : 0).u8(answer.certificate ? 1 : 0);
+  if (answer.certificate) answer.certificate->append_to(out);
+  return std::move(out).take();
+}
+
+Result<HighAnswer> decode_high(ByteSpan body) {
+  ByteReader in(body);
+  HighAnswer out;
+  out.nonce = in.u64();
+  const auto counts = in.u8(), certified = in.u8();
+  if (!in.ok() || counts > 1 || certified > 1) return Error{ErrorCode::MALFORMED, "high: not of its form"};
+  out.counts = counts == 1;
+  if (certified == 1) {
+    GALEN_ASSIGN(out.certificate, QuorumCertificate::read(in));
+  }
+  if (!in.done()) return Error{ErrorCode::MALFORMED, "high: wrong length"};
+  return out;
+}
+
 Result<std::vector<SyncBlock>> decode_blocks(ByteSpan body) {
   ByteReader in(body);
   auto count = in.u32();

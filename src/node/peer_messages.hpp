@@ -32,6 +32,8 @@ enum class PeerMessageKind : std::uint8_t {
   stored = 27,        ///< the same ‖ ledger::StoredBlock; nothing after it: not here
   fetch_past_piece = 28,  ///< of a past block that fits no answer, sync_messages.hpp
   past_piece = 29,
+  fetch_high = 30,  ///< the highest PREPARE-QC the peer knows: u64 nonce
+  high = 31,        ///< u64 nonce ‖ u8 counts ‖ u8 0, or u8 1 ‖ certificate
 };
 
 /// By digest; the peer answers with those it has, as many as fit one answer.
@@ -46,6 +48,13 @@ struct FetchBlocks {
 /// A committed block as it is stored, with a COMMIT-QC of itself or of a descendant in the same answer.
 struct SyncBlock {
   ByteSpan block;                      ///< Block::encode()
+  std::optional<QuorumCertificate> certificate;
+};
+
+/// What a member knows of certificates, for a linearizable read of another one.
+struct HighAnswer {
+  std::uint64_t nonce = 0;
+  bool counts = false;  ///< it votes: it has forgotten nothing, and its state is the certified one
   std::optional<QuorumCertificate> certificate;
 };
 
@@ -72,6 +81,11 @@ class BlocksWriter {
   std::uint32_t count_ = 0;
 };
 Result<std::vector<SyncBlock>> decode_blocks(ByteSpan body);
+
+Bytes encode_fetch_high(std::uint64_t nonce);
+Result<std::uint64_t> decode_fetch_high(ByteSpan body);
+Bytes encode_high(const HighAnswer& answer);
+Result<HighAnswer> decode_high(ByteSpan body);
 
 /// kind ‖ body
 Bytes peer_message(PeerMessageKind kind, ByteSpan body);

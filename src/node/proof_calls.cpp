@@ -31,6 +31,7 @@ Result<std::string> Queries::get_transaction_proof(const ledger::View& view, con
                                                               {request.by_history(), request.at_height()}));
   galen::v1::GetTransactionProofResponse response;
   response.set_proof(to_string(proof.encode()));
+  set_read_point(view, response.mutable_read_point());
   return response.SerializeAsString();
 }
 
@@ -73,6 +74,7 @@ Result<std::string> Queries::open_record(const ledger::View& view, const std::st
   response.set_pointer_id(record.pointer_id());
   response.set_record_key(opening.key.str());
   response.set_document(to_string(opening.document));
+  set_read_point(view, response.mutable_read_point());
   return response.SerializeAsString();
 }
 

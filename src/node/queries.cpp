@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "galen/base/clock.hpp"
 #include "galen/base/thread_name.hpp"
 #include "galen/execution/proofs.hpp"
@@ -16,6 +18,10 @@ using galen::node::v1::Reply;
 namespace {
 
 constexpr std::uint64_t kCertificateRetryUs = 10'000;
+constexpr std::uint64_t kFreshRetryUs = 3'000;
+
+/// The caller's clock for the same deadline began earlier, and the answer travels.
+constexpr std::uint64_t kMarginUsMin = 20'000, kMarginUsMax = 250'000;
 
 /// Calls that are asked again until what they need is certified.
 bool waits_for_certificate(std::uint32_t method) {
@@ -33,11 +39,12 @@ bool waits_for_certificate(std::uint32_t method) {
 }  // namespace
 
 Queries::Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault& vault, Health& health,
-                 Options options, Ports ports)
+                 ReadBarrier& barrier, Options options, Ports ports)
     : identity_(identity),
       store_(store),
       vault_(vault),
       health_(health),
+      barrier_(barrier),
       options_(std::move(options)),
       ports_(std::move(ports)),
       started_us_(system_clock().monotonic_us()),
@@ -58,7 +65,11 @@ void Queries::stop() {
 bool Queries::on_call(Call call) {
   auto deadline_ms = call.deadline_ms() == 0 ? 30'000u : call.deadline_ms();
   auto bytes = call.request().size() + 256;
-  return queue_.try_push({.call = std::move(call), .deadline_us = system_clock().monotonic_us() + deadline_ms * 1000ULL},
+  const std::uint64_t total_us = deadline_ms * 1000ULL, now = system_clock().monotonic_us();
+  return queue_.try_push({.call = std::move(call),
+                          .deadline_us = now + total_us,
+                          .answer_by_us = now + total_us - std::min(std::clamp(total_us / 10, kMarginUsMin, kMarginUsMax), total_us),
+                          .freshness = {}},
                          bytes);
 }
 
@@ -66,7 +77,7 @@ void Queries::run() {
   name_this_thread("query");
   std::vector<Waiting> later;
   while (!queue_.closed()) {
-    auto calls = queue_.pop_all(std::chrono::microseconds(later.empty() ? 200'000 : kCertificateRetryUs), 64);
+    auto calls = queue_.pop_all(std::chrono::microseconds(later.empty() ? 200'000 : kFreshRetryUs), 64);
     auto now = system_clock().monotonic_us();
     std::vector<Waiting> still;
     for (auto& waiting : later) (waiting.not_before_us <= now ? calls : still).push_back(std::move(waiting));
@@ -89,7 +100,12 @@ void Queries::answer(Waiting& waiting) {
     reply.set_message("the deadline passed before the answer was there");
     return ports_.reply(reply);
   }
-  auto response = handle(waiting.call);
+  auto may_read = may_read_now(waiting, now);
+  if (may_read && !*may_read) {
+    waiting.not_before_us = std::min(now + kFreshRetryUs, waiting.deadline_us);
+    return;
+  }
+  auto response = may_read ? handle(waiting) : Result<std::string>(may_read.error());
   if (!response && response.error().code == ErrorCode::UNAVAILABLE && waits_for_certificate(waiting.call.method())) {
     waiting.not_before_us = std::min(now + kCertificateRetryUs, waiting.deadline_us);
     return;
@@ -105,7 +121,8 @@ void Queries::answer(Waiting& waiting) {
   ports_.reply(reply);
 }
 
-Result<std::string> Queries::handle(const Call& call) {
+Result<std::string> Queries::handle(const Waiting& waiting) {
+  const auto& call = waiting.call;
   auto method = static_cast<socket::Method>(call.method());
   const auto* info = socket::find_method(method);
   auto caller = PrincipalId::from(std::string_view(call.principal()));
@@ -118,6 +135,7 @@ Result<std::string> Queries::handle(const Call& call) {
   GALEN_TRY(check_past_reads(method, call.request(), floor));
   bool about_itself = info->service == "galen.v1.NodeService";
   if (!about_itself) GALEN_TRY(health_.may_serve());
+  if (const auto most = waiting.freshness->options.max_staleness_ms(); most != 0) GALEN_TRY(check_staleness(view, most));
   switch (method) {
     case socket::Method::get_record: return get_record(view, call.request());
     case socket::Method::list_record_versions: return list_record_versions(view, call.request());

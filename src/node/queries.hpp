@@ -1,8 +1,10 @@
 // The query threads: every call that reads, from a snapshot, so that reading never waits for writing. Answers say how
-// fresh they are (D19). A receipt whose outcome is not certified yet is asked for again until the call's deadline.
+// fresh they are (D19), and a call may say how fresh its answer has to be (fresh_reads.cpp). What is not there yet, a
+// certificate or a height, is asked for again until the call's deadline.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -15,11 +17,13 @@
 #include "galen/node/v1/socket.pb.h"
 #include "galen/socket/method.hpp"
 #include "galen/types/receipt.hpp"
+#include "galen/v1/read_options.pb.h"
 #include "galen/v1/record_service.pb.h"
 #include "galen/v1/types.pb.h"
 #include "galen/vault/records.hpp"
 #include "node/health.hpp"
 #include "node/identity.hpp"
+#include "node/read_barrier.hpp"
 
 namespace galen::node {
 
@@ -40,7 +44,7 @@ class Queries {
   };
 
   Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault& vault, Health& health,
-          Options options, Ports ports);
+          ReadBarrier& barrier, Options options, Ports ports);
   ~Queries();
 
   void start();
@@ -49,15 +53,30 @@ class Queries {
   bool on_call(galen::node::v1::Call call);
 
  private:
+  /// How fresh the answer has to be, and how far the wait for it is.
+  struct Freshness {
+    galen::v1::ReadOptions options;
+    std::uint64_t since_us = 0;
+    std::optional<ReadBarrier::Ticket> ticket;  ///< linearizable
+    std::optional<Height> height_min;           ///< executed before the read; linearizable: once a quorum has answered
+  };
   struct Waiting {
     galen::node::v1::Call call;
     std::uint64_t deadline_us = 0;
+    std::uint64_t answer_by_us = 0;  ///< a refusal that leaves later does not reach the caller before its own deadline
     std::uint64_t not_before_us = 0;
+    std::optional<Freshness> freshness;
   };
   void run();
   void answer(Waiting& waiting);
   /// The response, or why not. UNAVAILABLE from receipts and proofs means: ask again in a moment.
-  Result<std::string> handle(const galen::node::v1::Call& call);
+  Result<std::string> handle(const Waiting& waiting);
+  // fresh_reads.cpp
+  /// Whether the ledger is fresh enough for this call now; false: ask again in a moment.
+  Result<bool> may_read_now(Waiting& waiting, std::uint64_t now_us);
+  Result<Freshness> begin_read(const galen::node::v1::Call& call, std::uint64_t now_us);
+  Result<bool> ask_barrier(Freshness& freshness, bool last_chance, std::uint64_t now_us);
+  Status check_staleness(const ledger::View& view, std::uint64_t staleness_ms_max) const;
 
   Result<std::string> get_record(const ledger::View& view, const std::string& request);
   Result<std::string> list_record_versions(const ledger::View& view, const std::string& request);
@@ -100,6 +119,7 @@ class Queries {
   const ledger::Store& store_;
   const vault::RecordVault& vault_;
   Health& health_;
+  ReadBarrier& barrier_;
   const Options options_;
   const Ports ports_;
   const std::uint64_t started_us_;

@@ -264,6 +264,7 @@ Result<std::string> Queries::get_receipt(const ledger::View& view, const Princip
   GALEN_TRY(may_read_transaction(view, id));
   galen::v1::GetReceiptResponse response;
   GALEN_ASSIGN(*response.mutable_receipt(), execution::build_receipt(identity_.context, view, id));
+  set_read_point(view, response.mutable_read_point());
   return response.SerializeAsString();
 }
 

@@ -19,6 +19,7 @@ StoreLoop::StoreLoop(Log& log, consensus::SafetyState safety, Health& health, st
     return records;
   });
   next_seq_ = log_.stats().next_seq;
+  publish_high();
 }
 
 StoreLoop::~StoreLoop() { stop(); }
@@ -49,6 +50,13 @@ void StoreLoop::run() {
     write(turns);
     if (failed_) return;
   }
+}
+
+void StoreLoop::publish_high() {
+  const auto& high = safety_.high_qc();
+  if (!high || (high_ && high_->subject == high->subject)) return;  // only this thread writes high_
+  std::lock_guard lock(high_mutex_);
+  high_ = high;
 }
 
 namespace {
@@ -114,6 +122,7 @@ bool StoreLoop::append(const std::vector<LogRecord>& records) {
   next_seq_ = stats.next_seq;
   for (const auto& record : records)
     if (record.type == kLogConsensus) GALEN_ASSERT(safety_.apply({to_bytes(record.payload)}).has_value());
+  publish_high();
   return true;
 }
 

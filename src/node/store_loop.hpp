@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "galen/base/bounded_queue.hpp"
@@ -37,11 +39,17 @@ class StoreLoop {
   void set_committed(Height height) { committed_ = height; }
   std::uint64_t live_bytes() const { return live_bytes_; }
   LogSeq next_seq() const { return next_seq_; }
+  /// Any thread: the highest certificate in the log. Before a COMMIT leaves, the one it rests on is here.
+  std::optional<QuorumCertificate> high() const {
+    std::lock_guard lock(high_mutex_);
+    return high_;
+  }
 
  private:
   void run();
   void write(std::vector<Turn>& turns);
   bool append(const std::vector<LogRecord>& records);
+  void publish_high();
 
   Log& log_;
   Health& health_;
@@ -52,6 +60,8 @@ class StoreLoop {
   std::atomic<LogSeq> recycle_before_{0};
   std::atomic<std::uint64_t> live_bytes_{0};
   std::atomic<LogSeq> next_seq_{0};
+  mutable std::mutex high_mutex_;
+  std::optional<QuorumCertificate> high_;
   bool failed_ = false;
   std::thread thread_;
 };

@@ -86,7 +86,9 @@ Status VerifyPool::handle(const net::Frame& frame) {
     case PeerMessageKind::fetch_batches:
     case PeerMessageKind::fetch_blocks:
     case PeerMessageKind::fetch_tree:
-    case PeerMessageKind::fetch_stored: return on_question(kind, frame.from, body);
+    case PeerMessageKind::fetch_stored:
+    case PeerMessageKind::fetch_high: return on_question(kind, frame.from, body);
+    case PeerMessageKind::high: return ports_.high_answer(frame.from, body);
     case PeerMessageKind::blocks: return sync_.on_blocks(frame.from, body);
     case PeerMessageKind::tree:
     case PeerMessageKind::stored: return ports_.repair_answer(frame.from, body), Status();
@@ -124,6 +126,11 @@ Status VerifyPool::on_question(PeerMessageKind kind, MemberIndex from, ByteSpan 
   if (!ports_.has_room(from)) return {};
   auto send = [&](Bytes answer) { return ports_.send(from, net::Lane::bulk, std::move(answer)); };
   if (kind == PeerMessageKind::fetch_batches) return answer_fetch_batches(pool_, body, send);
+  if (kind == PeerMessageKind::fetch_high) {
+    GALEN_ASSIGN(auto nonce, decode_fetch_high(body));
+    send(peer_message(PeerMessageKind::high, encode_high(ports_.high(nonce))));
+    return {};
+  }
   GALEN_ASSIGN(auto view, store_.snapshot());
   std::optional<Bytes> answer;
   if (kind == PeerMessageKind::fetch_blocks) {

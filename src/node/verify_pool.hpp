@@ -24,6 +24,8 @@ class VerifyPool {
     std::function<bool(MemberIndex, net::Lane, Bytes)> send;  ///< false: not connected, or no room
     std::function<bool(MemberIndex)> has_room;                ///< for an answer: who reads none gets none made
     std::function<void(MemberIndex, ByteSpan)> repair_answer;  ///< to what this node asked while mending or diverged
+    std::function<HighAnswer(std::uint64_t nonce)> high;         ///< for a linearizable read of another member
+    std::function<Status(MemberIndex, ByteSpan)> high_answer;    ///< to one of this node
     std::function<void(MemberIndex)> shut_out;  ///< it sends much that is invalid
     std::function<void(const Error&)> fatal;
   };

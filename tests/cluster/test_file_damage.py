@@ -101,29 +101,49 @@ class Damage:
                 found = world.json("record", "get", "--source", source, node=node)
                 self.answers[source] = (node, found["pointer_id"])
         self.settle()
-        self.space = LogSpace(self.good / "wal")
-        # An empty file holds nothing to be lost: RocksDB's log, which is switched off.
-        self.files = sorted(str(p.relative_to(self.good)) for p in self.good.rglob("*") if p.is_file() and p.stat().st_size)
+
+    def others_height(self):
+        return max(s["height"] for s in map(self.world.status, (n for n in self.world.names if n != self.victim)) if s)
 
     def settle(self):
         """The copy that all cases begin with. A start on it must sign nothing: what the log did not hold yet when the node was killed
         (the newest committed block waits up to 0.2 s to be written) would be submitted again, and the others would remember
         votes that the next start on the same copy knows nothing of."""
         world = self.world
+        other = next(n for n in world.names if n != self.victim)
         for _ in range(5):
             world.down(self.victim, signal.SIGKILL)
             shutil.rmtree(self.good, ignore_errors=True)
             shutil.copytree(world.data(self.victim), self.good)
-            other = next(n for n in world.names if n != self.victim)
-            before = world.status(other)["height"]
+            self.height = self.others_height()
             world.wait_serving(self.victim, world.run_node(self.victim))
             time.sleep(1)
-            if world.status(other)["height"] == before and world.status(other)["leader"] != self.victim:
-                return world.down(self.victim, signal.SIGKILL)
+            if self.others_height() == self.height and world.status(other)["leader"] != self.victim:
+                world.down(self.victim, signal.SIGKILL)
+                break
             world.anchor(other)
             world.agree()
             time.sleep(1)
-        raise Failure("the chain does not come to rest")
+        else:
+            raise Failure("the chain does not come to rest")
+        self.space = LogSpace(self.good / "wal")
+        # An empty file holds nothing to be lost: RocksDB's log, which is switched off.
+        self.files = sorted(str(p.relative_to(self.good)) for p in self.good.rglob("*") if p.is_file() and p.stat().st_size)
+
+    def rest(self):
+        """After a case. One that made the node submit something again, an older vault/ for example, made it vote as well: the
+        copy is an older one by now. It recovers, and another copy is made."""
+        world = self.world
+        if self.others_height() == self.height:
+            return
+        self.reset()
+        world.run_node(self.victim)
+        until = time.monotonic() + 120
+        while (world.status(self.victim) or {}).get("mode") != "VOTING":
+            check(time.monotonic() < until, f"the undamaged copy does not come to vote again: {world.status(self.victim)}")
+            world.anchor(next(n for n in world.names if n != self.victim))
+        world.agree()
+        self.settle()
 
     def keep(self, case, *row):
         """A case that has passed; `row` of the table, nothing when there was nothing to damage."""
@@ -176,6 +196,10 @@ class Damage:
         return done.returncode != 0, said
 
     def case(self, case, name, kind, offset=0):
+        if not (self.good / name).exists():  # of an older copy
+            name = next((other for other in self.files if class_of(other) == class_of(name)), None)
+            if name is None:
+                return self.keep(case)
         data = self.reset()
         dead = self.apply(data, name, kind, offset)
         if dead is None:
@@ -193,6 +217,7 @@ class Damage:
             outcome = "votes, dead space"
         self.keep(case, class_of(name), kind, "named" if named else "dead", outcome)
         print(f"{what}: verify {'names it' if named else 'finds nothing'}, node {outcome}{': ' + why if why else ''}", flush=True)
+        self.rest()
 
     def start(self, what, keys=True):
         """(outcome, reason): what the node does on the damaged directory. It signs nothing here: the chain is idle."""
@@ -254,6 +279,7 @@ class Damage:
             check(after in ("votes", "follows, no vote"), f"{what}: after repair {option[1]} the node {after}: {why}")
             outcome = f"{outcome}; repaired: {after}"
         self.keep(f"{kind} {name}/", f"{name}/", kind, "named" if named else "-", outcome)
+        self.rest()
         return outcome
 
     def folders(self):

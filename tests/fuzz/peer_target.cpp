@@ -15,6 +15,11 @@ void expect_same(const Bytes& message, ByteSpan body) {
 GALEN_FUZZ_TARGET(peer_messages) {
   if (auto fetch = node::decode_fetch_batches(input)) expect_same(node::encode_fetch_batches(fetch->digests), input);
   if (auto fetch = node::decode_fetch_blocks(input)) expect_same(node::encode_fetch_blocks(*fetch), input);
+  if (auto nonce = node::decode_fetch_high(input)) GALEN_ASSERT(node::encode_fetch_high(*nonce).size() == input.size());
+  if (auto high = node::decode_high(input)) {
+    const auto again = node::encode_high(*high);
+    GALEN_ASSERT(std::equal(again.begin(), again.end(), input.begin(), input.end()));
+  }
   if (auto blocks = node::decode_blocks(input)) {
     std::size_t bytes = 0;
     for (const auto& block : *blocks) bytes += block.block.size();

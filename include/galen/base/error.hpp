@@ -86,7 +86,9 @@ namespace galen {
   X(EPOCH_END_REFUSED, 505, "Membership changes are not part of this release.") \
   X(BACKFILLING, 506, "Older blocks are still on their way to this node: use another node or wait.") \
   X(CURSOR_EXPIRED, 520, "Begin at the earliest cursor named, or ask a node that keeps older blocks.") \
-  X(IDENTITY_IN_USE, 530, "Stop one of the two for good: a member runs one node. To move it, stop it first, and never start a copy.")
+  X(IDENTITY_IN_USE, 530, "Stop one of the two for good: a member runs one node. To move it, stop it first, and never start a copy.") \
+  X(HEIGHT_NOT_REACHED, 531, "Ask again with a longer deadline, or another node.") \
+  X(TOO_STALE, 532, "Ask again in a moment, or another node, or allow an older answer.")
 
 enum class ErrorCode : std::uint16_t {
 #define X(name, number, advice) name = number,

@@ -60,8 +60,8 @@ TEST_P(SecondProcess, IsRefusedWhileTheFirstLives) {
   ASSERT_TRUE(second->wait([&] { return !second->in_use[other].empty(); }));
   const auto words = second->now(second->in_use, other);
   EXPECT_NE(words.find(address + " since 2"), std::string::npos) << words;
-  EXPECT_GT(second->refused(Refusal::IDENTITY_IN_USE), 0u);
-  EXPECT_NE(second->peer(other).last_error.find("IDENTITY_IN_USE"), std::string::npos);
+  EXPECT_TRUE(eventually([&] { return second->refused(Refusal::IDENTITY_IN_USE) > 0; }));
+  EXPECT_TRUE(eventually([&] { return second->peer(other).last_error.find("IDENTITY_IN_USE") != std::string::npos; }));
   EXPECT_EQ(second->now(second->ups, other), 0) << "it has no word with the peer";
   ASSERT_TRUE(peer.wait([&] { return peer.two_processes[member] > 1; })) << "it tries again";
   EXPECT_GT(peer.refused(Refusal::IDENTITY_IN_USE), 0u);

@@ -51,6 +51,27 @@ TEST_F(PeerMessagesTest, FetchBlocks) {
   only_as_it_is(message, decode_fetch_blocks);
 }
 
+TEST_F(PeerMessagesTest, HighestCertificates) {
+  auto question = peer_message(PeerMessageKind::fetch_high, encode_fetch_high(0x1122334455667788));
+  EXPECT_EQ(take(decode_fetch_high(ByteSpan(question).subspan(1))), 0x1122334455667788u);
+  only_as_it_is(question, decode_fetch_high);
+  for (bool certified : {false, true}) {
+    HighAnswer answer{.nonce = 9, .counts = certified, .certificate = {}};
+    if (certified) answer.certificate = chain.commit_certificate(chain.block({})->skeleton.header);
+    auto message = peer_message(PeerMessageKind::high, encode_high(answer));
+    auto decoded = take(decode_high(ByteSpan(message).subspan(1)));
+    EXPECT_EQ(decoded.nonce, 9u);
+    EXPECT_EQ(decoded.counts, certified);
+    EXPECT_EQ(decoded.certificate, answer.certificate);
+    only_as_it_is(message, decode_high);
+    for (std::size_t flag : {9u, 10u}) {
+      auto other = message;
+      other[flag] = 2;
+      EXPECT_FALSE(decode_high(ByteSpan(other).subspan(1))) << "a flag is 0 or 1";
+    }
+  }
+}
+
 TEST_F(PeerMessagesTest, BlocksWithAndWithoutCertificates) {
   auto first = chain.block({}), second = chain.block({chain.batch(0, {chain.item(service_a, {anchor()})})});
   auto certificate = chain.commit_certificate(second->skeleton.header);

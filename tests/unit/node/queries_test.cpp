@@ -3,7 +3,10 @@
 #include "node/queries.hpp"
 
 #include <future>
+#include <mutex>
+#include <thread>
 
+#include "galen/base/clock.hpp"
 #include "galen/v1/access_service.pb.h"
 #include "galen/v1/consent_service.pb.h"
 #include "galen/v1/ledger_service.pb.h"
@@ -36,7 +39,16 @@ class QueriesTest : public ExecutionTest {
       EXPECT_TRUE(vault::RecordVault::create(options));
       vaults[i].emplace(take(vault::RecordVault::open(options)));
       identities[i].emplace(Identity{chain.genesis, i, chain.genesis.context(), chain.keys[i]});
-      queries[i].emplace(*identities[i], node.store(), *vaults[i], health,
+      barriers[i].emplace(*identities[i], 0,
+                          ReadBarrier::Ports{.send =
+                                                 [this](MemberIndex, Bytes message) {
+                                                   std::lock_guard lock(asked_mutex);
+                                                   asked = *decode_fetch_high(ByteSpan(message).subspan(1));
+                                                   return true;
+                                                 },
+                                             .own = [](std::uint64_t nonce) { return HighAnswer{.nonce = nonce, .counts = true}; },
+                                             .now_ms = [] { return system_clock().monotonic_us() / 1000; }});
+      queries[i].emplace(*identities[i], node.store(), *vaults[i], health, *barriers[i],
                          Queries::Options{.data_dir = dirs[i].path(), .addresses = {}},
                          Queries::Ports{.reply = [this](const Reply& reply) { answered.set_value(reply); },
                                         .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
@@ -49,11 +61,12 @@ class QueriesTest : public ExecutionTest {
 
   /// Asked of the member's node by its service.
   template <class Request>
-  std::future<Reply> ask_for(MemberIndex member, Method method, const Request& request) {
+  std::future<Reply> ask_for(MemberIndex member, Method method, const Request& request, std::uint32_t deadline_ms = 0) {
     answered = {};
     auto reply = answered.get_future();
     Call call;
     call.set_call_id(1);
+    call.set_deadline_ms(deadline_ms);
     call.set_method(static_cast<std::uint32_t>(method));
     call.set_principal((member == 0 ? service_a : service_b).str());
     call.set_request(request.SerializeAsString());
@@ -91,8 +104,27 @@ class QueriesTest : public ExecutionTest {
     commit(requester, chain.item(requester == 0 ? service_a : service_b, {operation}));
   }
 
+  /// What member `from` says to the question that is asked just now.
+  void tell(MemberIndex from, std::optional<QuorumCertificate> certificate) {
+    std::uint64_t nonce = 0;
+    for (int i = 0; i < 5'000 && nonce == 0; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::lock_guard lock(asked_mutex);
+      nonce = asked;
+    }
+    EXPECT_TRUE(barriers[0]->on_answer(from, encode_high({nonce, true, std::move(certificate)})));
+  }
+  galen::v1::GetHeadRequest head_request() const {
+    galen::v1::GetHeadRequest out;
+    out.mutable_read_options();
+    return out;
+  }
+
   TempDir dirs[2];
   Health health;
+  std::mutex asked_mutex;
+  std::uint64_t asked = 0;
+  std::optional<ReadBarrier> barriers[2];
   std::promise<Reply> answered;
   std::optional<vault::RecordVault> vaults[2];
   std::optional<Identity> identities[2];
@@ -164,6 +196,99 @@ TEST_F(QueriesTest, PagesAndTokensSayNothingOfWhatIsHidden) {
   auto list = decode<galen::v1::ListAccessesResponse>(wait(ask_for(1, Method::list_accesses, accesses)));
   EXPECT_EQ(list.entries_size(), 1);
   EXPECT_EQ(list.next_page_token(), "");
+}
+
+// D19: never an answer older than was asked for.
+TEST_F(QueriesTest, ALinearizableReadWaitsForWhatAQuorumKnows) {
+  for (MemberIndex i = 1; i < 4; ++i) health.set_connected(i, true);
+  commit(0, chain.item(service_a, {anchor()}));
+  const auto height = node.view().height();
+  auto request = head_request();
+  request.mutable_read_options()->set_linearizable(true);
+  auto reply = ask_for(0, Method::get_head, request);
+  BlockHeader next;
+  next.height = height + 1;
+  tell(1, chain.commit_certificate(next));
+  tell(2, std::nullopt);
+  EXPECT_EQ(reply.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout) << "block " << next.height << " is missing";
+  run({});
+  auto head = decode<galen::v1::GetHeadResponse>(wait(std::move(reply)));
+  EXPECT_EQ(head.height(), height + 1);
+  EXPECT_EQ(head.read_point().height(), height + 1);
+  EXPECT_EQ(head.read_point().block_time_ms(), chain.time_ms);
+}
+
+TEST_F(QueriesTest, ALinearizableReadWithoutAQuorumSaysWhoIsMissing) {
+  health.set_connected(1, true);
+  auto request = head_request();
+  request.mutable_read_options()->set_linearizable(true);
+  auto reply = ask_for(0, Method::get_head, request);
+  tell(1, std::nullopt);
+  auto refused = wait(std::move(reply));
+  EXPECT_EQ(refused.code(), static_cast<std::uint32_t>(ErrorCode::NO_QUORUM));
+  EXPECT_NE(refused.message().find("3 of 4"), std::string::npos) << refused.message();
+  EXPECT_NE(refused.message().find("member 2, member 3"), std::string::npos) << refused.message();
+  // With enough connections, but no answers, the deadline decides.
+  for (MemberIndex i = 1; i < 4; ++i) health.set_connected(i, true);
+  refused = wait(ask_for(0, Method::get_head, request, 300));
+  EXPECT_EQ(refused.code(), static_cast<std::uint32_t>(ErrorCode::NO_QUORUM)) << refused.message();
+  EXPECT_EQ(decode<galen::v1::GetHeadResponse>(wait(ask_for(0, Method::get_head, head_request()))).height(),
+            node.view().height())
+      << "a local read is answered all the same";
+}
+
+TEST_F(QueriesTest, AReadFromAHeightOnWaitsForIt) {
+  commit(0, chain.item(service_a, {anchor()}));
+  const auto height = node.view().height();
+  auto request = head_request();
+  request.mutable_read_options()->set_min_height(height);
+  EXPECT_EQ(decode<galen::v1::GetHeadResponse>(wait(ask_for(0, Method::get_head, request))).height(), height);
+  request.mutable_read_options()->set_min_height(height + 1);
+  auto refused = wait(ask_for(0, Method::get_head, request, 200));
+  EXPECT_EQ(refused.code(), static_cast<std::uint32_t>(ErrorCode::HEIGHT_NOT_REACHED));
+  EXPECT_NE(refused.message().find("up to " + std::to_string(height) + ","), std::string::npos) << refused.message();
+  auto reply = ask_for(0, Method::get_head, request);
+  EXPECT_EQ(reply.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  run({});
+  EXPECT_EQ(decode<galen::v1::GetHeadResponse>(wait(std::move(reply))).height(), height + 1);
+}
+
+TEST_F(QueriesTest, AReadThatIsTooOldIsRefusedWithItsAge) {
+  const auto done = run(0, {chain.item(service_a, {anchor()})});
+  run({});
+  auto request = head_request();
+  const auto age_ms = system_clock().wall_ms() - chain.time_ms;  // the test's chain lives in the past
+  request.mutable_read_options()->set_max_staleness_ms(age_ms - 60'000);
+  auto refused = wait(ask_for(0, Method::get_head, request));
+  EXPECT_EQ(refused.code(), static_cast<std::uint32_t>(ErrorCode::TOO_STALE));
+  EXPECT_NE(refused.message().find("is " + std::to_string(age_ms / 10'000'000)), std::string::npos) << refused.message();
+  // What counts is the newest certified block, not the head.
+  ASSERT_TRUE(node.store().put_certificate(chain.executed_certificate(done)));
+  refused = wait(ask_for(0, Method::get_head, request));
+  EXPECT_NE(refused.message().find("here, " + std::to_string(done.height) + ","), std::string::npos) << refused.message();
+  request.mutable_read_options()->set_max_staleness_ms(2 * age_ms);
+  EXPECT_EQ(decode<galen::v1::GetHeadResponse>(wait(ask_for(0, Method::get_head, request))).height(), done.height + 1);
+}
+
+TEST_F(QueriesTest, ADivergedNodeReadsNothingAndAsksNobody) {
+  CoreStatus core;
+  core.mode = galen::v1::NODE_MODE_DIVERGED;
+  health.set_core(core);
+  auto request = head_request();
+  request.mutable_read_options()->set_linearizable(true);
+  EXPECT_EQ(wait(ask_for(0, Method::get_head, request)).code(), static_cast<std::uint32_t>(ErrorCode::DIVERGED));
+  EXPECT_EQ(asked, 0u);
+  // Nor does a stranger's call cost the others anything.
+  health.set_core({});
+  Call call;
+  call.set_method(static_cast<std::uint32_t>(Method::get_head));
+  call.set_principal(service_b.str());
+  call.set_request(request.SerializeAsString());
+  answered = {};
+  auto reply = answered.get_future();
+  ASSERT_TRUE(queries[0]->on_call(std::move(call)));
+  EXPECT_NE(wait(std::move(reply)).code(), 0u);
+  EXPECT_EQ(asked, 0u);
 }
 
 // Right after a write, and as long as blocks come, the head is not certified yet.

@@ -49,6 +49,8 @@ class VerifyPoolTest : public ExecutionTest {
                                                            },
                                                        .has_room = [this](MemberIndex to) { return to != deaf; },
                                                        .repair_answer = [](MemberIndex, ByteSpan) {},
+                                                       .high = [](std::uint64_t nonce) { return HighAnswer{.nonce = nonce}; },
+                                                       .high_answer = [](MemberIndex, ByteSpan) { return Status(); },
                                                        .shut_out = [this](MemberIndex member) { ++shut_out[member]; },
                                                        .fatal = fail},
                                      1);
