@@ -9,6 +9,8 @@ namespace galen::consensus {
 
 namespace {
 
+constexpr std::size_t kEvidenceMax = 64;  ///< of one member: more prove nothing more
+
 /// What a PRE-PREPARE says its block stands on; nothing inside a view.
 std::optional<VoteSubject> justified_block(const ChainContext&, const Justification& justification) {
   if (justification.kind == Justification::Kind::new_view) {
@@ -48,6 +50,8 @@ void Replica::State::on_pre_prepare(MemberIndex from, const MessagePtr& message)
   if (m.view < queue.view) return;
   if (m.view > queue.view) queue = {m.view, {}};
   auto [place, inserted] = queue.by_height.emplace(header.height, message);
+  if (!inserted && std::get<PrePrepare>(*place->second).digest != m.digest)
+    blame(m.sender, {m.view, header.height, m.digest}, place->second, message);
   bool has_reason = m.justification.kind != Justification::Kind::none;
   if (!inserted && has_reason && std::get<PrePrepare>(*place->second).justification.kind == Justification::Kind::none)
     place->second = message;  // one without a reason must not mask the one that opens the view
@@ -108,7 +112,7 @@ bool Replica::State::take_early_proposals() {
         continue;
       }
       if (m.justification.kind != Justification::Kind::none) opening_message = place->second;
-      changed |= take_proposal(m);
+      changed |= take_proposal(place->second);
       place = queue.by_height.erase(place);
     }
   }
@@ -139,7 +143,16 @@ BlockNode* Replica::State::add_node(const BlockSkeleton& block, const Hash& dige
   return node;
 }
 
-bool Replica::State::take_proposal(const PrePrepare& m) {
+/// It signed two values for one place.
+void Replica::State::blame(MemberIndex member, const VoteSubject& place, MessagePtr first, MessagePtr second) {
+  report(EventKind::equivocation, place.view, place.height, member);
+  auto& given = blamed[member];
+  if (given.size() >= kEvidenceMax || !given.emplace(place.view, place.height).second) return;
+  out->evidence.push_back({member, place.view, place.height, std::move(first), std::move(second)});
+}
+
+bool Replica::State::take_proposal(const MessagePtr& message) {
+  const auto& m = std::get<PrePrepare>(*message);
   bool again = proposes_again(m);
   if (again && !is_justified(m)) return false;
   if (again) opened_with = m.digest;
@@ -147,7 +160,7 @@ bool Replica::State::take_proposal(const PrePrepare& m) {
   for (const auto& [digest, other] : tree.nodes()) {
     bool same_place = other.proposed_in == m.view && other.height() == m.block.header.height;
     if (same_place && digest != m.digest && !mutated(Mutation::two_prepares_at_a_height)) {
-      report(EventKind::equivocation, m.view, m.block.header.height, m.sender);
+      blame(m.sender, {m.view, m.block.header.height, m.digest}, other.proposal, message);
       return false;
     }
   }
@@ -159,6 +172,7 @@ bool Replica::State::take_proposal(const PrePrepare& m) {
   bool changed = node->proposed_in != m.view;
   if (changed) {
     node->proposed_in = m.view;
+    node->proposal = message;
     node->justified = false;
     node->refused.reset();
   }
@@ -287,7 +301,13 @@ void Replica::State::on_vote(MemberIndex from, VotePhase phase, const SignedVote
     return;
   }
   auto added = votes.add(phase, vote);
-  if (added.equivocation) report(EventKind::equivocation, subject.view, subject.height, from);
+  if (added.contradicts) {
+    auto message_of = [&](const SignedVote& given) {
+      bool is_prepare = phase == VotePhase::prepare;
+      return std::make_shared<const Message>(is_prepare ? Message(Prepare{given}) : Message(Commit{given}));
+    };
+    blame(from, subject, message_of(*added.contradicts), message_of(vote));
+  }
   if (added.certificate) on_certificate(*added.certificate);
 }
 

@@ -17,6 +17,7 @@ struct BlockNode {
   TimestampMs tenure_start_ms = 0;    ///< time of the first of them
   /// The view whose leader proposed it last (or we did, and it is signed): its own, or a later one that opened with it again.
   std::optional<View> proposed_in;
+  MessagePtr proposal;       ///< by which it was
   bool justified = false;    ///< the first of that view, and what the view stands on is exactly the parent, or itself (V4)
   bool certified = false;    ///< q members vouch for it: kept whatever we think of it
   std::optional<RefusalReason> refused;

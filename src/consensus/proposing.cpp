@@ -134,7 +134,7 @@ void Replica::State::signed_pre_prepare(PrePrepare message) {
   own_proposals.emplace(height, sent);
   const auto& m = std::get<PrePrepare>(*sent);
   if (m.justification.kind != Justification::Kind::none) opening_message = sent;
-  take_proposal(m);
+  take_proposal(sent);
 }
 
 }  // namespace galen::consensus

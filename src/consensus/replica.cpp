@@ -24,6 +24,7 @@ Replica::State::State(Config config_given, Recovered recovered)
       votes(config.members),
       executed_pool(config.members),
       pacemaker(config.parameters.view_timeout_ms, rng),
+      blamed(config.members.size()),
       seen(config.members.size()),
       last_heard(config.members.size(), 0),
       last_helped(config.members.size(), 0),

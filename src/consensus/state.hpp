@@ -83,7 +83,8 @@ struct Replica::State {
   // ordering.cpp: proposals, PREPARE, COMMIT
   void on_pre_prepare(MemberIndex from, const MessagePtr& message);
   bool take_early_proposals();
-  bool take_proposal(const PrePrepare& message);
+  bool take_proposal(const MessagePtr& message);
+  void blame(MemberIndex member, const VoteSubject& place, MessagePtr first, MessagePtr second);
   BlockNode* add_node(const BlockSkeleton& block, const Hash& digest);
   void make_room(const Hash& parent);
   bool is_justified(const PrePrepare& message) const;
@@ -235,6 +236,7 @@ struct Replica::State {
   std::map<Height, std::pair<Hash, Hash>> certified_roots;  ///< by committed headers, not executed here yet
   std::uint64_t committed_at_ms = 0;
 
+  std::vector<std::set<SafetyState::VoteKey>> blamed;  ///< per member, where evidence was given
   std::vector<SeenOfMember> seen;
   std::vector<std::uint64_t> last_heard;
   std::vector<std::uint64_t> last_helped;

@@ -21,8 +21,14 @@ VotePool::Added VotePool::add(VotePhase phase, const SignedVote& vote) {
   const Slot slot{phase, vote.subject.view, vote.subject.height};
   auto& slots = by_member_[vote.sender];
   auto [place, inserted] = slots.emplace(slot, vote.subject.digest);
-  if (!inserted) return {.is_new = false, .equivocation = place->second != vote.subject.digest, .certificate = {}};
-  Added out{.is_new = true, .equivocation = false, .certificate = {}};
+  if (!inserted) {
+    if (place->second == vote.subject.digest) return {};
+    const VoteSubject before{vote.subject.view, vote.subject.height, place->second};
+    return {.is_new = false,
+            .contradicts = SignedVote{vote.sender, before, tallies_.at({phase, before}).at(vote.sender)},
+            .certificate = {}};
+  }
+  Added out{.is_new = true, .contradicts = {}, .certificate = {}};
   auto& tally = tallies_[{phase, vote.subject}];
   tally.emplace(vote.sender, vote.signature);
   if (tally.size() == quorum_of(*members_)) {

@@ -18,7 +18,7 @@ class VotePool {
 
   struct Added {
     bool is_new = false;
-    bool equivocation = false;                     ///< the member voted otherwise at this (phase, view, height)
+    std::optional<SignedVote> contradicts;         ///< what the member said before at this (phase, view, height)
     std::optional<QuorumCertificate> certificate;  ///< this vote made the quorum
   };
   Added add(VotePhase phase, const SignedVote& vote);

@@ -1,9 +1,8 @@
 // Watches a run from outside and says the first thing that must not happen: two blocks at one height, two values signed
 // for one place, a COMMIT or VIEW-CHANGE against an earlier promise, a certificate that is none, a batch ordered twice,
-// views that no honest member wanted, an honest member blamed, a block of the wrong epoch. It rests on nothing of the core
-// but its message types:
-// quorums and certificates are computed here once more, so a weakened core does not weaken its judge. Part of one
-// simulated run.
+// views that no honest member wanted, an honest member blamed, a block of the wrong epoch. It rests on nothing of the
+// core but its message types: quorums and certificates are computed here once more, so a weakened core does not weaken
+// its judge. Part of one simulated run.
 #pragma once
 
 #include <map>

@@ -202,6 +202,8 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
   for (const auto& certificate : effects.executed_certificates)
     if (node.is_honest() && certificate.signatures.size() < quorum_size(set.members.size()))
       fail("certificate: EXECUTED by fewer than q");
+  if (node.is_honest())
+    for (const auto& evidence : effects.evidence) check_evidence(epoch, evidence);
   if (effects.wake_at_ms) wake(node, seat, *effects.wake_at_ms);
   // A block of the new epoch is committed: who is still behind that learns it from any message of it.
   if (!effects.commits.empty() && node.old_seat && node.old_seat->epoch < epoch && node.is_honest()) node.old_seat.reset();

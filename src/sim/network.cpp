@@ -99,6 +99,27 @@ void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const Me
   give(node, epoch, MessageReceived{*sender, message});
 }
 
+/// Two values, both by the one who is blamed: anyone may check it.
+void Simulation::check_evidence(Epoch epoch, const Effects::Evidence& evidence) {
+  const auto& set = epochs_->of(epoch);
+  auto subject_of = [](const Message& message) -> std::optional<VoteSubject> {
+    if (const auto* m = std::get_if<PrePrepare>(&message))
+      return VoteSubject{m->view, m->block.header.height, m->digest};
+    if (const auto* p = std::get_if<Prepare>(&message)) return p->subject;
+    if (const auto* c = std::get_if<Commit>(&message)) return c->subject;
+    return std::nullopt;
+  };
+  auto first = subject_of(*evidence.first), second = subject_of(*evidence.second);
+  bool one_place = first && second && evidence.first->index() == evidence.second->index() &&
+                   first->view == evidence.view && second->view == evidence.view &&
+                   first->height == evidence.height && second->height == evidence.height;
+  if (!one_place || first->digest == second->digest) return fail("blame: evidence does not contradict itself");
+  ++tally_.faults["evidence of two " + std::string(consensus::to_name(*evidence.first))];
+  for (const auto& message : {evidence.first, evidence.second})
+    if (!verify_message(set.context, set.members, *set.keyring, evidence.member, *message))
+      return fail("blame: evidence does not verify");
+}
+
 /// A batch is good for one epoch only. The body goes into the log before the replica hears of it.
 void Simulation::take_body(Node& node, const Batch& batch) {
   if (!node.up || node.seat->epoch != batch.epoch || !node.bodies.insert(batch.pending.digest).second) return;

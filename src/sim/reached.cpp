@@ -44,8 +44,8 @@ constexpr std::array kBranches{
     Row{"ready_to_stop", "stop", "no simulated node is stopped in good order; tests/unit/consensus covers it"},
 };
 
-/// What changes of members lead to.
-constexpr std::array kChanges{
+/// What changes of members lead to, and evidence.
+constexpr std::array kOutcomes{
     Row{"member added", "11", ""},
     Row{"member removed", "11", ""},
     Row{"member's key rotated", "11", ""},
@@ -55,6 +55,9 @@ constexpr std::array kChanges{
     Row{"goes over to follow", "11", ""},
     Row{"hears of a later epoch", "11", ""},
     Row{"starts at the end of an epoch", "11", ""},
+    Row{"evidence of two PRE-PREPARE", "evidence", ""},
+    Row{"evidence of two PREPARE", "evidence", ""},
+    Row{"evidence of two COMMIT", "evidence", ""},
 };
 
 constexpr std::array kReasons{
@@ -179,7 +182,7 @@ Reached reached_table(const Tally& tally) {
     auto name = "member " + std::string(to_name(static_cast<Lie>(lie)));
     table.add("lie", {name, "", ""}, count_of(tally.faults, name));
   }
-  for (const auto& row : kChanges) table.add("members", row, count_of(tally.faults, row.name));
+  for (const auto& row : kOutcomes) table.add("outcome", row, count_of(tally.faults, row.name));
   table.unlisted("fault", tally.faults);
 
   auto branches = tally.branches;

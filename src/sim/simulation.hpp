@@ -106,6 +106,7 @@ class Simulation {
   Epoch epoch_after(const Node& node) const;
   void plan_change(const Node& node, const BlockHeader& executed);
   void check_end(const BlockHeader& header);
+  void check_evidence(Epoch epoch, const consensus::Effects::Evidence& evidence);
   std::size_t faulty_in(const std::vector<Identity>& members) const;
   bool may_lose_log(const Node& node) const;
   void hear_of_epoch(std::size_t place, std::size_t from, Epoch epoch);

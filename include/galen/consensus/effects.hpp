@@ -101,6 +101,14 @@ class Effects {
     Hash digest;
     QuorumCertificate certificate;
   };
+  /// Two messages that one member signed for one place, in the order of their arrival: proof of its fault for whoever
+  /// has the members of the epoch. Once for each (member, view, height), and a bounded number for each member.
+  struct Evidence {
+    MemberIndex member = 0;
+    View view = 0;
+    Height height = 0;
+    MessagePtr first, second;  ///< both PRE-PREPARE, PREPARE or COMMIT
+  };
   struct FetchBatches {
     std::vector<Hash> digests;
     MemberIndex hint = 0;  ///< ask this member first
@@ -134,6 +142,7 @@ class Effects {
   std::vector<FetchBatches> fetch_batches;
   std::vector<FetchBlocks> fetch_blocks;
   std::vector<ExecutedCertificate> executed_certificates;  ///< one per height, to be stored beside the block
+  std::vector<Evidence> evidence;
   std::vector<Event> events;
   /// Monotonic milliseconds at which the next Tick is wanted at the latest; nothing: none is needed.
   std::optional<std::uint64_t> wake_at_ms;
