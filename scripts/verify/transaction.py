@@ -27,8 +27,18 @@ ENVELOPE = {1: Row("format", V, 1, U32, True), 2: id32("chain_id"), 3: id32("aut
             4: Row("request_id", BYTES, 1, 64),
             5: Row("valid_until_ms", V, 1, U64, True)}
 OPERATION = {16: "register_principal", 17: "anchor_record", 18: "set_record_status", 19: "grant_consent",
-             20: "revoke_consent",
-             21: "decide"}
+             20: "revoke_consent", 21: "decide", 22: "propose_members", 23: "vote_members", 24: "learner_ready",
+             25: "set_admin_key"}
+CHANGE = {16: "add_learner", 17: "promote", 18: "remove", 19: "rotate_key", 20: "pin_ca"}
+CHANGES = {
+    16: {1: id32("member"), 2: Row("consensus_key", BYTES, 65, 65, True), 3: id32("tls_ca"), 4: id32("admin"),
+         5: Row("admin_key", BYTES, 65, 65, True), 6: Row("name", BYTES, 1, 128, True),
+         7: Row("proof", BYTES, 64, 64, True)},
+    17: {1: id32("member")},
+    18: {1: id32("member")},
+    19: {1: id32("member"), 2: Row("consensus_key", BYTES, 65, 65, True), 3: Row("proof", BYTES, 64, 64, True)},
+    20: {1: id32("member"), 2: id32("tls_ca")},
+}
 MESSAGES = {
     16: {1: id32("id"), 2: Row("kind", V, 1, 4, True), 3: Row("key", BYTES, 65, 65)},
     17: {1: id32("pointer_id"), 2: id32("custodian"), 3: id32("subject", False), 4: id32("commitment"),
@@ -39,6 +49,11 @@ MESSAGES = {
          5: Row("not_before_ms", V, 1, U64), 6: Row("not_after_ms", V, 1, U64)},
     20: {1: id32("consent_id")},
     21: {1: id32("patient"), 2: id32("requester"), 3: Row("purpose", V, 1, U32, True), 4: id32("pointer_id", False)},
+    22: {1: id32("proposal_id"), 2: Row("change", BYTES, 0, 1024, True)},
+    23: {1: id32("proposal_id"), 2: Row("vote", V, 1, 2, True)},
+    24: {1: id32("member"), 2: Row("height", V, 1, U64, True), 3: id32("state_root"),
+         4: Row("signature", BYTES, 64, 64, True)},
+    25: {1: Row("key", BYTES, 65, 65, True), 2: Row("proof", BYTES, 64, 64, True)},
 }
 
 
@@ -143,18 +158,32 @@ class Transaction(Author):
 
 def scan_operation(data):
     """Number and fields of the one message in an Operation."""
+    return scan_one(data, OPERATION, MESSAGES)
+
+
+def scan_one(data, names, messages):
+    """Number and fields of the one message in a message that holds exactly one; a change within it likewise."""
     found = []
 
     def look(row, value):
-        found.append((row.number, scan(value, MESSAGES[row.number])))
+        changes = []
+
+        def inside(inner, bytes_of_it):
+            if inner.name == "change":
+                changes.append(scan_one(bytes_of_it, CHANGE, CHANGES))
+
+        fields = scan(value, messages[row.number], inside)
+        if changes:
+            fields["change"] = changes[0]
+        found.append((row.number, fields))
 
     table = {}
-    for number, name in OPERATION.items():
+    for number, name in names.items():
         table[number] = Row(name, BYTES, 0, 1024)
         table[number].number = number
     scan(data, table, look)
     if len(found) != 1:
-        raise Bad("MALFORMED", "an operation must hold exactly one")
+        raise Bad("MALFORMED", "exactly one field must stand there")
     return found[0]
 
 

@@ -40,10 +40,13 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::JSON_NUMBER_RANGE:
     case ErrorCode::ATTACHMENT_MISMATCH:
     case ErrorCode::BAD_PURPOSE:
+    case ErrorCode::BAD_POSSESSION_PROOF:
       return grpc::INVALID_ARGUMENT;
     case ErrorCode::NOT_FOUND:
     case ErrorCode::RECORD_NOT_FOUND:
     case ErrorCode::CONSENT_NOT_FOUND:
+    case ErrorCode::MEMBER_NOT_FOUND:
+    case ErrorCode::PROPOSAL_NOT_FOUND:
       return grpc::NOT_FOUND;
     case ErrorCode::UNAVAILABLE:
     case ErrorCode::SHUTTING_DOWN:
@@ -76,6 +79,7 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::NOT_CUSTODIAN:
     case ErrorCode::NOT_THE_PATIENT:
     case ErrorCode::NOT_YOURS_TO_READ:
+    case ErrorCode::MEMBER_NOT_ACTIVE:
       return grpc::PERMISSION_DENIED;
     case ErrorCode::ALREADY_EXISTS:
     case ErrorCode::PRINCIPAL_EXISTS:
@@ -83,6 +87,10 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::CONSENT_EXISTS:
     case ErrorCode::REQUEST_ID_REUSED:
     case ErrorCode::DUPLICATE:
+    case ErrorCode::MEMBER_EXISTS:
+    case ErrorCode::MEMBER_KEY_USED:
+    case ErrorCode::PROPOSAL_EXISTS:
+    case ErrorCode::ALREADY_VOTED:
       return grpc::ALREADY_EXISTS;
     case ErrorCode::EXPIRED:
     case ErrorCode::RECORD_NOT_CURRENT:
@@ -94,6 +102,13 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::PATIENT_HAS_NO_KEY:
     case ErrorCode::TOO_MANY_CONSENTS:
     case ErrorCode::CURSOR_EXPIRED:
+    case ErrorCode::MEMBERS_CHANGE_PENDING:
+    case ErrorCode::MEMBERS_LIMIT:
+    case ErrorCode::LEARNER_NOT_READY:
+    case ErrorCode::LEARNER_STATE_UNKNOWN:
+    case ErrorCode::LEARNER_STATE_DIFFERS:
+    case ErrorCode::PROPOSAL_CLOSED:
+    case ErrorCode::TOO_MANY_PROPOSALS:
       return grpc::FAILED_PRECONDITION;
   }
   return grpc::UNKNOWN;  // a number outside the list; a test keeps the list whole

@@ -52,7 +52,7 @@ Status run_grant_consent(const Context& context, const pb::GrantConsent& operati
   if (!grantee || grantee->kind() != pb::PRINCIPAL_KIND_MEMBER)
     return make_error(ErrorCode::UNKNOWN_PRINCIPAL, "The grantee is no member of this consortium.");
   if (grantee->status() != pb::PRINCIPAL_STATUS_ACTIVE)
-    return make_error(ErrorCode::PRINCIPAL_INACTIVE, "The grantee is no longer an active member.");
+    return make_error(ErrorCode::PRINCIPAL_INACTIVE, "The grantee is no active member: removed, or still a learner.");
 
   const auto index_key = grant_index_key(context.author, id_of<PrincipalId>(operation.grantee()));
   auto index = load<pb::GrantIndexState>(state, StateKind::grant_index, index_key).value_or(pb::GrantIndexState{});

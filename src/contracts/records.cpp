@@ -41,7 +41,7 @@ pb::RecordState new_record(const Context& context, const pb::AnchorRecord& opera
   value.set_status(operation.status());
   value.set_class_(operation.class_());
   value.set_retention(operation.retention());
-  value.set_period(context.time_ms / context.parameters->period_ms);
+  value.set_period(context.time_ms / context.genesis->parameters.period_ms);
   value.set_height(context.height);
   return value;
 }

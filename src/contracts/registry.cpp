@@ -16,6 +16,9 @@ Error too_weak(const Context& context) {
   if (context.author_state->kind() == pb::PRINCIPAL_KIND_PATIENT && context.author_state->key().empty())
     return make_error(ErrorCode::PATIENT_HAS_NO_KEY,
                       "Only the patient's own key can sign this, and she registered none.");
+  if (context.author_state->kind() == pb::PRINCIPAL_KIND_ADMIN && context.author_state->key().empty())
+    return make_error(ErrorCode::ASSURANCE_TOO_LOW,
+                      "Only the administrator's own key can sign this, and he set none: galenctl member admin-key.");
   return make_error(ErrorCode::ASSURANCE_TOO_LOW, "This operation needs its author's own signature.");
 }
 
@@ -38,6 +41,14 @@ Result<Bytes> dispatch(const Context& context, const pb::Operation& operation, S
       return without_result(run_revoke_consent(context, operation.revoke_consent(), state));
     case pb::Operation::kDecide:
       return run_decide(context, operation.decide(), state);
+    case pb::Operation::kProposeMembers:
+      return without_result(run_propose_members(context, operation.propose_members(), state));
+    case pb::Operation::kVoteMembers:
+      return without_result(run_vote_members(context, operation.vote_members(), state));
+    case pb::Operation::kLearnerReady:
+      return without_result(run_learner_ready(context, operation.learner_ready(), state));
+    case pb::Operation::kSetAdminKey:
+      return without_result(run_set_admin_key(context, operation.set_admin_key(), state));
     case pb::Operation::KIND_NOT_SET:
       break;
   }
@@ -57,6 +68,25 @@ Status check_optional_id(const char* field, const std::string& value) {
   return check_id(field, value);
 }
 
+Status check_key(const char* field, const std::string& value) {
+  if (value.size() == PublicKey::kSize && value[0] == 4) return {};
+  return make_error(ErrorCode::INVALID_ARGUMENT, std::string(field) + " must be an uncompressed point of 65 bytes.");
+}
+
+Status check_signature(const char* field, const std::string& value) {
+  if (value.size() == Signature::kSize) return {};
+  return make_error(ErrorCode::INVALID_ARGUMENT, std::string(field) + " must be a signature of 64 bytes.");
+}
+
+Status check_possession(const Context& context, StateView& state, const std::string& key, ByteSpan sign_bytes,
+                        const std::string& proof) {
+  state.meter().charge(Meter::kKeyCheck + Meter::kSignatureCheck);
+  auto verifier = crypto::Verifier::make(context.suite, id_of<PublicKey>(key));
+  if (!verifier) return make_error(ErrorCode::INVALID_ARGUMENT, "The key is no point of the curve.");
+  if (verifier->verify(sign_bytes, id_of<Signature>(proof))) return {};
+  return make_error(ErrorCode::BAD_POSSESSION_PROOF, "The signature is not one of that key over these bytes.");
+}
+
 Bytes grant_index_key(const PrincipalId& patient, const PrincipalId& grantee) {
   return ByteWriter(64).raw(patient.span()).raw(grantee.span()).bytes();
 }
@@ -71,9 +101,13 @@ Assurance min_assurance(pb::Operation::KindCase kind) {
     case pb::Operation::kAnchorRecord:
     case pb::Operation::kSetRecordStatus:
     case pb::Operation::kDecide:
+    case pb::Operation::kLearnerReady:  // the learner's signature is in it
+    case pb::Operation::kSetAdminKey:   // the first key; for a later one the contract asks more
       return Assurance::node;
     case pb::Operation::kGrantConsent:
     case pb::Operation::kRevokeConsent:
+    case pb::Operation::kProposeMembers:
+    case pb::Operation::kVoteMembers:
     case pb::Operation::KIND_NOT_SET:
       return Assurance::author;
   }
@@ -90,6 +124,11 @@ bool may_author(pb::PrincipalKind author, pb::Operation::KindCase kind) {
     case pb::Operation::kGrantConsent:
     case pb::Operation::kRevokeConsent:
       return author == pb::PRINCIPAL_KIND_PATIENT;
+    case pb::Operation::kProposeMembers:
+    case pb::Operation::kVoteMembers:
+    case pb::Operation::kLearnerReady:
+    case pb::Operation::kSetAdminKey:
+      return author == pb::PRINCIPAL_KIND_ADMIN;
     case pb::Operation::KIND_NOT_SET:
       return false;
   }
@@ -110,6 +149,14 @@ Status check_operation(const pb::Operation& operation) {
       return check_revoke_consent(operation.revoke_consent());
     case pb::Operation::kDecide:
       return check_decide(operation.decide());
+    case pb::Operation::kProposeMembers:
+      return check_propose_members(operation.propose_members());
+    case pb::Operation::kVoteMembers:
+      return check_vote_members(operation.vote_members());
+    case pb::Operation::kLearnerReady:
+      return check_learner_ready(operation.learner_ready());
+    case pb::Operation::kSetAdminKey:
+      return check_set_admin_key(operation.set_admin_key());
     case pb::Operation::KIND_NOT_SET:
       break;
   }
@@ -117,7 +164,7 @@ Status check_operation(const pb::Operation& operation) {
 }
 
 Result<Bytes> run_operation(const Context& context, const pb::Operation& operation, StateView& state) {
-  GALEN_ASSERT(context.author_state != nullptr && context.parameters != nullptr);
+  GALEN_ASSERT(context.author_state != nullptr && context.genesis != nullptr);
   GALEN_ASSERT(context.rules_version == kRulesVersionNewest);
   state.meter().reset();
   GALEN_TRY(check_operation(operation));

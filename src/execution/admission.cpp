@@ -1,6 +1,10 @@
 #include "galen/execution/admission.hpp"
 
+#include <algorithm>
+
+#include "execution/author_check.hpp"
 #include "galen/contracts/registry.hpp"
+#include "galen/execution/membership.hpp"
 
 namespace galen::execution {
 
@@ -17,6 +21,12 @@ bool needs_author(const Transaction& transaction) {
   return false;
 }
 
+/// Its author signs, unless it is the first one: then no key is registered yet.
+bool sets_admin_key(const Transaction& transaction) {
+  const auto& operations = transaction.operations();
+  return std::any_of(operations.begin(), operations.end(), [](const auto& one) { return one.has_set_admin_key(); });
+}
+
 Result<pb::PrincipalState> load_author(const ledger::View& view, const PrincipalId& id) {
   GALEN_ASSIGN(auto stored, view.state(static_cast<std::uint8_t>(StateKind::principal), id));
   if (!stored) return make_error(ErrorCode::UNKNOWN_PRINCIPAL, "The author is not registered on this chain.");
@@ -28,7 +38,7 @@ Result<pb::PrincipalState> load_author(const ledger::View& view, const Principal
 
 }  // namespace
 
-Admission::Admission(const Genesis& genesis, MemberIndex self) : genesis_(genesis), self_(self), runner_(genesis) {}
+Admission::Admission(const Genesis& genesis, const PrincipalId& self) : genesis_(genesis), self_(self), runner_(genesis) {}
 
 Result<BatchItem> Admission::decode(const AdmissionRequest& request, bool signature_may_be_missing) const {
   GALEN_ASSIGN(auto transaction, Transaction::decode(genesis_.suite, genesis_.chain_id, request.transaction));
@@ -57,20 +67,13 @@ Result<Admitted> Admission::admit(const ledger::View& view, AdmissionRequest req
     return make_error(ErrorCode::VALID_UNTIL_TOO_FAR, "valid_until lies further ahead than ttl_max.");
 
   GALEN_ASSIGN(auto author, load_author(view, transaction.author()));
-  if (author.status() != pb::PRINCIPAL_STATUS_ACTIVE)
-    return make_error(ErrorCode::PRINCIPAL_INACTIVE, "The author is no longer active.");
+  GALEN_ASSIGN(const auto membership, load_membership(genesis_, view));
+  const auto self = membership.members.index_of(self_);
+  if (!self)
+    return make_error(ErrorCode::MEMBER_NOT_ACTIVE, "This node's member has no vote, so it makes no batches now.");
+  const Electorate electorate{genesis_.suite, membership.members, membership.is_learner(author.home_member())};
+  if (auto refused = check_author(electorate, item, *self, &author)) return std::move(*refused);
   const bool is_signed = item.authorization.scheme != crypto::Scheme::none;
-  if (!is_signed && author.home_member() != genesis_.members[self_].id.str())
-    return make_error(ErrorCode::NOT_YOUR_MEMBER, "An unsigned transaction goes through the author's own member.");
-  if (is_signed) {
-    if (author.kind() == pb::PRINCIPAL_KIND_PATIENT && author.key().empty())
-      return make_error(ErrorCode::PATIENT_HAS_NO_KEY,
-                        "The patient registered no key, so nothing can be signed for her.");
-    auto key = item.authorization.key();
-    if (!key || key->str() != author.key())
-      return make_error(ErrorCode::WRONG_KEY,
-                        "The signature was made with another key than the author's registered one.");
-  }
   for (const auto& operation : transaction.operations()) {
     if (!contracts::may_author(author.kind(), operation.kind_case())) {
       const bool is_patients = contracts::may_author(pb::PRINCIPAL_KIND_PATIENT, operation.kind_case());
@@ -96,7 +99,8 @@ Result<Admission::Validation> Admission::validate(const ledger::View& view, cons
   validation.sign_bytes = Transaction::sign_bytes(genesis_.suite, genesis_.chain_id, transaction.hash());
   // Nothing in a trial looks at the signature itself, so the registered key stands for the signature to come.
   const bool signs_later = item.authorization.scheme == crypto::Scheme::none &&
-                           (needs_author(transaction) || request.caller != transaction.author());
+                           (needs_author(transaction) || sets_admin_key(transaction) ||
+                            request.caller != transaction.author());
   if (signs_later) {
     auto author = load_author(view, transaction.author());
     if (!author && author.error().code != ErrorCode::UNKNOWN_PRINCIPAL) return author.error();
@@ -104,7 +108,11 @@ Result<Admission::Validation> Admission::validate(const ledger::View& view, cons
     if (key) item.authorization = Authorization::keyed(genesis_.suite, *key, Signature{});
   }
   const auto time_ms = std::max(request.now_ms, view.head().header.time_ms + 1);
-  GALEN_ASSIGN(validation.trial, runner_.try_transaction(view, item, self_, time_ms));
+  GALEN_ASSIGN(const auto membership, load_membership(genesis_, view));
+  const auto self = membership.members.index_of(self_);
+  if (!self)
+    return make_error(ErrorCode::MEMBER_NOT_ACTIVE, "This node's member has no vote, so it makes no batches now.");
+  GALEN_ASSIGN(validation.trial, runner_.try_transaction(view, item, *self, time_ms));
   return validation;
 }
 

@@ -1,7 +1,10 @@
 #include "galen/execution/block_runner.hpp"
 
+#include <algorithm>
+
 #include "execution/author_check.hpp"
 #include "execution/block_state.hpp"
+#include "galen/contracts/membership.hpp"
 #include "galen/contracts/registry.hpp"
 
 namespace galen::execution {
@@ -31,13 +34,22 @@ struct ItemRun {
   std::vector<Bytes> results;
 };
 
+/// Membership as the items so far have left it.
+Result<contracts::Membership> membership_of(const Genesis& genesis, BlockState& state) {
+  auto membership = contracts::load_membership(
+      genesis, [&](StateKind kind, ByteSpan key) -> Result<std::optional<Bytes>> { return state.get(kind, key); });
+  GALEN_TRY(state.health());
+  return membership;
+}
+
 }  // namespace
 
-/// Runs items on one BlockState; remembers authors, and the ids the block answered so far.
+/// Runs items on one BlockState; remembers authors, and the ids the block answered so far. `members` are those of the
+/// block's epoch and outlive it.
 class ItemRunner {
  public:
-  ItemRunner(const Genesis& genesis, const ledger::View& view, BlockState& state)
-      : genesis_(genesis), view_(view), state_(state) {}
+  ItemRunner(const Genesis& genesis, const ledger::View& view, const MemberSet& members, BlockState& state)
+      : genesis_(genesis), view_(view), members_(members), state_(state) {}
 
   Result<ItemRun> run(const ItemContext& context);
   /// After an answer: later items of the block with this id are duplicates.
@@ -48,9 +60,11 @@ class ItemRunner {
   std::optional<Error> check_time(const ItemContext& context) const;
   Result<std::optional<ledger::TransactionEntry>> first_answer(const TransactionId& id, TimestampMs time_ms);
   Result<ItemRun> run_operations(const ItemContext& context, const pb::PrincipalState& author);
+  Result<bool> home_learns(const pb::PrincipalState& author);
 
   const Genesis& genesis_;
   const ledger::View& view_;
+  const MemberSet& members_;
   BlockState& state_;
   std::map<PrincipalId, pb::PrincipalState> authors_;
   std::map<TransactionId, ledger::TransactionEntry> answered_;      // in this block
@@ -102,7 +116,7 @@ Result<ItemRun> ItemRunner::run_operations(const ItemContext& context, const pb:
   const auto& transaction = context.item.transaction;
   contracts::Context operation_context{
       .suite = genesis_.suite,
-      .parameters = &genesis_.parameters,
+      .genesis = &genesis_,
       .height = context.height,
       .time_ms = context.time_ms,
       .transaction_id = transaction.id(),
@@ -110,7 +124,7 @@ Result<ItemRun> ItemRunner::run_operations(const ItemContext& context, const pb:
       .author = transaction.author(),
       .author_state = &author,
       .assurance = context.item.authorization.scheme == crypto::Scheme::none ? Assurance::node : Assurance::author,
-      .origin = context.origin < genesis_.members.size() ? genesis_.members[context.origin].id : PrincipalId{},
+      .origin = context.origin < members_.size() ? members_[context.origin].id : PrincipalId{},
       .rules_version = context.rules_version,
   };
   ItemRun run;
@@ -128,7 +142,17 @@ Result<ItemRun> ItemRunner::run_operations(const ItemContext& context, const pb:
     ++operation_context.operation;
   }
   state_.commit_transaction();
+  const auto& operations = transaction.operations();
+  if (std::any_of(operations.begin(), operations.end(), [](const auto& one) { return one.has_set_admin_key(); }))
+    authors_.erase(transaction.author());  // the next item finds the new key
   return run;
+}
+
+Result<bool> ItemRunner::home_learns(const pb::PrincipalState& author) {
+  auto home = PrincipalId::from(std::string_view(author.home_member()));
+  if (author.kind() != pb::PRINCIPAL_KIND_ADMIN || (home && members_.index_of(*home))) return false;
+  GALEN_ASSIGN(auto membership, membership_of(genesis_, state_));
+  return membership.is_learner(author.home_member());
 }
 
 Result<ItemRun> ItemRunner::run(const ItemContext& context) {
@@ -136,7 +160,11 @@ Result<ItemRun> ItemRunner::run(const ItemContext& context) {
   ItemRun refused;
   const auto* author = author_of(transaction);
   GALEN_TRY(state_.health());
-  auto error = check_author(genesis_, context.item.authorization, context.origin, author);
+  Electorate electorate{genesis_.suite, members_};
+  if (author != nullptr) {
+    GALEN_ASSIGN(electorate.home_learns, home_learns(*author));
+  }
+  auto error = check_author(electorate, context.item, context.origin, author);
   if (!error) error = check_time(context);
   if (error) {
     refused.refusal = Refusal{std::move(*error), false, std::nullopt};
@@ -157,7 +185,7 @@ BlockRunner::~BlockRunner() = default;
 BlockRun BlockRunner::run_genesis() const {
   auto block = std::make_shared<Block>();
   block->skeleton.header = genesis_.block_zero();
-  BlockRun run{ledger::BlockUpdate(std::move(block)), {}};
+  BlockRun run{ledger::BlockUpdate(std::move(block)), {}, std::nullopt};
   for (const auto& row : contracts::genesis_state(genesis_))
     run.update.put_state(static_cast<std::uint8_t>(row.kind), row.key, row.value);
   return run;
@@ -169,8 +197,13 @@ Result<BlockRun> BlockRunner::run(const ledger::View& view, const BlockPtr& bloc
   if (header.rules_version == 0 || header.rules_version > contracts::kRulesVersionNewest)
     return make_error(ErrorCode::UNSUPPORTED_VERSION, "The block follows rules that this release does not know.");
   BlockState state(view, header.height);
-  ItemRunner runner(genesis_, view, state);
-  BlockRun run{ledger::BlockUpdate(block), {}};
+  GALEN_ASSIGN(const auto membership, membership_of(genesis_, state));
+  if (header.epoch != membership.epoch)
+    return make_error(ErrorCode::CORRUPT, "The block is of another epoch than the state before it.");
+  contracts::begin_block(membership, header, state);
+  state.commit_transaction();
+  ItemRunner runner(genesis_, view, membership.members, state);
+  BlockRun run{ledger::BlockUpdate(block), {}, std::nullopt};
 
   for (std::uint32_t b = 0; b < block->batches.size(); ++b) {
     const auto& batch = *block->batches[b];
@@ -193,6 +226,12 @@ Result<BlockRun> BlockRunner::run(const ledger::View& view, const BlockPtr& bloc
       run.items.push_back(std::move(done));
     }
   }
+  if (header.epoch_end()) {
+    GALEN_TRY(contracts::end_epoch(genesis_, header, state));
+    state.commit_transaction();
+  }
+  GALEN_ASSIGN(auto after, membership_of(genesis_, state));
+  if (after.next) run.next_members = std::move(after.next->members);
   state.write_to(run.update);
   return run;
 }
@@ -210,7 +249,8 @@ Result<ledger::BlockUpdate> BlockRunner::execute(const ledger::View* view, const
 Result<BlockRunner::Trial> BlockRunner::try_transaction(const ledger::View& view, const BatchItem& item,
                                                         MemberIndex origin, TimestampMs time_ms) const {
   BlockState state(view, view.height() + 1);
-  ItemRunner runner(genesis_, view, state);
+  GALEN_ASSIGN(const auto membership, membership_of(genesis_, state));
+  ItemRunner runner(genesis_, view, membership.members, state);
   GALEN_ASSIGN(auto ran, runner.run({item, origin, view.height() + 1, time_ms, contracts::kRulesVersionNewest}));
   Trial trial;
   trial.results = std::move(ran.results);

@@ -2,7 +2,7 @@
 
 namespace galen::execution {
 
-Executor::Executor(const Genesis& genesis, ledger::Store& store) : store_(store), runner_(genesis) {}
+Executor::Executor(const Genesis& genesis, ledger::Store& store) : genesis_(genesis), store_(store), runner_(genesis) {}
 
 Result<Height> Executor::start() {
   if (auto height = store_.applied_height()) return *height;
@@ -30,6 +30,9 @@ Result<ExecutedBlock> Executor::apply(const BlockPtr& block) {
     executed.state_root = info->state_root;
     executed.results_root = info->results_root;
     executed.replayed = true;
+    GALEN_ASSIGN(auto now, membership());
+    if (now.next && now.epoch == header.epoch && now.next->since <= header.height)
+      executed.next_members = std::move(now.next->members);
     return executed;
   }
 
@@ -41,6 +44,7 @@ Result<ExecutedBlock> Executor::apply(const BlockPtr& block) {
   executed.state_root = done.info.state_root;
   executed.results_root = done.info.results_root;
   executed.items = std::move(run.items);
+  executed.next_members = std::move(run.next_members);
   executed.rows = done.rows;
   executed.bytes = done.bytes;
   return executed;

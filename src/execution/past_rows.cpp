@@ -1,12 +1,14 @@
 // An item answers its id unless it was refused before its operations ran. Block time and code show most refusals. Codes
-// that operations give as well are told apart by asking about the author once more: in rules version 1 a principal
-// never changes after its registration, so the newest state says what the state of then said.
+// that operations give as well are told apart by asking about the author once more: what those codes depend on never
+// changes after a principal's registration (kind, home, a patient's key, the status of all but members), and who voted
+// in an epoch stands in its row. So the newest state says what the state of then said. An administrator's key and a
+// member's status do change, but what they lead to (WRONG_KEY, MEMBER_NOT_ACTIVE) no operation gives.
 #include "galen/execution/past_rows.hpp"
 
 #include <set>
 
 #include "execution/author_check.hpp"
-#include "galen/contracts/contract.hpp"
+#include "galen/contracts/membership.hpp"
 
 namespace galen::execution {
 namespace {
@@ -43,6 +45,7 @@ class PastRowsMaker {
     switch (static_cast<ErrorCode>(code)) {
       case ErrorCode::BAD_SIGNATURE:
       case ErrorCode::WRONG_KEY:
+      case ErrorCode::MEMBER_NOT_ACTIVE:
       case ErrorCode::EXPIRED:
       case ErrorCode::VALID_UNTIL_TOO_FAR:
       case ErrorCode::DUPLICATE:
@@ -56,7 +59,24 @@ class PastRowsMaker {
         return true;
     }
     GALEN_ASSIGN(auto author, author_before(item.transaction.author()));
-    return !check_author(genesis_, item.authorization, origin, author ? &*author : nullptr).has_value();
+    GALEN_ASSIGN(const auto* members, epoch_members());
+    // Whoever passed as a learner's administrator then passes now; the others were told MEMBER_NOT_ACTIVE.
+    const Electorate electorate{genesis_.suite, *members, true};
+    auto refused = check_author(electorate, item, origin, author ? &*author : nullptr);
+    return !refused || refused->code != static_cast<ErrorCode>(code);
+  }
+
+  /// Those who voted when the block was made.
+  Result<const MemberSet*> epoch_members() {
+    if (!members_) {
+      GALEN_ASSIGN(auto epoch, contracts::load_epoch(genesis_, past_.block->skeleton.header.epoch,
+                                                     [&](StateKind kind, ByteSpan key) {
+                                                       return state_(static_cast<std::uint8_t>(kind), key);
+                                                     }));
+      if (!epoch) return corrupt("epoch has no row.");
+      members_ = std::move(epoch->members);
+    }
+    return &*members_;
   }
 
   /// The author's row as the item found it.
@@ -86,6 +106,8 @@ class PastRowsMaker {
       } else if (operation.has_grant_consent()) {
         append_id(contracts::ListKind::patient_consents, transaction.author().str(),
                   operation.grant_consent().consent_id());
+      } else if (operation.has_propose_members()) {
+        append_id(contracts::ListKind::proposals, {}, operation.propose_members().proposal_id());
       } else if (operation.has_decide()) {
         GALEN_TRY(add_access(outcome.results[i]));
       }
@@ -113,6 +135,7 @@ class PastRowsMaker {
   const ledger::PastBlock& past_;
   const StateReader& state_;
   ledger::PastRows rows_;
+  std::optional<MemberSet> members_;       // of the block's epoch, once asked for
   std::set<PrincipalId> registered_here_;  // by earlier items of this block
 };
 

@@ -88,6 +88,15 @@ std::string summary(const v1::EventDetail& detail) {
                          ledger::v1::DecisionReason_Name(detail.access_decided().reason()));
     case v1::EventDetail::kPrincipalRegistered:
       return "principal " + id(detail.principal_registered().id());
+    case v1::EventDetail::kMembersProposed:
+      return "proposal " + id(detail.members_proposed().proposal_id());
+    case v1::EventDetail::kMembersVoted:
+      return fmt::format("proposal {} {}", id(detail.members_voted().proposal_id()),
+                         ledger::v1::MembersVote_Name(detail.members_voted().vote()));
+    case v1::EventDetail::kLearnerReady:
+      return fmt::format("learner {} at height {}", id(detail.learner_ready().member()), detail.learner_ready().height());
+    case v1::EventDetail::kAdminKeySet:
+      return "administrator " + id(detail.author());
     case v1::EventDetail::WHAT_NOT_SET:
       break;
   }

@@ -33,6 +33,7 @@ int exit_code_of(ErrorCode code) {
     case ErrorCode::HEIGHT_NOT_REACHED:
     case ErrorCode::TOO_STALE:
     case ErrorCode::DISK_LOW:
+    case ErrorCode::MEMBERS_CHANGE_PENDING:
       return kExitWaiting;
     // A rule says no; the same call will be refused again.
     case ErrorCode::KEY_FILE_READABLE:
@@ -55,6 +56,10 @@ int exit_code_of(ErrorCode code) {
     case ErrorCode::PATIENT_HAS_NO_KEY:
     case ErrorCode::DIVERGED:
     case ErrorCode::EPOCH_END_REFUSED:
+    case ErrorCode::MEMBER_NOT_ACTIVE:
+    case ErrorCode::MEMBERS_LIMIT:
+    case ErrorCode::PROPOSAL_CLOSED:
+    case ErrorCode::ALREADY_VOTED:
       return kExitRefused;
     default:
       return kExitError;

@@ -116,7 +116,10 @@ Result<std::optional<Bytes>> View::block_bytes(Height height) const {
 Result<BlockPtr> View::block(Height height) const {
   GALEN_ASSIGN(auto bytes, block_bytes(height));
   if (!bytes) return BlockPtr{};
-  auto decoded = Block::decode(state_->database->context(), *bytes);
+  GALEN_ASSIGN(auto stored, header(height));
+  auto context = state_->database->context();
+  if (stored) context.epoch = stored->epoch;  // its batches are of the block's own epoch
+  auto decoded = Block::decode(context, *bytes);
   if (!decoded)
     return make_error(ErrorCode::CORRUPT,
                       "The block of height " + std::to_string(height) + " does not decode: " + decoded.error().message);

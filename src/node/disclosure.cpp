@@ -111,6 +111,10 @@ Result<bool> Disclosure::operation(const ledger::v1::Operation& operation) {
       return consent(*state);
     }
     case Operation::kDecide: return own(as_bytes(operation.decide().patient()));
+    case Operation::kProposeMembers:
+    case Operation::kVoteMembers:
+    case Operation::kLearnerReady:
+    case Operation::kSetAdminKey: return true;  // the consortium's own business
     default: return false;
   }
 }
@@ -141,7 +145,13 @@ Result<bool> Disclosure::state_row(StateKind kind, ByteSpan key) {
       if (key.size() < PrincipalId::kSize) return false;
       return own(key.first(PrincipalId::kSize));
     }
-    case StateKind::parameters: return true;
+    case StateKind::parameters:
+    case StateKind::membership:
+    case StateKind::epoch:
+    case StateKind::member:
+    case StateKind::member_claim:
+    case StateKind::proposal:
+    case StateKind::certified_roots: return true;
   }
   return false;
 }

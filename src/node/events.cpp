@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "galen/execution/membership.hpp"
 #include "galen/ledger/v1/state.pb.h"
 
 namespace galen::node {
@@ -31,6 +32,14 @@ EventType type_of(const pb::Operation& operation) {
       return galen::v1::EVENT_TYPE_ACCESS_DECIDED;
     case pb::Operation::kRegisterPrincipal:
       return galen::v1::EVENT_TYPE_PRINCIPAL_REGISTERED;
+    case pb::Operation::kProposeMembers:
+      return galen::v1::EVENT_TYPE_MEMBERS_PROPOSED;
+    case pb::Operation::kVoteMembers:
+      return galen::v1::EVENT_TYPE_MEMBERS_VOTED;
+    case pb::Operation::kLearnerReady:
+      return galen::v1::EVENT_TYPE_LEARNER_READY;
+    case pb::Operation::kSetAdminKey:
+      return galen::v1::EVENT_TYPE_ADMIN_KEY_SET;
     case pb::Operation::KIND_NOT_SET:
       break;
   }
@@ -57,7 +66,7 @@ struct EventReader::Item {
 Result<EventFilter> EventFilter::parse(const galen::v1::StreamEventsRequest& request) {
   EventFilter filter;
   for (auto type : request.types()) {
-    if (type <= 0 || type > galen::v1::EVENT_TYPE_TRANSACTION_REFUSED)
+    if (type <= 0 || type > galen::v1::EventType_MAX)
       return make_error(ErrorCode::INVALID_ARGUMENT, "types names a type of event that there is not");
     filter.types |= 1u << type;
   }
@@ -130,20 +139,30 @@ Status EventReader::read(const EventFilter& filter, const PageLimits& limits, Ev
   return {};
 }
 
+Result<const MemberSet*> EventReader::voters_of(Epoch epoch) {
+  if (voters_epoch_ != epoch) {
+    GALEN_ASSIGN(auto found, execution::load_epoch(genesis_, view_, epoch));
+    if (!found) return damaged("an epoch's row");
+    voters_ = std::move(found->members);
+    voters_epoch_ = epoch;
+  }
+  return &voters_;
+}
+
 // Leaves the cursor at the next block, or where the page was full.
 Status EventReader::read_block(const EventBlock& block, Page& page) {
   const auto& header = block.block->skeleton.header;
   std::uint32_t end = 0;
+  GALEN_ASSIGN(const auto* voters, voters_of(header.epoch));
   for (const auto& batch : block.block->batches) {
     const auto first = end;
     end += static_cast<std::uint32_t>(batch->items().size());
     const auto origin = batch->header().origin;
-    if (end > block.outcomes->size() || origin >= genesis_.members.size()) return damaged("a block's outcome row");
+    if (end > block.outcomes->size() || origin >= voters->size()) return damaged("a block's outcome row");
     while (page.cursor.transaction < end) {
       if (page.full()) return {};
       const auto at = page.cursor.transaction;
-      GALEN_TRY(
-          read_item({header, batch->items()[at - first], (*block.outcomes)[at], genesis_.members[origin].id}, page));
+      GALEN_TRY(read_item({header, batch->items()[at - first], (*block.outcomes)[at], (*voters)[origin].id}, page));
       if (page.cursor.transaction == at) return {};
     }
   }
@@ -250,6 +269,18 @@ Status EventReader::describe(const pb::Operation& operation, ByteSpan result, Bl
       if (registered.kind() == pb::PRINCIPAL_KIND_PATIENT) name_subject(made, registered.id());
       return {};
     }
+    case pb::Operation::kProposeMembers:
+      *detail.mutable_members_proposed() = operation.propose_members();
+      return {};
+    case pb::Operation::kVoteMembers:
+      *detail.mutable_members_voted() = operation.vote_members();
+      return {};
+    case pb::Operation::kLearnerReady:
+      *detail.mutable_learner_ready() = operation.learner_ready();
+      return {};
+    case pb::Operation::kSetAdminKey:
+      *detail.mutable_admin_key_set() = operation.set_admin_key();
+      return {};
     case pb::Operation::KIND_NOT_SET:
       break;
   }

@@ -76,6 +76,8 @@ class EventReader {
   EventReader(const ledger::View& view, const Genesis& genesis, const PrincipalId& member, LoadBlock load,
               Height certified);
   Status read_block(const EventBlock& block, Page& page);
+  /// The voters of the epoch, by whose places its batches name their origin.
+  Result<const MemberSet*> voters_of(Epoch epoch);
   Status read_item(const Item& item, Page& page);
   Result<std::vector<BlockEvent>> events_of(const Item& item);
   Status describe(const ledger::v1::Operation& operation, ByteSpan result, BlockEvent& event);
@@ -89,6 +91,8 @@ class EventReader {
   const Genesis& genesis_;
   LoadBlock load_;
   Height certified_ = 0;
+  Epoch voters_epoch_ = 0;  ///< that voters_ belong to; 0: none yet
+  MemberSet voters_;
   Disclosure own_;
   std::map<PrincipalId, Disclosure> others_;  ///< of members that a filter names
 };

@@ -33,7 +33,7 @@ Intake::Intake(const Identity& identity, const ledger::Store& store, vault::Reco
       disk_(std::move(disk)),
       ports_(std::move(ports)),
       events_({.items_max = 100'000, .bytes_max = 256u << 20}),
-      admission_(identity.genesis, identity.self),
+      admission_(identity.genesis, identity.member_id()),
       mempool_(execution::PoolLimits{}, identity.self) {}
 
 Intake::~Intake() { stop(); }

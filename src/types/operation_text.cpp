@@ -34,6 +34,25 @@ std::string anchor_text(const ledger::v1::AnchorRecord& anchor) {
   return out;
 }
 
+std::string change_text(const ledger::v1::MembersChange& change) {
+  using ledger::v1::MembersChange;
+  switch (change.kind_case()) {
+    case MembersChange::kAddLearner:
+      return "add learner " + hex(change.add_learner().member());
+    case MembersChange::kPromote:
+      return "promote " + hex(change.promote().member());
+    case MembersChange::kRemove:
+      return "remove " + hex(change.remove().member());
+    case MembersChange::kRotateKey:
+      return "rotate key of " + hex(change.rotate_key().member());
+    case MembersChange::kPinCa:
+      return "pin ca " + hex(change.pin_ca().tls_ca()) + " of " + hex(change.pin_ca().member());
+    case MembersChange::KIND_NOT_SET:
+      break;
+  }
+  return "unknown change";
+}
+
 }  // namespace
 
 std::string operation_text(const ledger::v1::Operation& operation) {
@@ -64,6 +83,19 @@ std::string operation_text(const ledger::v1::Operation& operation) {
       return "decide patient " + hex(body.patient()) + " requester " + hex(body.requester()) + " purpose " +
              (code.empty() ? std::to_string(body.purpose()) : std::string(code));
     }
+    case Operation::kProposeMembers:
+      return "propose_members " + hex(operation.propose_members().proposal_id()) + " " +
+             change_text(operation.propose_members().change());
+    case Operation::kVoteMembers: {
+      const auto& body = operation.vote_members();
+      return "vote_members " + hex(body.proposal_id()) + " " +
+             lower(ledger::v1::MembersVote_Name(body.vote()), 13, body.vote());
+    }
+    case Operation::kLearnerReady:
+      return "learner_ready " + hex(operation.learner_ready().member()) + " height " +
+             std::to_string(operation.learner_ready().height());
+    case Operation::kSetAdminKey:
+      return "set_admin_key";
     case Operation::KIND_NOT_SET:
       break;
   }

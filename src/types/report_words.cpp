@@ -81,6 +81,8 @@ std::string value_text(const Genesis& genesis, StateKind kind, const Bytes& valu
       if (auto state = parse<ledger::v1::ParametersState>(value))
         return "rules version " + std::to_string(state->rules_version());
       break;
+    default:
+      break;
   }
   return "value " + to_hex(value);
 }
@@ -169,6 +171,18 @@ std::string state_kind_text(StateKind kind) {
       return "access_head";
     case StateKind::parameters:
       return "parameters";
+    case StateKind::membership:
+      return "membership";
+    case StateKind::epoch:
+      return "epoch";
+    case StateKind::member:
+      return "member";
+    case StateKind::member_claim:
+      return "member_claim";
+    case StateKind::proposal:
+      return "proposal";
+    case StateKind::certified_roots:
+      return "certified_roots";
   }
   return "unknown";
 }

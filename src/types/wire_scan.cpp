@@ -1,5 +1,5 @@
 // The table-driven scanner of docs/spec/formats.md 4.2. One table per message, one rule per field, in ascending order;
-// the code below knows wire types only. Nothing is allocated, nesting is three levels deep by construction.
+// the code below knows wire types only. Nothing is allocated, nesting is five levels deep by construction.
 #include "galen/types/wire_scan.hpp"
 
 #include <string>
@@ -46,14 +46,18 @@ constexpr FieldRule number32(std::uint32_t number, bool required) {
 constexpr FieldRule choice(std::uint32_t number, std::uint64_t last) {
   return {number, WireType::varint, kRequired, false, 1, last};
 }
-constexpr FieldRule nested(std::uint32_t number, const MessageTable* table) {
-  return {number, WireType::bytes, kOptional, false, 0, limits::kOperationBytesMax, table};
+constexpr FieldRule key65(std::uint32_t number, bool required) {
+  return {number, WireType::bytes, required, false, 65, 65};
+}
+constexpr FieldRule signature64(std::uint32_t number) { return {number, WireType::bytes, kRequired, false, 64, 64}; }
+constexpr FieldRule nested(std::uint32_t number, const MessageTable* table, bool required = kOptional) {
+  return {number, WireType::bytes, required, false, 0, limits::kOperationBytesMax, table};
 }
 
 constexpr FieldRule kRegisterPrincipalFields[] = {
     id32(1, kRequired),
     choice(2, 4),
-    {3, WireType::bytes, kOptional, false, 65, 65},
+    key65(3, kOptional),
 };
 constexpr MessageTable kRegisterPrincipal{"RegisterPrincipal", kRegisterPrincipalFields};
 
@@ -80,9 +84,50 @@ constexpr FieldRule kDecideFields[] = {id32(1, kRequired), id32(2, kRequired), n
                                        id32(4, kOptional)};
 constexpr MessageTable kDecide{"Decide", kDecideFields};
 
+constexpr FieldRule kAddLearnerFields[] = {
+    id32(1, kRequired),  key65(2, kRequired),
+    id32(3, kRequired),  id32(4, kRequired),
+    key65(5, kRequired), {6, WireType::bytes, kRequired, false, 1, limits::kMemberNameBytesMax},
+    signature64(7),
+};
+constexpr MessageTable kAddLearner{"AddLearner", kAddLearnerFields};
+
+constexpr FieldRule kPromoteLearnerFields[] = {id32(1, kRequired)};
+constexpr MessageTable kPromoteLearner{"PromoteLearner", kPromoteLearnerFields};
+
+constexpr FieldRule kRemoveMemberFields[] = {id32(1, kRequired)};
+constexpr MessageTable kRemoveMember{"RemoveMember", kRemoveMemberFields};
+
+constexpr FieldRule kRotateMemberKeyFields[] = {id32(1, kRequired), key65(2, kRequired), signature64(3)};
+constexpr MessageTable kRotateMemberKey{"RotateMemberKey", kRotateMemberKeyFields};
+
+constexpr FieldRule kPinMemberCaFields[] = {id32(1, kRequired), id32(2, kRequired)};
+constexpr MessageTable kPinMemberCa{"PinMemberCa", kPinMemberCaFields};
+
+constexpr FieldRule kMembersChangeFields[] = {
+    nested(16, &kAddLearner),      nested(17, &kPromoteLearner), nested(18, &kRemoveMember),
+    nested(19, &kRotateMemberKey), nested(20, &kPinMemberCa),
+};
+constexpr MessageTable kMembersChange{"MembersChange", kMembersChangeFields, true};
+
+constexpr FieldRule kProposeMembersFields[] = {id32(1, kRequired), nested(2, &kMembersChange, kRequired)};
+constexpr MessageTable kProposeMembers{"ProposeMembers", kProposeMembersFields};
+
+constexpr FieldRule kVoteMembersFields[] = {id32(1, kRequired), choice(2, 2)};
+constexpr MessageTable kVoteMembers{"VoteMembers", kVoteMembersFields};
+
+constexpr FieldRule kLearnerReadyFields[] = {id32(1, kRequired), number64(2, kRequired), id32(3, kRequired),
+                                             signature64(4)};
+constexpr MessageTable kLearnerReady{"LearnerReady", kLearnerReadyFields};
+
+constexpr FieldRule kSetAdminKeyFields[] = {key65(1, kRequired), signature64(2)};
+constexpr MessageTable kSetAdminKey{"SetAdminKey", kSetAdminKeyFields};
+
 constexpr FieldRule kOperationFields[] = {
     nested(16, &kRegisterPrincipal), nested(17, &kAnchorRecord),  nested(18, &kSetRecordStatus),
     nested(19, &kGrantConsent),      nested(20, &kRevokeConsent), nested(21, &kDecide),
+    nested(22, &kProposeMembers),    nested(23, &kVoteMembers),   nested(24, &kLearnerReady),
+    nested(25, &kSetAdminKey),
 };
 constexpr MessageTable kOperation{"Operation", kOperationFields, true};
 

@@ -88,7 +88,23 @@ namespace galen {
   X(CURSOR_EXPIRED, 520, "Begin at the earliest cursor named, or ask a node that keeps older blocks.") \
   X(IDENTITY_IN_USE, 530, "Stop one of the two for good: a member runs one node. To move it, stop it first, and never start a copy.") \
   X(HEIGHT_NOT_REACHED, 531, "Ask again with a longer deadline, or another node.") \
-  X(TOO_STALE, 532, "Ask again in a moment, or another node, or allow an older answer.")
+  X(TOO_STALE, 532, "Ask again in a moment, or another node, or allow an older answer.") \
+  /* 600-699 membership */ \
+  X(MEMBERS_CHANGE_PENDING, 600, "An approved change has not taken effect yet: try again after a few blocks.") \
+  X(MEMBER_NOT_ACTIVE, 601, "The author's hospital has no vote now: it was removed, or still follows as a learner.") \
+  X(MEMBER_NOT_FOUND, 602, "Check the member's id with galenctl member list.") \
+  X(MEMBER_EXISTS, 603, "Choose new random ids and an unused name and CA for the member.") \
+  X(MEMBER_KEY_USED, 604, "Make a new consensus key: one that was ever used is never accepted again.") \
+  X(MEMBERS_LIMIT, 605, "There are at least 4 and at most 100 voting members, and at most 8 learners.") \
+  X(BAD_POSSESSION_PROOF, 606, "Make the proof anew with the key concerned: galenctl member proof.") \
+  X(LEARNER_NOT_READY, 607, "Let the learner catch up and state its readiness anew, then try again.") \
+  X(LEARNER_STATE_UNKNOWN, 608, "State readiness for one of the heights kept on the chain, newer than the last.") \
+  X(LEARNER_STATE_DIFFERS, 609, "The learner's state is not the certified one: let it join anew by snapshot.") \
+  X(PROPOSAL_EXISTS, 610, "The proposal_id is taken: choose a new random id.") \
+  X(PROPOSAL_NOT_FOUND, 611, "Check the proposal_id.") \
+  X(PROPOSAL_CLOSED, 612, "The proposal is decided or past its time: make a new one.") \
+  X(ALREADY_VOTED, 613, "A member votes once on a proposal.") \
+  X(TOO_MANY_PROPOSALS, 614, "Wait until one of your member's open proposals is decided or past its time.")
 
 enum class ErrorCode : std::uint16_t {
 #define X(name, number, advice) name = number,

@@ -21,12 +21,13 @@ enum class ListKind : std::uint8_t {
   patient_records = 1,   ///< key: pseudonym; sequence: height; value: pointer ids anchored in that block, 32 bytes each
   patient_accesses = 2,  ///< key: access_head_key; sequence: 1, 2 …; value: AccessEntry
   patient_consents = 3,  ///< key: pseudonym; sequence: height; value: consent ids granted in that block, 32 bytes each
+  proposals = 4,         ///< key: empty; sequence: height; value: ids of what was proposed in that block, 32 bytes each
 };
 
 /// Everything that an operation may depend on besides the state.
 struct Context {
   crypto::Suite suite = crypto::Suite::p256_sha256;
-  const GenesisParameters* parameters = nullptr;
+  const Genesis* genesis = nullptr;
   Height height = 0;
   TimestampMs time_ms = 0;  ///< block time
   TransactionId transaction_id;
@@ -45,6 +46,7 @@ class Meter {
   static constexpr std::uint32_t kRead = 1;
   static constexpr std::uint32_t kWrite = 2;
   static constexpr std::uint32_t kKeyCheck = 8;  ///< decoding a public key
+  static constexpr std::uint32_t kSignatureCheck = 32;
   static constexpr std::uint32_t kUnitsPerOperationMax = 128;
 
   void charge(std::uint32_t units) { used_ += units; }

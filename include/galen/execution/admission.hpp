@@ -24,8 +24,8 @@ struct Admitted {
 
 class Admission {
  public:
-  /// `self` is this node's member.
-  Admission(const Genesis& genesis, MemberIndex self);
+  /// `self` is this node's member, whatever its place in the list of an epoch.
+  Admission(const Genesis& genesis, const PrincipalId& self);
 
   /// Decodes, checks the authorization's signature, the caller, expiry, the author's state, each operation's shape and
   /// assurance, and looks for a first answer. Operations are not run: two in one block may depend on each other.
@@ -36,7 +36,7 @@ class Admission {
     Bytes sign_bytes;          ///< what the author signs for assurance AUTHOR
     BlockRunner::Trial trial;  ///< what executing it now would give
   };
-  /// For validate_only. The signature may be missing although an operation asks for one: the trial then assumes that
+  /// For validate_only. MEMBER_NOT_ACTIVE on the node of a member that has no vote. The signature may be missing although an operation asks for one: the trial then assumes that
   /// the author's registered key will sign.
   Result<Validation> validate(const ledger::View& view, const AdmissionRequest& request) const;
 
@@ -44,7 +44,7 @@ class Admission {
   Result<BatchItem> decode(const AdmissionRequest& request, bool signature_may_be_missing) const;
 
   Genesis genesis_;
-  MemberIndex self_;
+  PrincipalId self_;
   BlockRunner runner_;
 };
 

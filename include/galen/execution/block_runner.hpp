@@ -3,10 +3,13 @@
 // it.
 //
 // Per item, the first that fails decides: the author is registered, active, and stands behind the item (with NODE the
-// batch's origin is its home member, with AUTHOR the key is the registered one); valid_until is not before block time
+// batch's origin is its home member, with AUTHOR the key is the registered one; whoever acts for a member needs it to
+// be one in the block's epoch); valid_until is not before block time
 // and at most ttl_max after it; the id has no unexpired index row. Such a refusal writes no row at all: otherwise a
 // stranger could burn another's request_id by copying it into a batch of his own. From here on the id has its answer:
 // an index row is written, the operations run, all or nothing.
+//
+// After the items of an epoch_end block the pending members become the current ones, from the next height on.
 #pragma once
 
 #include <vector>
@@ -31,6 +34,9 @@ struct ExecutedItem {
 struct BlockRun {
   ledger::BlockUpdate update;
   std::vector<ExecutedItem> items;
+  /// The voters of the next epoch, while an approved change waits for the end of this one. A header whose exec_height
+  /// is this block's, or a later one of the epoch, must end the epoch with them; without them none may.
+  std::optional<MemberSet> next_members;
 };
 
 class BlockRunner final : public ledger::BlockExecutor {
@@ -40,7 +46,8 @@ class BlockRunner final : public ledger::BlockExecutor {
 
   /// Block 0 with the rows of genesis.
   BlockRun run_genesis() const;
-  /// IO_ERROR or CORRUPT when the view cannot be read: the block has then no outcome here, and the process stops.
+  /// IO_ERROR or CORRUPT when the view cannot be read, CORRUPT also when the block is not of the epoch that the view
+  /// is in or ends it with other members than the pending ones: it has then no outcome here, and the process stops.
   Result<BlockRun> run(const ledger::View& view, const BlockPtr& block) const;
   /// For the offline check.
   Result<ledger::BlockUpdate> execute(const ledger::View* view, const BlockPtr& block) override;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "galen/execution/block_runner.hpp"
+#include "galen/execution/membership.hpp"
 #include "galen/ledger/store.hpp"
 
 namespace galen::execution {
@@ -16,6 +17,9 @@ struct ExecutedBlock {
   Hash results_root;
   bool replayed = false;            ///< was applied before; `items` is then empty
   std::vector<ExecutedItem> items;  ///< in block order
+  /// What is pending after this block: whatever next header has it as exec_height ends the epoch with these members.
+  /// Nothing after an epoch_end block, and for a replayed block of an epoch that is over.
+  std::optional<MemberSet> next_members;
   ledger::RowCounts rows;
   std::size_t bytes = 0;
 
@@ -36,9 +40,12 @@ class Executor {
   Result<ExecutedBlock> apply(const BlockPtr& block);
 
   Height applied_height() const;
+  /// After the applied height: epoch and members of the next one, and what is pending. CORRUPT, IO_ERROR.
+  Result<contracts::Membership> membership() const { return load_membership(genesis_, store_.latest()); }
   const BlockRunner& runner() const { return runner_; }
 
  private:
+  const Genesis& genesis_;
   ledger::Store& store_;
   BlockRunner runner_;
 };

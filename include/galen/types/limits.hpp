@@ -25,6 +25,17 @@ inline constexpr std::size_t kGenesisBytesMax = 2 * 1024 * 1024;
 inline constexpr std::size_t kReceiptBytesMax = 8 * 1024 * 1024;
 inline constexpr std::size_t kActiveGrantsPerPairMax = 16;
 
+// Membership (docs/spec/membership.md).
+inline constexpr std::size_t kMembersMin = 4;
+inline constexpr std::size_t kLearnersMax = 8;
+inline constexpr std::size_t kMemberNameBytesMax = 128;
+inline constexpr std::size_t kOpenProposalsPerMemberMax = 4;
+inline constexpr std::uint64_t kProposalLifeMs = 7ULL * 24 * 3600 * 1000;  // block time
+inline constexpr std::size_t kCertifiedRootsMax = 64;
+inline constexpr std::uint64_t kCertifiedRootIntervalMs = 10'000;          // block time between two that are kept
+inline constexpr std::uint64_t kLearnerLagMsMax = 10 * 60 * 1000;          // a root shown may be this old
+inline constexpr std::uint64_t kLearnerReadyMs = 60 * 60 * 1000;           // and readiness lasts this long
+
 // Evidence files (docs/spec/evidence.md 1 and 2).
 inline constexpr std::size_t kProofPathMax = 64;             // siblings
 inline constexpr std::size_t kCertificateBytesMax = 8192;

@@ -74,6 +74,8 @@ enum class MessageType : std::uint8_t {
   executed = 7,
   transaction = 8,
   handshake = 9,
+  possession = 10,
+  learner_ready = 11,
 };
 
 /// "GALEN/1" ‖ u8 0 ‖ u8 type ‖ u8 version 1 ‖ chain id ‖ u64 epoch ‖ members hash: 82 bytes, the start of all sign-bytes.

@@ -49,6 +49,12 @@ enum class StateKind : std::uint8_t {
   grant_index = 4,
   access_head = 5,
   parameters = 6,
+  membership = 7,
+  epoch = 8,
+  member = 9,
+  member_claim = 10,
+  proposal = 11,
+  certified_roots = 12,
 };
 
 }  // namespace galen

@@ -102,7 +102,7 @@ class ContractTest : public testing::Test {
     EXPECT_TRUE(author_state.has_value());
     Context context;
     context.suite = kSuite;
-    context.parameters = &parameters;
+    context.genesis = &genesis;
     context.height = height;
     context.time_ms = time_ms;
     context.transaction_id = make_id<TransactionId>(99);
@@ -181,7 +181,7 @@ class ContractTest : public testing::Test {
   }
 
   MemoryState state;
-  GenesisParameters parameters;
+  Genesis genesis;
   Height height = 7;
   TimestampMs time_ms = 1'000'000;
 };

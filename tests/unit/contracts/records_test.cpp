@@ -10,7 +10,7 @@ std::optional<pb::RecordState> record(MemoryState& state, std::uint8_t pointer) 
 }
 
 TEST_F(RecordsTest, AnAnchorKeepsItsFieldsAndTheExecutorAddsPeriodAndHeight) {
-  time_ms = parameters.period_ms * 5 + 17;
+  time_ms = genesis.parameters.period_ms * 5 + 17;
   ASSERT_EQ(code(kServiceA, anchor(100)), ErrorCode::OK);
   auto row = record(state, 100);
   ASSERT_TRUE(row);

@@ -7,7 +7,7 @@ namespace {
 
 class AdmissionTest : public ExecutionTest {
  protected:
-  AdmissionTest() : admission(chain.genesis, 0) {}
+  AdmissionTest() : admission(chain.genesis, chain.member(0)) {}
 
   AdmissionRequest request(const BatchItem& item) const {
     return {item.transaction.bytes(), item.authorization, item.transaction.author(), chain.time_ms + 50};

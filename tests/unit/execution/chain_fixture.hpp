@@ -104,6 +104,15 @@ class TestChain {
     return block;
   }
 
+  /// The newest block with another header: the chain goes on from this one.
+  void replace_last(const BlockPtr& block) {
+    blocks.back() = block;
+    parent = block->skeleton.header;
+    history = ledger::HistoryTree(kSuite);
+    history.append(genesis.block_zero().digest(kSuite));
+    for (const auto& one : blocks) history.append(one->skeleton.header.digest(kSuite));
+  }
+
   QuorumCertificate commit_certificate(const BlockHeader& header) const {
     return galen::test::commit_certificate(genesis.context(), keys, {0, 1, 3}, header);
   }

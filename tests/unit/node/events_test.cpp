@@ -214,7 +214,7 @@ TEST_F(EventsTest, FiltersSeeWhatTheCallerMaySee) {
 
 TEST_F(EventsTest, AFilterThatCannotBeIsRefused) {
   galen::v1::StreamEventsRequest request;
-  request.add_types(static_cast<galen::v1::EventType>(8));
+  request.add_types(static_cast<galen::v1::EventType>(galen::v1::EventType_MAX + 1));
   EXPECT_EQ(EventFilter::parse(request).error().code, ErrorCode::INVALID_ARGUMENT);
   request.clear_types();
   request.add_types(galen::v1::EVENT_TYPE_UNSPECIFIED);

@@ -139,10 +139,71 @@ TEST(WireScanTest, Operations) {
           {"no kind", "", MALFORMED},
           {"two kinds", kRevoke + operation("aa01", id("0a") + id("12") + "183b"), MALFORMED},
           {"one kind twice", kRevoke + kRevoke, MALFORMED},
-          {"unknown kind", "b20100", UNKNOWN_FIELD},
+          {"unknown kind", "d20100", UNKNOWN_FIELD},
           {"empty body", "a20100", MALFORMED},
           {"bytes behind the body", kRevoke + "00", MALFORMED},
           {"longer than the limit", repeat("00", limits::kOperationBytesMax + 1), TOO_LARGE},
+      },
+      scan_operation);
+}
+
+TEST(WireScanTest, MembershipOperations) {
+  using enum ErrorCode;
+  auto field = [](const std::string& tag, const std::string& body) {
+    const auto size = body.size() / 2;
+    const auto length =
+        size < 128 ? to_hex(Bytes{static_cast<std::uint8_t>(size)})
+                   : to_hex(Bytes{static_cast<std::uint8_t>(size % 128 + 128), static_cast<std::uint8_t>(size / 128)});
+    return tag + length + body;
+  };
+  auto bytes = [](const std::string& tag, std::size_t size) {
+    return tag + to_hex(Bytes{static_cast<std::uint8_t>(size)}) + repeat("22", size);
+  };
+  const std::string member = id("0a"), key = bytes("12", 65);
+  const std::string add = member + key + id("1a") + id("22") + bytes("2a", 65) + bytes("32", 4) + bytes("3a", 64);
+  // Field 22 of Operation is tag b2 01; fields 16 to 20 of MembersChange are 82 01 to a2 01.
+  auto propose = [&](const std::string& change) { return field("b201", id("0a") + field("12", change)); };
+  expect_all(
+      {
+          {"add", propose(field("8201", add)), OK},
+          {"add, name of 128", propose(field("8201", member + key + id("1a") + id("22") + bytes("2a", 65) + "328001" +
+                                                         repeat("22", 128) + bytes("3a", 64))),
+           OK},
+          {"add, name of 129", propose(field("8201", member + key + id("1a") + id("22") + bytes("2a", 65) + "328101" +
+                                                         repeat("22", 129) + bytes("3a", 64))),
+           TOO_LARGE},
+          {"add, key of 64", propose(field("8201", member + bytes("12", 64) + id("1a") + id("22") + bytes("2a", 65) +
+                                                       bytes("32", 4) + bytes("3a", 64))),
+           MALFORMED},
+          {"add, no proof",
+           propose(field("8201", member + key + id("1a") + id("22") + bytes("2a", 65) + bytes("32", 4))), MALFORMED},
+          {"add, proof of 63", propose(field("8201", member + key + id("1a") + id("22") + bytes("2a", 65) +
+                                                         bytes("32", 4) + bytes("3a", 63))),
+           MALFORMED},
+          {"add, more", propose(field("8201", add + "4001")), UNKNOWN_FIELD},
+          {"promote", propose(field("8a01", member)), OK},
+          {"remove", propose(field("9201", member)), OK},
+          {"remove nobody", propose(field("9201", "")), MALFORMED},
+          {"rotate", propose(field("9a01", member + key + bytes("1a", 64))), OK},
+          {"rotate without a proof", propose(field("9a01", member + key)), MALFORMED},
+          {"pin", propose(field("a201", member + id("12"))), OK},
+          {"pin nothing", propose(field("a201", member)), MALFORMED},
+          {"two changes", propose(field("8a01", member) + field("9201", member)), MALFORMED},
+          {"no change", propose(""), MALFORMED},
+          {"change left out", field("b201", id("0a")), MALFORMED},
+          {"unknown change", propose(field("aa01", member)), UNKNOWN_FIELD},
+          {"proposal without an id", field("b201", field("12", field("8a01", member))), MALFORMED},
+          {"approve", field("ba01", id("0a") + "1001"), OK},
+          {"reject", field("ba01", id("0a") + "1002"), OK},
+          {"vote of another kind", field("ba01", id("0a") + "1003"), MALFORMED},
+          {"no vote", field("ba01", id("0a")), MALFORMED},
+          {"ready", field("c201", member + "1007" + id("1a") + bytes("22", 64)), OK},
+          {"ready at 0", field("c201", member + "1000" + id("1a") + bytes("22", 64)), MALFORMED},
+          {"ready without a height", field("c201", member + id("1a") + bytes("22", 64)), MALFORMED},
+          {"ready unsigned", field("c201", member + "1007" + id("1a")), MALFORMED},
+          {"admin key", field("ca01", bytes("0a", 65) + bytes("12", 64)), OK},
+          {"admin key without a proof", field("ca01", bytes("0a", 65)), MALFORMED},
+          {"operation 26", field("d201", member), UNKNOWN_FIELD},
       },
       scan_operation);
 }
