@@ -123,6 +123,11 @@ Result<TimestampMs> parse_time(const std::string& option, const std::string& tex
   return bad(option, text, "write a span such as 24h or 7d, or a time such as 2027-01-31T12:00:00Z (UTC)");
 }
 
+Result<std::uint64_t> parse_span(const std::string& option, const std::string& text) {
+  if (auto span = span_ms(text)) return *span;
+  return bad(option, text, "write a span such as 30s, 5m or 24h");
+}
+
 Result<TimestampMs> parse_moment(const std::string& option, const std::string& text) {
   // Seconds since 1970 would be taken for a moment long past.
   constexpr TimestampMs earliest_ms = 1'000'000'000'000;

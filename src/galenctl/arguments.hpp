@@ -23,6 +23,8 @@ Result<std::uint32_t> parse_purpose(const std::string& text);
 std::string purposes_text(std::uint64_t bits);
 /// "24h", "30m", "7d", "90s" from `now_ms`, or "2027-01-31", "2027-01-31T12:00:00Z".
 Result<TimestampMs> parse_time(const std::string& option, const std::string& text, TimestampMs now_ms);
+/// "24h", "30m", "7d", "90s" in milliseconds.
+Result<std::uint64_t> parse_span(const std::string& option, const std::string& text);
 /// A moment that has been written down: "2027-01-31T12:00:00.250Z", or milliseconds since 1970. Without a fraction it is
 /// the end of that second.
 Result<TimestampMs> parse_moment(const std::string& option, const std::string& text);

@@ -184,8 +184,21 @@ Result<Client> Client::connect(const Endpoint& endpoint, const ClientOptions& op
   return Client(std::move(channel), endpoint.address, options);
 }
 
+namespace {
+
+/// The request as it goes out: a read says how fresh its answer has to be.
+template <class Request>
+Request with_read_options(Request request, const v1::ReadOptions& options) {
+  if constexpr (requires { request.mutable_read_options(); })
+    if (options.freshness_case() != v1::ReadOptions::FRESHNESS_NOT_SET) *request.mutable_read_options() = options;
+  return request;
+}
+
+}  // namespace
+
 #define X(service, method)                                                        \
-  Result<v1::method##Response> Client::call(const v1::method##Request& request) { \
+  Result<v1::method##Response> Client::call(const v1::method##Request& given) {   \
+    const auto request = with_read_options(given, state_->options.read_options);  \
     v1::method##Response response;                                                \
     GALEN_TRY(state_->run([&](grpc::ClientContext& context) {                     \
       response.Clear();                                                           \

@@ -36,6 +36,7 @@ struct Endpoint {
 struct ClientOptions {
   std::uint64_t timeout_ms = 30'000;       ///< of one call, with its repetitions
   std::uint64_t reconnect_for_ms = 3'000;  ///< how long a call is repeated while nobody answers at the address
+  v1::ReadOptions read_options;            ///< of every call that reads
 };
 
 #define GALEN_CLIENT_CALLS(X)           \

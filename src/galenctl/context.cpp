@@ -25,6 +25,7 @@ std::string Context::directory() const { return first_of(options.dir, environmen
 ClientOptions Context::client_options() const {
   ClientOptions out;
   out.timeout_ms = static_cast<std::uint64_t>(options.timeout_s * 1000);
+  out.read_options = read_options;
   return out;
 }
 

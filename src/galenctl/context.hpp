@@ -31,6 +31,8 @@ class Context {
   GlobalOptions options;
   /// Set by the verb that was named; main runs it after parsing.
   std::function<Result<int>()> action;
+  /// Of a verb that reads (read_flags.hpp); goes with each of its reading calls.
+  v1::ReadOptions read_options;
 
   Result<Client> connect() const;
   /// To one node of a development consortium, whatever --node says.

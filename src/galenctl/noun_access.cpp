@@ -8,6 +8,7 @@
 #include "galenctl/access_list.hpp"
 #include "galenctl/arguments.hpp"
 #include "galenctl/outcome.hpp"
+#include "galenctl/read_flags.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -141,6 +142,7 @@ void add_access(CLI::App& app, Context& context) {
   auto patient = std::make_shared<std::string>();
   auto genesis = std::make_shared<std::string>();
   auto* show = add_verb(app, "access", "list", "Who asked about a patient, complete and proven against genesis");
+  add_read_flags(show, context);
   show->add_option("--patient", *patient, "Pseudonym, or a name kept below --dir")->required();
   show->add_option("--genesis", *genesis, "genesis.json (default: of --dir)");
   show->callback([&context, patient, genesis] {

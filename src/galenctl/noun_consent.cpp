@@ -10,6 +10,7 @@
 #include "galenctl/arguments.hpp"
 #include "galenctl/outcome.hpp"
 #include "galenctl/patient_keys.hpp"
+#include "galenctl/read_flags.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -178,6 +179,7 @@ void add_consent(CLI::App& app, Context& context) {
   auto patient = std::make_shared<std::string>();
   auto genesis = std::make_shared<std::string>();
   auto* show = add_verb(app, "consent", "list", "All consents of a patient, oldest first");
+  add_read_flags(show, context);
   show->add_option("--patient", *patient, "Pseudonym, or a name kept below --dir")->required();
   show->add_option("--genesis", *genesis, "genesis.json (default: of --dir)");
   show->callback([&context, patient, genesis] {

@@ -11,6 +11,7 @@
 #include "galenctl/context.hpp"
 #include "galenctl/dev_process.hpp"
 #include "galenctl/evidence_file.hpp"
+#include "galenctl/read_flags.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -99,10 +100,12 @@ void add_ledger(CLI::App& app, Context& context) {
   check->callback([&context, options] { context.action = [&context, options] { return verify(context, *options); }; });
   auto height = std::make_shared<std::uint64_t>(0);
   auto* show = add_verb(app, "ledger", "block", "One block: its header, bodies and certificate");
+  add_read_flags(show, context);
   show->add_option("--height", *height, "Height")->required()->check(CLI::NonNegativeNumber);
   show->callback([&context, height] { context.action = [&context, height] { return block(context, *height); }; });
   auto heights = std::make_shared<ConsistencyOptions>();
   auto* prove = add_verb(app, "ledger", "consistency", "Prove that the chain at one height begins that at a later one");
+  add_read_flags(prove, context);
   prove->add_option("--from", heights->from, "The lower height, at least 1")->required()->check(CLI::NonNegativeNumber);
   prove->add_option("--to", heights->to, "The higher one (default: the newest that is certified)")
       ->check(CLI::NonNegativeNumber);

@@ -5,6 +5,7 @@
 #include "galen/types/receipt.hpp"
 #include "galenctl/evidence_file.hpp"
 #include "galenctl/noun_tx.hpp"
+#include "galenctl/read_flags.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -51,6 +52,7 @@ void add_receipt(CLI::App& app, Context& context) {
   auto tx = std::shared_ptr<TxOptions>(options, &options->tx);
   auto* fetch = add_verb(app, "receipt", "get", "Fetch the proof of what a transaction did");
   add_tx_options(fetch, tx);
+  add_read_flags(fetch, context);
   fetch->add_option("-o,--out", options->path, "File to write (default receipt.galen)");
   fetch->add_option("--operation", options->operations,
                     "Show this operation of it only, counted from 0; may be repeated. The others stay hashes");

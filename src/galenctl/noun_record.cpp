@@ -6,6 +6,7 @@
 #include "galenctl/arguments.hpp"
 #include "galenctl/content.hpp"
 #include "galenctl/noun_record.hpp"
+#include "galenctl/read_flags.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -181,10 +182,12 @@ void add_record(CLI::App& app, Context& context) {
   auto which = std::make_shared<Which>();
   auto* show = add_verb(app, "record", "get", "A record's pointer as the ledger has it");
   add_which(show, which);
+  add_read_flags(show, context);
   show->callback([&context, which] { context.action = [&context, which] { return get(context, *which); }; });
 
   auto* versions = add_verb(app, "record", "history", "All versions of a record, oldest first");
   add_which(versions, which);
+  add_read_flags(versions, context);
   versions->callback([&context, which] { context.action = [&context, which] { return history(context, *which); }; });
 
   auto options = std::make_shared<VerifyOptions>();
@@ -195,6 +198,7 @@ void add_record(CLI::App& app, Context& context) {
   check->add_option("--method", options->method, "Refuse a record that was anchored by another method: raw or jcs")
       ->check(CLI::IsMember({"raw", "jcs"}));
   add_which(check, which);
+  add_read_flags(check, context);
   check->callback([&context, which, options] {
     context.action = [&context, which, options] { return verify(context, *which, *options); };
   });

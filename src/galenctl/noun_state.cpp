@@ -1,5 +1,6 @@
 // galenctl state prove|verify: one row of the ledger's state, or that there is none, as a file.
 #include "galenctl/noun_state.hpp"
+#include "galenctl/read_flags.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -83,6 +84,7 @@ StateRow parameters_row() { return row(StateKind::parameters, {}); }
 void add_state(CLI::App& app, Context& context) {
   auto options = std::make_shared<StateOptions>();
   auto* make = add_verb(app, "state", "prove", "Prove a row of the state, or that there is none");
+  add_read_flags(make, context);
   make->add_option("--record", options->record, "A record: its pointer id");
   make->add_option("--consent", options->consent, "A consent: its id");
   make->add_option("--principal", options->principal, "A principal: its id, or a patient's name");

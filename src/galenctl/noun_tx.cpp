@@ -6,6 +6,7 @@
 #include "galenctl/arguments.hpp"
 #include "galenctl/noun_tx.hpp"
 #include "galenctl/outcome.hpp"
+#include "galenctl/read_flags.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -59,6 +60,7 @@ void add_tx(CLI::App& app, Context& context) {
   auto options = std::make_shared<TxOptions>();
   auto* show = add_verb(app, "tx", "get", "What became of a transaction");
   add_tx_options(show, options);
+  add_read_flags(show, context);
   show->add_option("--valid-until", options->valid_until,
                    "Its valid_until (2027-01-31T12:00:00.250Z, or milliseconds since 1970), or a later moment: then an "
                    "unknown one may be told EXPIRED");
