@@ -1,11 +1,11 @@
 // galenctl state prove|verify: one row of the ledger's state, or that there is none, as a file.
 #include "galenctl/noun_state.hpp"
-#include "galenctl/read_flags.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include "galen/types/receipt.hpp"
 #include "galenctl/evidence_file.hpp"
+#include "galenctl/read_flags.hpp"
 
 namespace galen::galenctl {
 namespace {
