@@ -26,7 +26,6 @@ inline constexpr std::size_t kReceiptBytesMax = 8 * 1024 * 1024;
 inline constexpr std::size_t kActiveGrantsPerPairMax = 16;
 
 // Membership (docs/spec/membership.md).
-inline constexpr std::size_t kMembersMin = 4;
 inline constexpr std::size_t kLearnersMax = 8;
 inline constexpr std::size_t kMemberNameBytesMax = 128;
 inline constexpr std::size_t kOpenProposalsPerMemberMax = 4;
