@@ -10,6 +10,7 @@
 
 #include "galen/v1/access_service.pb.h"
 #include "galen/v1/consent_service.pb.h"
+#include "galen/v1/governance_service.pb.h"
 #include "galen/v1/ledger_service.pb.h"
 #include "galen/v1/node_service.pb.h"
 #include "galen/v1/patient_service.pb.h"
@@ -66,7 +67,8 @@ class RawService final : public grpc::Service {
 const google::protobuf::FileDescriptor* files[] = {
     galen::v1::DecideRequest::descriptor()->file(),       galen::v1::GetConsentRequest::descriptor()->file(),
     galen::v1::GetHeadRequest::descriptor()->file(),      galen::v1::GetStatusRequest::descriptor()->file(),
-    galen::v1::GetPrincipalRequest::descriptor()->file(), galen::v1::AnchorRecordRequest::descriptor()->file()};
+    galen::v1::GetPrincipalRequest::descriptor()->file(), galen::v1::AnchorRecordRequest::descriptor()->file(),
+    galen::v1::ListMembersRequest::descriptor()->file()};
 
 Status check_against_protos() {
   std::size_t declared = 0;

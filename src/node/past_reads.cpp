@@ -16,6 +16,7 @@ Status check_past_reads(socket::Method method, const std::string& bytes, Height 
     case socket::Method::get_consistency_proof:
     case socket::Method::list_consents:
     case socket::Method::list_accesses:
+    case socket::Method::list_proposals:
       needs_past = true;
       break;
     case socket::Method::get_state_proof: {

@@ -1,20 +1,16 @@
 // The calls that read a patient's consents and accesses, lists page by page, narrowed to what concerns the caller's
 // member. What is hidden shows neither in a page's length nor in the token of the next: tokens are the places of rows
 // that are shown. Pure functions of a snapshot and the request. Query threads.
-#include <algorithm>
-
 #include "galen/contracts/contract.hpp"
 #include "galen/v1/access_service.pb.h"
 #include "galen/v1/consent_service.pb.h"
 #include "node/disclosure.hpp"
+#include "node/list_pages.hpp"
 #include "node/queries.hpp"
 #include "node/request_fields.hpp"
 
 namespace galen::node {
 namespace {
-
-constexpr std::size_t kPageDefault = 100;
-constexpr std::size_t kPageMax = 1000;
 
 std::string consent_status(const ledger::v1::ConsentState& state, TimestampMs time_ms) {
   if (state.revoked()) return "revoked";
@@ -32,44 +28,6 @@ Result<std::optional<galen::v1::Consent>> load_consent(const ledger::View& view,
     return Error{ErrorCode::CORRUPT, "a consent's state does not decode"};
   consent.set_status(consent_status(consent.state(), view.head().header.time_ms));
   return std::optional(std::move(consent));
-}
-
-struct Page {
-  std::size_t rows_max = kPageDefault;
-  std::uint64_t from = 0;
-};
-Result<Page> parse_page(std::uint32_t size, const std::string& token) {
-  Page page;
-  if (size != 0) page.rows_max = std::min<std::size_t>(size, kPageMax);
-  if (!token.empty()) {
-    if (token.size() > 20 || token.find_first_not_of("0123456789") != std::string::npos)
-      return Error{ErrorCode::INVALID_ARGUMENT, "page_token is not one that this node gave"};
-    page.from = std::strtoull(token.c_str(), nullptr, 10);
-  }
-  return page;
-}
-
-/// Gives `add` what is shown of the list, until the page is full. Returns the token of the next page, empty at the end.
-/// `shown_of`: a row's Items that the caller sees; none: the row is hidden.
-template <class Item>
-Result<std::string> visit_page(const ledger::View& view, contracts::ListKind list, ByteSpan key, const Page& page,
-                               const std::function<Result<std::vector<Item>>(const Bytes& row)>& shown_of,
-                               const std::function<void(Item)>& add) {
-  std::size_t rows_shown = 0;
-  // One more than the page holds: the next token is the place of a row that will be shown.
-  ledger::ListQuery query{.from = page.from, .items_max = std::max(page.rows_max + 1, kPageDefault)};
-  for (;;) {
-    GALEN_ASSIGN(auto rows, view.list(static_cast<std::uint8_t>(list), key, query));
-    for (const auto& row : rows.entries) {
-      GALEN_ASSIGN(auto items, shown_of(row.value));
-      if (items.empty()) continue;
-      if (rows_shown == page.rows_max) return std::to_string(row.sequence);
-      ++rows_shown;
-      for (auto& item : items) add(std::move(item));
-    }
-    if (!rows.next) return std::string();
-    query.from = *rows.next;
-  }
 }
 
 }  // namespace

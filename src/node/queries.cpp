@@ -155,6 +155,10 @@ Result<std::string> Queries::handle(const Waiting& waiting) {
     case socket::Method::get_consent: return get_consent(view, call.request());
     case socket::Method::list_consents: return list_consents(view, call.request());
     case socket::Method::list_accesses: return list_accesses(view, call.request());
+    case socket::Method::list_members: return list_members(view);
+    case socket::Method::list_epochs: return list_epochs(view, call.request());
+    case socket::Method::get_proposal: return get_proposal(view, call.request());
+    case socket::Method::list_proposals: return list_proposals(view, call.request());
     default: return Error{ErrorCode::UNIMPLEMENTED, "no such method"};
   }
 }

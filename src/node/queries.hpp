@@ -103,6 +103,12 @@ class Queries {
   Result<std::string> list_consents(const ledger::View& view, const std::string& request);
   Result<std::string> list_accesses(const ledger::View& view, const std::string& request);
 
+  // governance_calls.cpp
+  Result<std::string> list_members(const ledger::View& view);
+  Result<std::string> list_epochs(const ledger::View& view, const std::string& request);
+  Result<std::string> get_proposal(const ledger::View& view, const std::string& request);
+  Result<std::string> list_proposals(const ledger::View& view, const std::string& request);
+
   void set_read_point(const ledger::View& view, galen::v1::ReadPoint* out) const;
   Status set_proof(const ledger::View& view, StateKind kind, ByteSpan key, galen::v1::StateProof* out) const;
   /// `last` and the versions before it that are not `listed` yet, oldest first.

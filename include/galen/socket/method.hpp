@@ -35,6 +35,10 @@ enum class Method : std::uint32_t {
   list_consents = 41,
   decide = 50,
   list_accesses = 51,
+  list_members = 60,
+  list_epochs = 61,
+  get_proposal = 62,
+  list_proposals = 63,
 };
 
 /// What a caller's principal must be. Both are principals of this node's own member, active in state.
@@ -79,6 +83,10 @@ inline constexpr std::array kMethods = {
     MethodInfo{Method::list_consents, "galen.v1.ConsentService", "ListConsents", false, Role::any},
     MethodInfo{Method::decide, "galen.v1.AccessService", "Decide", true, Role::any},
     MethodInfo{Method::list_accesses, "galen.v1.AccessService", "ListAccesses", false, Role::any},
+    MethodInfo{Method::list_members, "galen.v1.GovernanceService", "ListMembers", false, Role::any},
+    MethodInfo{Method::list_epochs, "galen.v1.GovernanceService", "ListEpochs", false, Role::any},
+    MethodInfo{Method::get_proposal, "galen.v1.GovernanceService", "GetProposal", false, Role::any},
+    MethodInfo{Method::list_proposals, "galen.v1.GovernanceService", "ListProposals", false, Role::any},
 };
 
 constexpr const MethodInfo* find_method(Method method) {
