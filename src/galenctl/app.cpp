@@ -68,7 +68,7 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   app.set_version_flag("--version", "galenctl 0.1.0");
   add_globals(app, context);
   for (auto* add : {add_dev, add_record, add_patient, add_consent, add_access, add_receipt, add_tx, add_node,
-                    add_ledger, add_state, add_evidence, add_events, add_completion})
+                    add_member, add_ledger, add_state, add_evidence, add_events, add_completion})
     add(app, context);
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -12,6 +12,7 @@
 #include "galen/crypto/x509.hpp"
 #include "galen/v1/access_service.grpc.pb.h"
 #include "galen/v1/consent_service.grpc.pb.h"
+#include "galen/v1/governance_service.grpc.pb.h"
 #include "galen/v1/ledger_service.grpc.pb.h"
 #include "galen/v1/node_service.grpc.pb.h"
 #include "galen/v1/patient_service.grpc.pb.h"
@@ -113,6 +114,7 @@ struct Client::State {
         PatientService(v1::PatientService::NewStub(channel)),
         ConsentService(v1::ConsentService::NewStub(channel)),
         AccessService(v1::AccessService::NewStub(channel)),
+        GovernanceService(v1::GovernanceService::NewStub(channel)),
         LedgerService(v1::LedgerService::NewStub(channel)),
         NodeService(v1::NodeService::NewStub(channel)) {}
 
@@ -146,6 +148,7 @@ struct Client::State {
   std::unique_ptr<v1::PatientService::Stub> PatientService;
   std::unique_ptr<v1::ConsentService::Stub> ConsentService;
   std::unique_ptr<v1::AccessService::Stub> AccessService;
+  std::unique_ptr<v1::GovernanceService::Stub> GovernanceService;
   std::unique_ptr<v1::LedgerService::Stub> LedgerService;
   std::unique_ptr<v1::NodeService::Stub> NodeService;
 };

@@ -11,6 +11,7 @@
 #include "galen/base/result.hpp"
 #include "galen/v1/access_service.pb.h"
 #include "galen/v1/consent_service.pb.h"
+#include "galen/v1/governance_service.pb.h"
 #include "galen/v1/ledger_service.pb.h"
 #include "galen/v1/node_service.pb.h"
 #include "galen/v1/patient_service.pb.h"
@@ -54,6 +55,10 @@ struct ClientOptions {
   X(ConsentService, ListConsents)       \
   X(AccessService, Decide)              \
   X(AccessService, ListAccesses)        \
+  X(GovernanceService, ListMembers)     \
+  X(GovernanceService, ListEpochs)      \
+  X(GovernanceService, GetProposal)     \
+  X(GovernanceService, ListProposals)   \
   X(LedgerService, GetHead)             \
   X(LedgerService, GetBlock)            \
   X(LedgerService, GetTransaction)      \

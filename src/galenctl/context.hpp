@@ -64,6 +64,7 @@ void add_ledger(CLI::App& app, Context& context);
 void add_events(CLI::App& app, Context& context);
 void add_state(CLI::App& app, Context& context);
 void add_evidence(CLI::App& app, Context& context);
+void add_member(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 
 /// Checks an option in seconds: from `least` to a hundred days, and a number ("nan" is within every range).

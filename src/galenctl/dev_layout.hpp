@@ -38,6 +38,8 @@ class DevLayout {
   std::string genesis_path() const { return dir_ + "/genesis.json"; }
   std::string pki_dir(const DevNode& node) const { return dir_ + "/pki/" + node.name; }
   std::string clients_dir(const DevNode& node) const { return dir_ + "/clients/" + node.name; }
+  /// An administrator's own key, for what he signs himself; his certificate's key is another.
+  std::string admin_key_path(const DevNode& node) const { return clients_dir(node) + "/admin-author.pem"; }
   std::string node_dir(const DevNode& node) const { return dir_ + "/node-" + std::to_string(node.number); }
   std::string config_path(const DevNode& node) const { return node_dir(node) + "/node.toml"; }
   std::string data_dir(const DevNode& node) const { return node_dir(node) + "/data"; }

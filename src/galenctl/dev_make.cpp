@@ -132,6 +132,7 @@ Result<GenesisMember> make_member(const DevLayout& layout, const DevNode& node, 
   GALEN_TRY(issue(issuer, keys + "/tls", fmt::format("{} node", node.name), member.id));
   GALEN_TRY(issue(issuer, keys + "/api", fmt::format("{} API", node.name), member.id));
   GALEN_TRY(issue(issuer, layout.clients_dir(node) + "/admin", fmt::format("{} admin", node.name), member.admin));
+  GALEN_TRY(write_file(layout.admin_key_path(node), crypto::PrivateKey::generate(suite).to_pem(), 0600));
   GALEN_TRY(issue(issuer, layout.clients_dir(node) + "/galenctl", fmt::format("{} galenctl", node.name), service));
   GALEN_TRY(write_file(layout.config_path(node), node_toml(layout, node)));
   return member;

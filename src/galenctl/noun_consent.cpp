@@ -1,13 +1,12 @@
-// galenctl consent grant|revoke|list. Granting is the patient's own act: the transaction is built here, the node only
-// says whether it would be accepted, and what is signed is what we built, never what the node sends back.
+// galenctl consent grant|revoke|list. Granting is the patient's own act, signed with her own key (authored.hpp).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 
 #include "galen/base/clock.hpp"
 #include "galen/crypto/random.hpp"
-#include "galen/types/transaction.hpp"
 #include "galenctl/arguments.hpp"
+#include "galenctl/authored.hpp"
 #include "galenctl/outcome.hpp"
 #include "galenctl/patient_keys.hpp"
 #include "galenctl/read_flags.hpp"
@@ -15,51 +14,12 @@
 namespace galen::galenctl {
 namespace {
 
-constexpr std::uint64_t kValidForMs = 5 * 60 * 1000;
-
 struct GrantOptions {
   std::string patient, key, to, purposes, from, until, genesis;
 };
 struct RevokeOptions {
   std::string patient, key, consent, genesis;
 };
-
-/// Builds, has it checked, signs, submits.
-Result<v1::TransactionOutcome> sign_and_submit(Context& context, const Genesis& genesis, const PrincipalId& patient,
-                                               const crypto::PrivateKey& key, ledger::v1::Operation operation) {
-  Transaction::Draft draft;
-  draft.chain_id = genesis.chain_id;
-  draft.author = patient;
-  draft.request_id = crypto::random_request_id();
-  draft.valid_until_ms = system_clock().wall_ms() + std::min(kValidForMs, genesis.parameters.ttl_max_ms / 2);
-  draft.operations.push_back(std::move(operation));
-  auto bytes = Transaction::encode(draft);
-  GALEN_ASSIGN(auto transaction, Transaction::decode(genesis.suite, genesis.chain_id, bytes));
-  auto sign_bytes = Transaction::sign_bytes(genesis.suite, genesis.chain_id, transaction.hash());
-
-  GALEN_ASSIGN(auto client, context.connect());
-  v1::SubmitTransactionRequest request;
-  request.set_transaction(to_string(bytes));
-  request.set_validate_only(true);
-  GALEN_ASSIGN(auto checked, client.call(request));
-  if (as_text(sign_bytes) != checked.sign_bytes())
-    return make_error(ErrorCode::BAD_PROOF,
-                      "the node wants other bytes signed than this transaction's; nothing was signed");
-
-  auto authorization = Authorization::keyed(genesis.suite, key.public_key(), key.sign(sign_bytes));
-  request.set_validate_only(false);
-  request.set_scheme(static_cast<std::uint32_t>(authorization.scheme));
-  request.set_authorization(to_string(authorization.data));
-  auto answer = client.call(request);
-  if (!answer) {
-    if (answer.error().code != ErrorCode::DEADLINE_EXCEEDED && answer.error().code != ErrorCode::UNAVAILABLE)
-      return answer.error();
-    return make_error(answer.error().code, fmt::format("{}; ask for its fate with: galenctl tx get --tx {}",
-                                                       answer.error().message, transaction.id().hex()));
-  }
-  GALEN_TRY(check_outcome(answer->outcome()));
-  return answer->outcome();
-}
 
 Result<int> grant(Context& context, const GrantOptions& options) {
   GALEN_ASSIGN(auto genesis, load_genesis(context, options.genesis));
@@ -83,7 +43,8 @@ Result<int> grant(Context& context, const GrantOptions& options) {
     GALEN_ASSIGN(auto until, parse_time("--until", options.until, now_ms));
     consent.set_not_after_ms(until);
   }
-  GALEN_ASSIGN(auto outcome, sign_and_submit(context, genesis, patient, key, std::move(operation)));
+  GALEN_ASSIGN(auto submitted, submit(context, genesis, {patient, &key, operation}));
+  const auto& outcome = *submitted;
   context.output.say(
       fmt::format("granted to {} for {}{}, at height {}\nconsent {}\ntransaction {}", options.to, purposes_text(purposes),
                   consent.not_after_ms() == 0 ? "" : " until " + format_time(consent.not_after_ms()),
@@ -102,7 +63,8 @@ Result<int> revoke(Context& context, const RevokeOptions& options) {
   GALEN_ASSIGN(auto key, patient_key(context, genesis.suite, options.patient, options.key));
   ledger::v1::Operation operation;
   operation.mutable_revoke_consent()->set_consent_id(consent_id.str());
-  GALEN_ASSIGN(auto outcome, sign_and_submit(context, genesis, patient, key, std::move(operation)));
+  GALEN_ASSIGN(auto submitted, submit(context, genesis, {patient, &key, operation}));
+  const auto& outcome = *submitted;
   context.output.say(fmt::format("revoked at height {}; from the next block on it permits nothing\ntransaction {}",
                                  format_count(outcome.height()), to_hex(as_bytes(outcome.transaction_id()))));
   JsonWriter writer;

@@ -213,7 +213,7 @@ TEST_F(AppTest, CompletionsKnowEveryNounAndVerb) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     auto text = run_with({"completion", shell}).out;
     for (const char* word : {"dev", "record", "import", "history", "keygen", "grant", "decide", "receipt", "whoami",
-                             "retry-for", "evidence", "export", "prove", "consistency",
+                             "retry-for", "evidence", "export", "prove", "consistency", "member", "propose", "vote",
                              "canonical", "lossy"})
       EXPECT_NE(text.find(word), std::string::npos) << shell << " " << word;
   }

@@ -41,6 +41,8 @@ TEST_P(DevMakeTest, MakesEverythingAMemberNeeds) {
       auto suite = std::string_view(name) == "/consensus.pem" ? GetParam() : crypto::Suite::p256_sha256;
       EXPECT_TRUE(crypto::PrivateKey::load(suite, path)) << path;
     }
+    EXPECT_TRUE(check_secret_mode(layout->admin_key_path(node)));
+    EXPECT_TRUE(crypto::PrivateKey::load(GetParam(), layout->admin_key_path(node)));
     EXPECT_EQ(*principal_of_certificate(layout->client_endpoint(node, "admin").cert_path), member.admin);
     auto service = principal_of_certificate(layout->client_endpoint(node, "galenctl").cert_path);
     ASSERT_TRUE(service);
