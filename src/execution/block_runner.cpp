@@ -232,6 +232,7 @@ Result<BlockRun> BlockRunner::run(const ledger::View& view, const BlockPtr& bloc
   }
   GALEN_ASSIGN(auto after, membership_of(genesis_, state));
   if (after.next) run.next_members = std::move(after.next->members);
+  if (header.epoch_end()) run.update.set_next_members(std::move(after.members));
   state.write_to(run.update);
   return run;
 }
