@@ -52,7 +52,17 @@ int wait_for_end(node::Node& node, const sigset_t& signals) {
   }
 }
 
-int run(const node::Config& config) {
+/// What was changed in node.toml since: for a change of members the next key and new addresses stand there.
+void read_again(node::Config& config) {
+  auto fresh = node::load_config(config.path);
+  if (fresh)
+    config = std::move(*fresh);
+  else
+    log::error("node.toml cannot be read again, what was read before stays reason={} error=\"{}\"",
+               to_reason(fresh.error().code), fresh.error().message);
+}
+
+int run(node::Config config) {
   log::init({.level = config.log_level, .file = config.log_file, .name = config.member});
   // Threads inherit the mask; only this one waits for the signals.
   sigset_t signals;
@@ -85,6 +95,7 @@ int run(const node::Config& config) {
     log::info("stopping signal={}", received);
     (*node)->stop();
     log::info("stopped");
+    if (received == SIGUSR1) read_again(config);
   }
   return 0;
 }

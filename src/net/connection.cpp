@@ -139,7 +139,7 @@ bool Connection::on_event(wire::Decoder::Event&& event) {
       return on_hello(event.payload);
     case wire::Type::activate:
       if (auto id = number()) {
-        if (state_ == State::ready && *member() < host_.options().self)
+        if (state_ == State::ready && host_.options().chooses(*member(), host_.options().self))
           host_.on_activated(shared_from_this(), *id);
         else
           close(Refusal::MALFORMED, "activated by a side that may not, or twice");

@@ -76,7 +76,7 @@ void Mesh::Impl::make_peers() {
     events.still_wanted = [this, peer] { return !stopping_ && !peer->active && !peer->dialling; };
     events.connected = [this, index](asio::ip::tcp::socket socket) { adopt(std::move(socket), index); };
     events.failed = [this, peer](std::string_view why) { dial_failed(*peer, why); };
-    auto patience = options_.self > index ? 2 * options_.timings.backoff_min_ms : 0;
+    auto patience = options_.chooses(index, options_.self) ? 2 * options_.timings.backoff_min_ms : 0;
     peer->dialer =
         std::make_shared<Dialer>(io_, resolver_, options_.timings, patience, random_number(), std::move(events));
   }
@@ -199,7 +199,7 @@ wire::Hello Mesh::Impl::own_hello(MemberIndex to) const {
 
 void Mesh::Impl::on_ready(const ConnectionPtr& connection) {
   Peer& peer = *peer_of(*connection);
-  if (options_.self > peer.index) return;  // the other side chooses
+  if (options_.chooses(peer.index, options_.self)) return;  // the other side chooses
   if (const auto& old = peer.active) {
     // The other side dials only without a connection. If it has seen the present one, or had the time to, it lost it;
     // else both dialled at once and the present one stays.

@@ -119,6 +119,11 @@ Status TlsContext::load_pins(const MeshOptions& options) {
     Pin pin;
     pin.id = member.id;
     pin.name = member.name;
+    pin.fingerprint = member.ca_fingerprint;
+    if (member.ca_pem.empty()) {
+      pins_.push_back(std::move(pin));
+      continue;
+    }
     BioPtr bio(BIO_new_mem_buf(member.ca_pem.data(), static_cast<int>(member.ca_pem.size())));
     pin.ca.reset(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
     if (!pin.ca)
@@ -152,6 +157,12 @@ Status TlsContext::load_own(const MeshOptions& options) {
     return config_error(fmt::format("the TLS certificate {} does not name this member ({})", options.certificate_path,
                                     crypto::principal_uri(pins_[self_].id)));
   not_after_s_ = info.not_after_s;
+  if (!pins_[self_].ca) {
+    log::error("the CA certificate that is pinned for this member is not here: the others will refuse certificate={}",
+               options.certificate_path);
+    return {};
+  }
+  show_own_ca();
   // Judge the own certificate as the others will: better now in the log than later as a mystery at every peer.
   std::unique_ptr<X509_STORE_CTX, Release<X509_STORE_CTX, X509_STORE_CTX_free>> presented(X509_STORE_CTX_new());
   STACK_OF(X509)* extra = nullptr;
@@ -169,6 +180,30 @@ Status TlsContext::load_own(const MeshOptions& options) {
     log::error("own TLS certificate is outside its validity, the others will refuse it certificate={} why={}",
                options.certificate_path, to_reason(why));
   return {};
+}
+
+// Whoever knows only its fingerprint takes it from here.
+void TlsContext::show_own_ca() {
+  X509* ca = pins_[self_].ca.get();
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(ctx_.get(), &chain);
+  for (int i = 0; i < sk_X509_num(chain); ++i)
+    if (X509_cmp(sk_X509_value(chain, i), ca) == 0) return;
+  GALEN_ASSERT(SSL_CTX_add1_chain_cert(ctx_.get(), ca) == 1);
+}
+
+TlsContext::Store TlsContext::shown_anchor(STACK_OF(X509) * shown, const Hash& fingerprint) {
+  Store none(nullptr, X509_STORE_free);
+  for (int i = 0; i < sk_X509_num(shown); ++i) {
+    X509* certificate = sk_X509_value(shown, i);
+    std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
+    unsigned int bytes = 0;
+    if (X509_digest(certificate, EVP_sha256(), digest.data(), &bytes) != 1) continue;
+    if (Hash::from(ByteSpan(digest.data(), bytes)) != fingerprint) continue;
+    Store store(X509_STORE_new(), X509_STORE_free);
+    return store && X509_STORE_add_cert(store.get(), certificate) == 1 ? std::move(store) : std::move(none);
+  }
+  return none;
 }
 
 SSL* TlsContext::new_ssl(Session& session, bool dialled) const {
@@ -233,14 +268,20 @@ void TlsContext::judge(Session& session, X509_STORE_CTX* presented) const {
   }
   std::string detail = fmt::format("claims member {}: {}", pins_[*member].name, X509_verify_cert_error_string(error));
   for (const auto& pin : pins_)
-    if (pin.id != *info->principal && X509_check_issued(pin.ca.get(), leaf) == X509_V_OK)
+    if (pin.ca && pin.id != *info->principal && X509_check_issued(pin.ca.get(), leaf) == X509_V_OK)
       detail += fmt::format("; its issuer has the name of the CA of {}", pin.name);
   refuse(refusal_of(error), std::move(detail), error);
 }
 
 int TlsContext::verify_chain(X509_STORE_CTX* presented, MemberIndex member, bool peer_is_client) const {
+  const auto& pin = pins_[member];
+  Store shown(nullptr, X509_STORE_free);
+  if (!pin.store) {
+    shown = shown_anchor(X509_STORE_CTX_get0_untrusted(presented), pin.fingerprint);
+    if (!shown) return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+  }
   std::unique_ptr<X509_STORE_CTX, Release<X509_STORE_CTX, X509_STORE_CTX_free>> check(X509_STORE_CTX_new());
-  if (!check || X509_STORE_CTX_init(check.get(), pins_[member].store.get(), X509_STORE_CTX_get0_cert(presented),
+  if (!check || X509_STORE_CTX_init(check.get(), pin.store ? pin.store.get() : shown.get(), X509_STORE_CTX_get0_cert(presented),
                                     X509_STORE_CTX_get0_untrusted(presented)) != 1)
     return X509_V_ERR_OUT_OF_MEM;
   auto* parameters = X509_STORE_CTX_get0_param(check.get());

@@ -1,6 +1,6 @@
 // The TLS settings of the mesh and the pins of its members: TLS 1.3 only, mutual, no tickets, ALPN "galen/1". A peer is
 // accepted only if its certificate names exactly one member (SAN URI) and chains to the CA certificate pinned for that
-// very member. Immutable after make, shared by all connections; a renewed certificate is a new context (D18,
+// very member. The pin is that certificate, or its fingerprint: each side shows its CA certificate with its own. Immutable after make, shared by all connections; a renewed certificate is a new context (D18,
 // reliability 6.1).
 #pragma once
 
@@ -41,10 +41,14 @@ class TlsContext {
   TlsContext() = default;
   Status load_pins(const MeshOptions& options);
   Status load_own(const MeshOptions& options);
+  void show_own_ca();
   void apply_settings();
   void judge(Session& session, X509_STORE_CTX* presented) const;
   /// An X509_V_* error of the chain from the presented certificate to the member's pin.
   int verify_chain(X509_STORE_CTX* presented, MemberIndex member, bool peer_is_client) const;
+  using Store = std::unique_ptr<X509_STORE, void (*)(X509_STORE*)>;
+  /// Of the certificates shown the one that the fingerprint names; null: none is.
+  static Store shown_anchor(STACK_OF(X509) * shown, const Hash& fingerprint);
   static int verify_callback(X509_STORE_CTX* presented, void* context);
   static int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_bytes, const unsigned char* in,
                          unsigned int in_bytes, void*);
@@ -56,6 +60,7 @@ class TlsContext {
   struct Pin {
     PrincipalId id;
     std::string name;
+    Hash fingerprint;  ///< counts where there is no certificate
     std::unique_ptr<X509, Release<X509, X509_free>> ca;
     std::unique_ptr<X509_STORE, Release<X509_STORE, X509_STORE_free>> store;
   };

@@ -1,5 +1,7 @@
 #include "node/block_sync.hpp"
 
+#include <algorithm>
+
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
 #include "galen/types/batch_origin.hpp"
@@ -26,6 +28,10 @@ void BlockSync::fetch(const consensus::Effects::FetchBlocks& wanted) {
   }
   // After a timeout another peer is asked than the one that did not answer.
   ask(wanted.from, wanted.to, running_ ? after(running_->peer) : wanted.hint);
+}
+
+void BlockSync::follow(MemberIndex ahead, Height next) {
+  fetch({.from = next, .to = std::max<Height>(next + kFetchBlocksMax - 1, health_.peer_height(ahead)), .hint = ahead});
 }
 
 MemberIndex BlockSync::after(MemberIndex peer) const {
@@ -68,19 +74,28 @@ Status BlockSync::on_blocks(MemberIndex from, ByteSpan body) {
   std::lock_guard lock(mutex_);
   if (!running_ || running_->peer != from || running_->from != request.from) return status;
   Height next = request.from + blocks.size();
+  const bool is_end = !blocks.empty() && blocks.back()->skeleton.header.epoch_end();
   auto to = running_->to;
   running_.reset();
   if (!status)
     ask(request.from, to, after(from));
-  else if (!blocks.empty() && next <= to && ports_.may_fetch(to - next + 1))
+  else if (!blocks.empty() && !is_end && next <= to && ports_.may_fetch(to - next + 1))
     ask(next, to, did_well(request, blocks.size(), body.size()) ? from : after(from));
   return status;
+}
+
+bool BlockSync::is_later(const SyncBlock& entry) const {
+  auto header = BlockHeader::decode(entry.block.first(std::min(entry.block.size(), kHeaderBytes)));
+  return header && header->epoch > identity_.context.epoch;
 }
 
 // Parent links below one verified certificate certify the whole answer, so that a block costs no signature check of its own.
 // They certify no batch's signature: each is checked, for what is stored here is handed on.
 Status BlockSync::check(ByteSpan body, Height from, std::vector<BlockPtr>& blocks, QuorumCertificate& certificate) const {
   GALEN_ASSIGN(auto answer, decode_blocks(body));
+  const auto later = std::find_if(answer.begin(), answer.end(), [&](const SyncBlock& entry) { return is_later(entry); });
+  if (later == answer.begin() && !answer.empty()) return {};  // the end of this epoch is here, and executed in a moment
+  answer.erase(later, answer.end());
   while (!answer.empty() && !answer.back().certificate) answer.pop_back();
   if (answer.empty()) return Error{ErrorCode::BAD_CERTIFICATE, "blocks: no certificate in the answer"};
   certificate = *answer.back().certificate;

@@ -52,11 +52,13 @@ Setting flag_setting(const char* key, Member member) {
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> all = {
       text_setting("member", true, FIELD(member)),
+      text_setting("member_id", false, FIELD(member_id)),
       path_setting("genesis", true, FIELD(genesis)),
       path_setting("data_dir", true, FIELD(data_dir)),
       text_setting("log_level", false, FIELD(log_level)),
       path_setting("log_file", false, FIELD(log_file)),
       path_setting("keys.consensus", true, FIELD(keys.consensus)),
+      path_setting("keys.consensus_next", false, FIELD(keys.consensus_next)),
       path_setting("keys.tls_cert", true, FIELD(keys.tls_cert)),
       path_setting("keys.tls_key", true, FIELD(keys.tls_key)),
       path_setting("keys.master", true, FIELD(keys.master)),
@@ -187,7 +189,7 @@ Result<Loaded> load(const std::string& path) {
   for (const auto& [name, address] : out.config.peers.addresses)
     out.values.push_back({fmt::format("{}.{}", kAddressesTable, name), address, path});
   auto& c = out.config;
-  for (std::string* file : {&c.genesis, &c.data_dir, &c.log_file, &c.keys.consensus, &c.keys.tls_cert, &c.keys.tls_key,
+  for (std::string* file : {&c.genesis, &c.data_dir, &c.log_file, &c.keys.consensus, &c.keys.consensus_next, &c.keys.tls_cert, &c.keys.tls_key,
                             &c.keys.master, &c.api.cert, &c.api.key, &c.api.client_ca, &c.api.program})
     *file = resolve(base, *file);
   return out;

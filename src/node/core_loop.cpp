@@ -44,7 +44,9 @@ CoreLoop::CoreLoop(const Identity& identity, consensus::Replica replica, BatchPo
       store_(store),
       health_(health),
       ports_(std::move(ports)),
-      queue_({.items_max = kItemsMax, .bytes_max = 128u << 20}) {}
+      queue_({.items_max = kItemsMax, .bytes_max = 128u << 20}) {
+  committed_height_ = replica_.status().committed;
+}
 
 CoreLoop::~CoreLoop() { stop(); }
 
@@ -66,7 +68,9 @@ void CoreLoop::on_own_batch(OwnBatch batch) {
   auto bytes = batch.batch->bytes().size();
   queue_.force_push(std::move(batch), bytes);
 }
-void CoreLoop::on_executed(const ExecutedSubject& subject) { queue_.force_push(ExecutedSubject(subject)); }
+void CoreLoop::on_executed(const consensus::BlockExecuted& executed) {
+  queue_.force_push(consensus::BlockExecuted(executed));
+}
 void CoreLoop::on_fetched(FetchedBlock block) { queue_.push(std::move(block), 1024); }
 // Without room for what wakes the core it is awake.
 void CoreLoop::on_peer(MemberIndex member) {
@@ -133,8 +137,8 @@ void CoreLoop::give(Item& item, Pass& pass) {
   } else if (auto* durable = std::get_if<Durable>(&item)) {
     durable_token_ = std::max(durable_token_, durable->token.value());
     step(consensus::Durable{durable->token.value()}, pass);
-  } else if (auto* executed = std::get_if<ExecutedSubject>(&item)) {
-    step(consensus::BlockExecuted{*executed}, pass);
+  } else if (auto* executed = std::get_if<consensus::BlockExecuted>(&item)) {
+    step(*executed, pass);
   } else if (auto* fetched = std::get_if<FetchedBlock>(&item)) {
     // Named one by one: what stands in the chain must not be proposed again.
     std::vector<consensus::PendingBatch> batches;
@@ -150,7 +154,7 @@ void CoreLoop::give(Item& item, Pass& pass) {
 
 void CoreLoop::hold(Item& item) {
   if (std::holds_alternative<OwnBatch>(item) || std::holds_alternative<Durable>(item) ||
-      std::holds_alternative<ExecutedSubject>(item))
+      std::holds_alternative<consensus::BlockExecuted>(item))
     held_.push_back(std::move(item));
   else if (std::holds_alternative<consensus::StopRequested>(item))
     ports_.ready_to_stop();  // a tenure is handed over by a promise, and there is no room for one
@@ -191,7 +195,7 @@ void CoreLoop::absorb(consensus::Effects effects, Pass& pass) {
   }
   for (const auto& send : effects.sends()) {
     auto bytes = std::make_shared<const Bytes>(
-        peer_message(PeerMessageKind::consensus, consensus::encode(*send.message)));
+        peer_message(PeerMessageKind::consensus, consensus::encode_in(identity_.context.epoch, *send.message)));
     if (!send.after || send.after->value() <= durable_token_)
       ports_.send_vote(send.to, std::move(bytes));
     else
@@ -273,7 +277,7 @@ void CoreLoop::report(const consensus::Event& event) {
   switch (event.kind) {
     case EventKind::diverged:
     case EventKind::fork:
-      log::error("{} view={} height={} member={}", name, event.view, event.height, identity_.member_name(event.member));
+      log::error("{} view={} height={} member={}", name, event.view, event.height, identity_.member_name_or_none(event.member));
       if (event.kind == EventKind::diverged) ports_.diverged(event.height);
       break;
     case EventKind::recovering:
@@ -286,7 +290,7 @@ void CoreLoop::report(const consensus::Event& event) {
     case EventKind::batch_dropped:
       if (auto end = lines_.admit(event.member, name))
         log::warn("{} view={} height={} member={} value={}{}", name, event.view, event.height,
-                  identity_.member_name(event.member), event.value, *end);
+                  identity_.member_name_or_none(event.member), event.value, *end);
       break;
     case EventKind::ready_to_stop: ports_.ready_to_stop(); break;
     case EventKind::view_change_sent: ++health_.counters.view_changes; [[fallthrough]];

@@ -56,7 +56,7 @@ class CoreLoop {
   void on_message(consensus::MessageReceived message);
   void on_batch(BatchPtr batch);
   void on_own_batch(OwnBatch batch);
-  void on_executed(const ExecutedSubject& subject);
+  void on_executed(const consensus::BlockExecuted& executed);
   void on_fetched(FetchedBlock block);
   void on_peer(MemberIndex member);
   void request_stop();
@@ -64,13 +64,16 @@ class CoreLoop {
   /// A vote for a block that was committed a moment ago changes nothing: its signature need not be checked.
   bool vote_is_late(Height height) const;
   bool executed_is_late(Height height) const { return height <= certified_height_; }
+  Height committed_height() const { return committed_height_; }
+  /// The highest whose outcome is certified, as this process saw it.
+  Height certified_height() const { return certified_height_; }
 
  private:
   struct Durable {
     consensus::PersistToken token;
   };
   struct PeersUp {};  ///< wakes the thread: who came up stands in peers_up_
-  using Item = std::variant<consensus::MessageReceived, BatchPtr, OwnBatch, Durable, ExecutedSubject, FetchedBlock,
+  using Item = std::variant<consensus::MessageReceived, BatchPtr, OwnBatch, Durable, consensus::BlockExecuted, FetchedBlock,
                             PeersUp, consensus::StopRequested>;
   /// What one pass over the inputs gathers.
   struct Pass {

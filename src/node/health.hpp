@@ -80,6 +80,16 @@ class Health {
     if (peer_heights_.size() <= member) peer_heights_.resize(member + 1u);
     peer_heights_[member] = std::max(peer_heights_[member], height);
   }
+  /// The epoch it said it is in; 0: not connected yet.
+  void set_peer_epoch(MemberIndex member, Epoch epoch) {
+    std::lock_guard lock(mutex_);
+    if (peer_epochs_.size() <= member) peer_epochs_.resize(member + 1u);
+    peer_epochs_[member] = epoch;
+  }
+  Epoch peer_epoch(MemberIndex member) const {
+    std::lock_guard lock(mutex_);
+    return member < peer_epochs_.size() ? peer_epochs_[member] : 0;
+  }
   /// The highest of what it said; 0: nothing yet.
   Height peer_height(MemberIndex member) const {
     std::lock_guard lock(mutex_);
@@ -133,6 +143,7 @@ class Health {
   SyncStatus sync_;
   std::vector<bool> connected_;
   std::vector<Height> peer_heights_;
+  std::vector<Epoch> peer_epochs_;
 };
 
 }  // namespace galen::node

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "galen/base/log.hpp"
@@ -16,30 +18,58 @@ namespace galen::node {
 
 std::string genesis_copy_path(const std::string& data_dir) { return data_dir + "/genesis.json"; }
 
-Result<Checked> check_config(const Config& config) {
-  GALEN_ASSIGN(auto genesis, Genesis::load(config.genesis));
-  std::optional<MemberIndex> self;
-  for (std::size_t i = 0; i < genesis.members.size(); ++i)
-    if (genesis.members[i].name == config.member) self = static_cast<MemberIndex>(i);
-  if (!self)
-    return Error{ErrorCode::CONFIG_INVALID,
-                 fmt::format("{}: member \"{}\" is not in {}", config.path, config.member, config.genesis)};
+namespace {
+
+Error invalid(const Config& config, std::string_view what) {
+  return {ErrorCode::CONFIG_INVALID, fmt::format("{}: {}", config.path, what)};
+}
+
+Result<PrincipalId> find_member(const Config& config, const Genesis& genesis) {
+  for (const auto& member : genesis.members)
+    if (member.name == config.member) return member.id;
+  if (config.member_id.empty())
+    return invalid(config, fmt::format("member \"{}\" is not in {}; one that joins later needs member_id as well",
+                                       config.member, config.genesis));
+  auto id = PrincipalId::parse_hex(config.member_id);
+  if (!id) return invalid(config, "member_id must be 64 hex digits");
+  if (genesis.member_set.index_of(*id))
+    return invalid(config, fmt::format("member_id is that of a member of {} with another name", config.genesis));
+  return *id;
+}
+
+// Without a ledger genesis is all that can be asked. Later members come and go, and so do their keys and addresses.
+Status check_against_genesis(const Config& config, const Genesis& genesis, const PrincipalId& id,
+                             const std::vector<crypto::PrivateKey>& keys) {
   for (const auto& member : genesis.members)
     if (!config.peers.addresses.contains(member.name))
-      return Error{ErrorCode::CONFIG_INVALID,
-                   fmt::format("{}: [peers.addresses] has no line for member \"{}\"", config.path, member.name)};
+      return invalid(config, fmt::format("[peers.addresses] has no line for member \"{}\"", member.name));
+  const auto self = genesis.member_set.index_of(id);
+  if (!self) return {};
   for (const auto& [name, address] : config.peers.addresses) {
     bool known = std::any_of(genesis.members.begin(), genesis.members.end(), [&](const auto& m) { return m.name == name; });
-    if (!known)
-      return Error{ErrorCode::CONFIG_INVALID,
-                   fmt::format("{}: peers.addresses.{} is no member of {}", config.path, name, config.genesis)};
+    if (!known) return invalid(config, fmt::format("peers.addresses.{} is no member of {}", name, config.genesis));
   }
-  GALEN_ASSIGN(auto key, crypto::PrivateKey::load(genesis.suite, config.keys.consensus));
-  if (key.public_key() != genesis.members[*self].consensus_key)
+  if (keys.front().public_key() != genesis.members[*self].consensus_key)
     return Error{ErrorCode::CONFIG_INVALID,
                  fmt::format("{}: not the consensus key that genesis names for member \"{}\"", config.keys.consensus,
                              config.member)};
-  return Checked{std::move(genesis), *self, std::move(key)};
+  return {};
+}
+
+}  // namespace
+
+Result<Checked> check_config(const Config& config) {
+  GALEN_ASSIGN(auto genesis, Genesis::load(config.genesis));
+  GALEN_ASSIGN(const auto id, find_member(config, genesis));
+  std::vector<crypto::PrivateKey> keys;
+  GALEN_ASSIGN(auto key, crypto::PrivateKey::load(genesis.suite, config.keys.consensus));
+  keys.push_back(std::move(key));
+  if (!config.keys.consensus_next.empty()) {
+    GALEN_ASSIGN(auto next, crypto::PrivateKey::load(genesis.suite, config.keys.consensus_next));
+    keys.push_back(std::move(next));
+  }
+  if (!std::filesystem::exists(config.data_dir + "/ledger")) GALEN_TRY(check_against_genesis(config, genesis, id, keys));
+  return Checked{std::move(genesis), id, std::move(keys)};
 }
 
 Status create_ledger(const std::string& data_dir, const Genesis& genesis) {

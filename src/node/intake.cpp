@@ -72,7 +72,7 @@ void Intake::run() {
   while (!events_.closed()) {
     auto now = clock.monotonic_us();
     auto wait_us = kSweepIntervalUs;
-    if (auto due = mempool_.next_due_us()) wait_us = *due > now ? std::min(wait_us, *due - now) : 0;
+    if (auto due = mempool_.next_due_us(); due && identity_.is_voter()) wait_us = *due > now ? std::min(wait_us, *due - now) : 0;
     auto events = events_.pop_all(std::chrono::microseconds(wait_us), 512);
     auto began = clock.monotonic_us();
     if (!events.empty()) {
@@ -148,7 +148,10 @@ void Intake::wait(Open open) {
   open_.insert_or_assign(call_id, std::move(open));
 }
 
+// Who has no vote in this epoch has no place that a batch could be of. Somebody who is to have one in the next may have
+// transactions here already, in the moment before the node opens again.
 void Intake::make_batches() {
+  if (!identity_.is_voter()) return;
   while (mempool_.batch_due(system_clock().monotonic_us())) {
     auto items = mempool_.take_batch();
     if (items.empty()) return;

@@ -64,6 +64,8 @@ class Intake {
   void on_logged(std::vector<TransactionId> ids, std::uint64_t seq);
   /// Before start: what the vault still owes the ledger after a restart.
   void resume(std::vector<vault::OutboxRecord> pending);
+  /// Before start, after resume: what stood in batches of an epoch that is over. Nobody waits for it any more.
+  void take_up(std::vector<BatchItem> items);
 
  private:
   struct Logged {

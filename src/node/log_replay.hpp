@@ -43,6 +43,7 @@ class LoggedBatches {
 
   /// nullptr when the log does not hold it, CORRUPT if it does not decode.
   Result<BatchPtr> find(const Hash& digest) const;
+  /// Of any epoch.
   Result<BatchPtr> decode(const Body& body) const;
   const std::vector<Body>& in_order() const { return bodies_; }
 
@@ -56,9 +57,14 @@ class LoggedBatches {
 /// peers.
 Status replay_blocks(const Identity& identity, const LogReplay& replay, const LoggedBatches& bodies,
                      execution::Executor& executor, ledger::Store& store);
-/// Tip, history, roots and the batches that may not stand in the chain again.
+/// Tip, history, roots, the epoch's base, what is pending of members, and the batches that may not stand in the chain
+/// again.
 Status load_ledger(const Identity& identity, const ledger::Store& store, consensus::Recovered& recovered);
-/// Bodies that no block of the chain holds: proposed again, or voted for already.
-Status load_pending(const LoggedBatches& bodies, BatchPool& pool, consensus::Recovered& recovered);
+/// Bodies of this epoch that no block of the chain holds: proposed again, or voted for already.
+Status load_pending(const Identity& identity, const LoggedBatches& bodies, BatchPool& pool,
+                    consensus::Recovered& recovered);
+/// Items of own batches of earlier epochs that no block holds.
+Result<std::vector<BatchItem>> load_left_over(const Identity& identity, const LoggedBatches& bodies,
+                                              const ledger::Store& store, const consensus::Recovered& recovered);
 
 }  // namespace galen::node

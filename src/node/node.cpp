@@ -23,6 +23,7 @@
 #include "node/file_watch.hpp"
 #include "node/identity_watch.hpp"
 #include "node/intake.hpp"
+#include "node/participants.hpp"
 #include "node/peer_messages.hpp"
 #include "node/queries.hpp"
 #include "node/read_barrier.hpp"
@@ -40,6 +41,7 @@ namespace {
 constexpr std::uint64_t kCheckpointBytes = 64u << 20;
 constexpr std::size_t kResentBatchesMax = 64;
 constexpr std::chrono::milliseconds kTenureHandOverMax{2000};
+constexpr std::uint64_t kLastCertificateMs = 300;
 constexpr std::uint64_t kTiePatienceMinMs = 4'000;
 constexpr std::uint64_t kTiePatienceSpreadMs = 16'000;
 
@@ -104,6 +106,7 @@ struct Node::State {
   std::function<void(const Error&)> fatal_handler;
   bool fatal_told = false;
   std::function<void()> reopen_handler;
+  std::atomic<bool> epoch_over{false};  ///< others take part now than this node was opened with
 
   // Log positions that executed blocks above the last checkpoint still need.
   struct Needed {
@@ -144,6 +147,9 @@ struct Node::State {
   void commit(CommittedBlock block, LogSeq needed_from);
   void executed(std::shared_ptr<const execution::ExecutedBlock> block);
   Status checkpointed(Height durable);
+  void reopen();
+  void look_at_participants();
+  void wait_for_last_certificate();
   void on_call(galen::node::v1::Call&& call);
 };
 
@@ -179,9 +185,37 @@ void Node::State::commit(CommittedBlock block, LogSeq needed_from) {
 
 void Node::State::executed(std::shared_ptr<const execution::ExecutedBlock> block) {
   snapshots->on_executed();
-  core->on_executed(block->subject());
+  consensus::BlockExecuted told{block->subject()};
+  if (block->next_members) told.next_members = block->next_members->hash(identity.context.suite);
+  core->on_executed(told);
   intake->on_executed(std::move(block));
   events->wake();
+  look_at_participants();
+}
+
+// The exec thread. Blocks of a later epoch are nothing that this node could verify, nor does anybody wait for those that it
+// may still have before it: it opens again, as one of those who take part now.
+void Node::State::look_at_participants() {
+  if (epoch_over) return;
+  auto news = are_participants_new(identity, opened.store->latest());
+  if (!news) return fatal(news.error());
+  if (!*news) return;
+  epoch_over = true;
+  log::info("others take part from height={} on: the node opens again", opened.store->latest().height() + 1);
+  reopen();
+}
+
+void Node::State::reopen() {
+  std::lock_guard lock(fatal_mutex);
+  if (reopen_handler) reopen_handler();
+}
+
+// What the members of an epoch say of its last blocks nobody can say for them later. Those who have not heard all of it wait
+// in vain only where a receipt could do with fewer bytes: later headers certify the same outcomes.
+void Node::State::wait_for_last_certificate() {
+  const auto last = opened.store->applied_height().value_or(0);
+  const auto until = now_ms() + kLastCertificateMs;
+  while (core->certified_height() < last && now_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 
 // The ledger is durable up to `durable`, and the vault's index up to now: older log segments are free.
@@ -240,7 +274,7 @@ void Node::State::make_loops() {
 void Node::State::make_core() {
   consensus::Replica replica({.context = identity.context,
                               .members = identity.members(),
-                              .self = identity.self,
+                              .self = identity.is_voter() ? identity.self : consensus::kNoMember,
                               .parameters = identity.genesis.parameters,
                               .rules_version = identity.genesis.rules_version,
                               .rng_seed = random_number()},
@@ -340,11 +374,7 @@ void Node::State::make_sync() {
       ledger::StoreOptions{.directory = config.data_dir, .context = identity.context, .failures = opened.failures}, health,
       config.sync.join_behind_blocks,
       SyncLoop::Ports{.send = send,
-                      .reopen =
-                          [this] {
-                            std::lock_guard lock(fatal_mutex);
-                            if (reopen_handler) reopen_handler();
-                          },
+                      .reopen = [this] { reopen(); },
                       .fatal = on_fatal});
 }
 
@@ -373,6 +403,7 @@ HighAnswer Node::State::high_answer(std::uint64_t nonce) const {
 // Nothing is tidied up, as after a failed write: whatever would still be said in this member's name might contradict the
 // other process.
 void Node::State::on_identity_in_use(MemberIndex by, std::string_view text) {
+  if (by >= identity.members().size()) return;  // only voters' words count
   if (!identity_watch.on_refused(by, text, now_ms())) return;
   const auto mode = health.core().mode;
   const bool has_voted = mode != galen::v1::NODE_MODE_STARTING && mode != galen::v1::NODE_MODE_FRESH;
@@ -391,14 +422,22 @@ Status Node::State::make_mesh() {
                            .listen = config.peers.listen,
                            .certificate_path = config.keys.tls_cert,
                            .key_path = config.keys.tls_key};
-  for (const auto& member : identity.genesis.members)
-    options.members.push_back({member.id, member.name, member.ca_pem, config.peers.addresses.at(member.name)});
+  for (const auto& one : identity.participants->all) {
+    auto address = config.peers.addresses.find(one.name);
+    if (address == config.peers.addresses.end() && one.member.id != identity.member_id())
+      log::warn("no address of member={} in [peers.addresses]: it is not dialled, and may dial here", one.name);
+    options.members.push_back({one.member.id, one.name, one.ca_pem,
+                               address == config.peers.addresses.end() ? std::string() : address->second,
+                               one.member.tls_ca});
+  }
   net::MeshCallbacks callbacks;
   callbacks.on_frame = [this](net::Frame frame) { on_frame(std::move(frame)); };
-  callbacks.on_peer_up = [this](MemberIndex member, const net::PeerHello&) {
-    identity_watch.on_up(member);
+  callbacks.on_peer_up = [this](MemberIndex member, const net::PeerHello& hello) {
+    if (member < identity.members().size()) identity_watch.on_up(member);
     health.set_connected(member, true);
     core->on_peer(member);
+    health.set_peer_epoch(member, hello.epoch);
+    if (hello.epoch > identity.context.epoch) sync->follow(member, core->committed_height() + 1);
     // What it missed while it was away and no block holds yet; the rest it asks for.
     for (const auto& batch : opened.pool->unused(identity.self, kResentBatchesMax))
       mesh->send(member, net::Lane::bulk, peer_message(PeerMessageKind::batch, batch->bytes()));
@@ -434,6 +473,8 @@ void Node::on_fatal(std::function<void(const Error&)> handler) {
 Result<std::unique_ptr<Node>> Node::make(const Config& config, std::unique_ptr<Interposer> interposer) {
   GALEN_ASSIGN(auto identity, load_identity(config));
   GALEN_ASSIGN(auto opened, open_data_dir(config, identity));
+  log::info("epoch={} members={} role={} base={}", identity.context.epoch, identity.members().size(), to_name(identity.role()),
+            opened.recovered.epoch_base);
   auto state = std::make_unique<State>(config, std::move(identity), std::move(opened));
   state->interposer = std::move(interposer);
   GALEN_TRY(state->make_mesh());
@@ -452,6 +493,7 @@ Status Node::start() {
   s.store_loop->start();
   s.exec->start();
   s.intake->resume(s.opened.vault->pending());
+  s.intake->take_up(std::move(s.opened.left_over));
   s.core->start();
   s.intake->start();
   s.queries->start();
@@ -484,6 +526,7 @@ void Node::stop() {
   auto& s = *state_;
   if (!s.started || s.stopped) return;
   s.stopped = true;
+  if (s.epoch_over) s.wait_for_last_certificate();
   s.front_end->stop();
   s.scrubber->stop();
   s.divergence->stop();

@@ -66,6 +66,7 @@ void ReadBarrier::finish_if_enough() {
 
 Status ReadBarrier::on_answer(MemberIndex from, ByteSpan body) {
   GALEN_ASSIGN(auto answer, decode_high(body));
+  if (from >= identity_.members().size()) return {};  // who has no vote does not count
   auto is_wanted = [&] { return round_ && round_->nonce == answer.nonce && !round_->answered.contains(from); };
   Height known = 0;
   {

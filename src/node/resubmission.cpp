@@ -51,6 +51,20 @@ Result<bool> Intake::settle_record(const vault::OutboxRecord& record) {
   return true;
 }
 
+void Intake::take_up(std::vector<BatchItem> items) {
+  std::size_t taken = 0;
+  for (auto& item : items) {
+    execution::AdmissionRequest request{.transaction = item.transaction.bytes(),
+                                        .authorization = item.authorization,
+                                        .caller = item.transaction.author(),
+                                        .now_ms = system_clock().wall_ms()};
+    auto admitted = admission_.admit(*view_, std::move(request));
+    if (!admitted || admitted->first) continue;  // answered meanwhile, or of no use any more
+    if (mempool_.add(std::move(admitted->item), system_clock().monotonic_us())) ++taken;
+  }
+  if (!items.empty()) log::info("taken up from batches of an earlier epoch transactions={} of {}", taken, items.size());
+}
+
 // After a restart: the same bytes again while they are valid, else the same pointers and keys under a new request_id.
 void Intake::resubmit(const vault::OutboxRecord& record) {
   auto now_ms = system_clock().wall_ms();

@@ -3,15 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <set>
 
 #include "galen/base/log.hpp"
+#include "galen/crypto/x509.hpp"
+#include "galen/execution/membership.hpp"
 #include "galen/ledger/block_outline.hpp"
 #include "galen/ledger/installer.hpp"
 #include "galen/node/init.hpp"
 #include "node/log_records.hpp"
 #include "node/log_replay.hpp"
+#include "node/participants.hpp"
 
 namespace galen::node {
 
@@ -54,7 +58,9 @@ Result<BatchPtr> LoggedBatches::find(const Hash& digest) const {
 }
 
 Result<BatchPtr> LoggedBatches::decode(const Body& body) const {
-  auto batch = Batch::decode(context_, body.entry->bytes);
+  auto context = context_;
+  context.epoch = body.header.epoch;
+  auto batch = Batch::decode(context, body.entry->bytes);
   if (!batch) return bad_body(batch.error());
   return std::make_shared<const Batch>(std::move(*batch));
 }
@@ -123,14 +129,21 @@ Status load_ledger(const Identity& identity, const ledger::Store& store, consens
     // A block that came with a snapshot may have a root that no header names, so none will ask for it.
     if (info && !info->state_root.is_zero()) recovered.executed.push_back({height, info->digest, info->state_root, info->results_root});
   }
+  GALEN_ASSIGN(const auto membership, execution::load_membership(identity.genesis, *view));
+  recovered.epoch_base = membership.first_height - 1;
+  for (const auto& subject : recovered.executed)
+    if (const auto* next = membership.next_at(subject.height))
+      recovered.pending_members.emplace(subject.height, next->hash(identity.context.suite));
   return load_recent(*view, parameters.ttl_max_ms, recovered);
 }
 
-Status load_pending(const LoggedBatches& bodies, BatchPool& pool, consensus::Recovered& recovered) {
+Status load_pending(const Identity& identity, const LoggedBatches& bodies, BatchPool& pool,
+                    consensus::Recovered& recovered) {
   std::set<Hash> in_chain;
   for (const auto& [digest, valid_until_ms] : recovered.recent_batches) in_chain.insert(digest);
   for (const auto& body : bodies.in_order()) {
     const auto& header = body.header;
+    if (header.epoch != identity.context.epoch) continue;
     if (in_chain.contains(body.digest) || header.valid_until_ms < recovered.tip.header.time_ms) continue;
     GALEN_ASSIGN(auto batch, bodies.decode(body));
     if (pool.add(batch, true) == BatchPool::Added::known) continue;
@@ -138,6 +151,25 @@ Status load_pending(const LoggedBatches& bodies, BatchPool& pool, consensus::Rec
     recovered.pending.push_back({body.digest, header.origin, header.valid_until_ms, batch->bytes().size()});
   }
   return {};
+}
+
+Result<std::vector<BatchItem>> load_left_over(const Identity& identity, const LoggedBatches& bodies,
+                                              const ledger::Store& store, const consensus::Recovered& recovered) {
+  std::vector<BatchItem> out;
+  std::set<Hash> in_chain;
+  for (const auto& [digest, valid_until_ms] : recovered.recent_batches) in_chain.insert(digest);
+  GALEN_ASSIGN(auto view, store.snapshot());
+  for (const auto& body : bodies.in_order()) {
+    const auto& header = body.header;
+    if (header.epoch >= identity.context.epoch || in_chain.contains(body.digest)) continue;
+    if (header.valid_until_ms < recovered.tip.header.time_ms) continue;
+    GALEN_ASSIGN(const auto epoch, execution::load_epoch(identity.genesis, *view, header.epoch));
+    const auto own = epoch ? epoch->members.index_of(identity.member_id()) : std::nullopt;
+    if (!own || header.origin != *own) continue;
+    GALEN_ASSIGN(auto batch, bodies.decode(body));
+    for (const auto& item : batch->items()) out.push_back(item);
+  }
+  return out;
 }
 
 namespace {
@@ -166,13 +198,84 @@ Result<T> with_advice(Result<T> result) {
 
 }  // namespace
 
-Result<Identity> load_identity(const Config& config) {
-  GALEN_ASSIGN(auto checked, check_config(config));
-  auto context = checked.genesis.context();
-  return Identity{std::move(checked.genesis), checked.self, context, std::move(checked.consensus_key)};
+namespace {
+
+/// With what is known of it before the ledger is open.
+Result<Participant> own_participant(const Config& config, const PrincipalId& id, const crypto::PrivateKey& key) {
+  Participant own{{id, key.public_key(), {}}, config.member, {}};
+  std::ifstream in(config.api.client_ca, std::ios::binary);
+  own.ca_pem.assign(std::istreambuf_iterator<char>(in), {});
+  if (!in && !in.eof())
+    return Error{ErrorCode::CONFIG_INVALID, fmt::format("{}: cannot read api.client_ca {}", config.path, config.api.client_ca)};
+  auto fingerprint = crypto::certificate_fingerprint(own.ca_pem);
+  if (!fingerprint)
+    return Error{ErrorCode::CONFIG_INVALID, fmt::format("{}: {}", config.api.client_ca, fingerprint.error().message)};
+  own.member.tls_ca = *fingerprint;
+  return own;
 }
 
-Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
+MemberIndex place_of(const PrincipalId& id, const Participants& participants) {
+  const auto& all = participants.all;
+  auto found = std::find_if(all.begin(), all.end(), [&](const Participant& one) { return one.member.id == id; });
+  GALEN_ASSERT(found != all.end());
+  return static_cast<MemberIndex>(found - all.begin());
+}
+
+/// Epoch, participants and the key that the epoch names, as the applied height has them.
+Status enter_epoch(const Config& config, const ledger::Store& store, Identity& identity) {
+  GALEN_ASSIGN(auto view, store.snapshot());
+  GALEN_ASSIGN(const auto membership, execution::load_membership(identity.genesis, *view));
+  GALEN_ASSIGN(auto checked, check_config(config));
+  GALEN_ASSIGN(const auto own, own_participant(config, identity.member_id(), checked.consensus_keys.front()));
+  GALEN_ASSIGN(identity.participants, load_participants(identity.genesis, *view, membership, own));
+  identity.self = place_of(own.member.id, *identity.participants);
+  identity.context.epoch = membership.epoch;
+  identity.context.members_hash = membership.members.hash(identity.context.suite);
+  const auto& named = identity.participants->all[identity.self].member.consensus_key;
+  for (auto& key : checked.consensus_keys) {
+    if (key.public_key() != named) continue;
+    identity.consensus_key = std::move(key);
+    return {};
+  }
+  return Error{ErrorCode::CONFIG_INVALID,
+               fmt::format("{}: neither keys.consensus nor keys.consensus_next is the key {} that epoch {} names for "
+                           "member \"{}\"",
+                           config.path, named.hex(), membership.epoch, config.member)};
+}
+
+/// What the log says of the epoch that the ledger leads to.
+Result<consensus::SafetyState> recover_safety(const Identity& identity, const ledger::Store& store, const LogReplay& replay) {
+  GALEN_ASSIGN(auto view, store.snapshot());
+  const auto& tip = view->head().header;
+  GALEN_ASSIGN(const auto epoch, execution::load_epoch(identity.genesis, *view, tip.epoch));
+  const bool was_member = epoch && epoch->members.index_of(identity.member_id()).has_value();
+  return consensus::recover_in(identity.context.suite, replay.safety, tip, was_member);
+}
+
+/// A state that follows from the end of the epoch before stands in the log before anything else of the epoch.
+Status begin_epoch(const Identity& identity, const LogReplay& replay, const consensus::SafetyState& safety, Log& log) {
+  GALEN_ASSIGN(const auto held, consensus::recover(identity.context.epoch, identity.context.suite, replay.safety));
+  if (held.recorded() || !safety.recorded()) return {};
+  std::vector<OwnedLogRecord> first;
+  for (auto& record : safety.records()) first.push_back({kLogConsensus, true, std::move(record.payload)});
+  GALEN_ASSIGN([[maybe_unused]] auto appended, log.append_turn(std::span<const OwnedLogRecord>(first)));
+  log::info("epoch={} begins here members={} role={}", identity.context.epoch, identity.members().size(), to_name(identity.role()));
+  return {};
+}
+
+}  // namespace
+
+Result<Identity> load_identity(const Config& config) {
+  GALEN_ASSIGN(auto checked, check_config(config));
+  GALEN_ASSIGN(auto own, own_participant(config, checked.member_id, checked.consensus_keys.front()));
+  auto participants = participants_of_genesis(checked.genesis, own);
+  auto context = checked.genesis.context();
+  Identity identity{std::move(checked.genesis), 0, context, std::move(checked.consensus_keys.front()), std::move(participants)};
+  identity.self = place_of(own.member.id, *identity.participants);
+  return identity;
+}
+
+Result<Opened> open_data_dir(const Config& config, Identity& identity) {
   GALEN_ASSIGN(auto data_dir, DataDir::open(config.data_dir));
   GALEN_ASSIGN(bool copied, keep_genesis_copy(config));
   if (copied) log::warn("the copy of genesis.json in the data directory is written again");
@@ -200,6 +303,7 @@ Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
     GALEN_TRY(check_vault_follows(vault, *opened.log, replay.started_over));
   GALEN_ASSIGN(auto bodies, LoggedBatches::index(identity, replay));
   GALEN_TRY(replay_blocks(identity, replay, bodies, *executor, *store));
+  GALEN_TRY(enter_epoch(config, *store, identity));
 
   Opened out{.data_dir = std::move(data_dir),
              .failures = std::move(failures),
@@ -208,10 +312,11 @@ Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
              .vault = std::make_unique<vault::RecordVault>(std::move(vault)),
              .log = std::move(opened.log),
              .pool = std::make_unique<BatchPool>(identity.members().size()),
-             .recovered = consensus::Recovered()};
+             .recovered = consensus::Recovered(),
+             .left_over = {}};
   for (const auto& record : replay.outbox) GALEN_TRY(out.vault->replay(out.log->log_id(), record.seq, record.bytes));
 
-  auto safety = consensus::recover(identity.context.epoch, identity.context.suite, replay.safety);
+  auto safety = recover_safety(identity, *out.store, replay);
   bool amnesia = opened.verdict.kind == LogVerdict::Kind::amnesia || !safety;
   if (amnesia) {
     // Votes may be lost: a log that says so is begun, with what the vault still owes (consensus.md 1.9).
@@ -227,9 +332,11 @@ Result<Opened> open_data_dir(const Config& config, const Identity& identity) {
     safety = consensus::recover(identity.context.epoch, identity.context.suite, std::vector{marker});
     if (!safety) return safety.error();
   }
+  if (!amnesia) GALEN_TRY(begin_epoch(identity, replay, *safety, *out.log));
   out.recovered.safety = std::move(*safety);
   GALEN_TRY(load_ledger(identity, *out.store, out.recovered));
-  GALEN_TRY(load_pending(bodies, *out.pool, out.recovered));
+  GALEN_TRY(load_pending(identity, bodies, *out.pool, out.recovered));
+  GALEN_ASSIGN(out.left_over, load_left_over(identity, bodies, *out.store, out.recovered));
   return out;
 }
 

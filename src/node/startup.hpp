@@ -25,9 +25,13 @@ struct Opened {
   std::unique_ptr<Log> log;
   std::unique_ptr<BatchPool> pool;
   consensus::Recovered recovered;
+  /// Of own batches of an earlier epoch that no block of the chain holds: they go into batches of this one.
+  std::vector<BatchItem> left_over;
 };
 
+/// As genesis has it: what the ledger says of later epochs comes with open_data_dir.
 Result<Identity> load_identity(const Config& config);
-Result<Opened> open_data_dir(const Config& config, const Identity& identity);
+/// `identity` becomes that of the epoch that the ledger leads to.
+Result<Opened> open_data_dir(const Config& config, Identity& identity);
 
 }  // namespace galen::node

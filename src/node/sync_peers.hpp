@@ -45,7 +45,7 @@ class SyncPeers {
   /// Members that may be asked, this one never among them, another one first each time.
   std::vector<MemberIndex> usable();
   std::vector<MemberIndex> banned() const { return {banned_.begin(), banned_.end()}; }
-  bool all_banned() const { return banned_.size() + 1 >= identity_.members().size(); }
+  bool all_banned() const { return banned_.size() + (identity_.is_voter() ? 1 : 0) >= identity_.members().size(); }
 
  private:
   struct Asked {

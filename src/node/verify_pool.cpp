@@ -15,6 +15,9 @@ constexpr FrameQueue::Share kShareOfOneMember{.items_max = 8'192, .bytes_max = 1
 /// Honest members send none; one of a later version may send a few of kinds that are unknown here.
 constexpr TokenBucket kPatience(256, 1'000'000);
 
+/// One behind asks for what it lacks as long as it hears of it, and no oftener than this.
+constexpr TokenBucket kHints(2, 500'000);
+
 /// Own copies of a batch may come from several members at once; only the first is worth its signatures.
 bool known(const BatchPool& pool, const Hash& digest) { return pool.find(digest) != nullptr; }
 
@@ -32,7 +35,8 @@ VerifyPool::VerifyPool(const Identity& identity, CoreLoop& core, BatchPool& pool
       keys_(identity.context.suite, identity.members()),
       thread_count_(1 + std::max<std::size_t>(1, threads)),
       queue_(kShareOfOneMember),
-      patience_(identity.members().size(), kPatience) {}
+      patience_(identity.peer_count(), kPatience),
+      hints_(identity.peer_count(), kHints) {}
 
 VerifyPool::~VerifyPool() { stop(); }
 
@@ -80,9 +84,14 @@ Status VerifyPool::handle(const net::Frame& frame) {
   const auto kind = static_cast<PeerMessageKind>(frame.payload[0]);
   if (frame.lane == net::Lane::votes && kind != PeerMessageKind::consensus)
     return Error{ErrorCode::MALFORMED, "only votes may travel among the votes"};
+  // A certificate of another epoch says nothing here, and who is in another epoch does not count for a read of this one.
+  if (kind == PeerMessageKind::fetch_high || kind == PeerMessageKind::high) {
+    const auto epoch = health_.peer_epoch(frame.from);
+    if (epoch != 0 && epoch != identity_.context.epoch) return {};
+  }
   switch (kind) {
     case PeerMessageKind::consensus: return on_consensus(frame.from, body);
-    case PeerMessageKind::batch: return on_batch(body);
+    case PeerMessageKind::batch: return on_batch(frame.from, body);
     case PeerMessageKind::fetch_batches:
     case PeerMessageKind::fetch_blocks:
     case PeerMessageKind::fetch_tree:
@@ -98,7 +107,14 @@ Status VerifyPool::handle(const net::Frame& frame) {
 }
 
 Status VerifyPool::on_consensus(MemberIndex from, ByteSpan body) {
-  GALEN_ASSIGN(auto message, consensus::decode(identity_.context.suite, body));
+  GALEN_ASSIGN(auto decoded, consensus::decode_of_epoch(identity_.context.suite, body));
+  auto& message = decoded.message;
+  if (decoded.epoch != identity_.context.epoch) {
+    if (auto* executed = std::get_if<consensus::Executed>(&message); executed && decoded.epoch > identity_.context.epoch)
+      health_.set_peer_height(from, executed->subject.height);  // how much is missing here; nothing rests on it
+    on_other_epoch(from, decoded.epoch);
+    return {};
+  }
   if (auto* prepare = std::get_if<consensus::Prepare>(&message); prepare && core_.vote_is_late(prepare->subject.height))
     return {};
   if (auto* commit = std::get_if<consensus::Commit>(&message); commit && core_.vote_is_late(commit->subject.height))
@@ -113,7 +129,24 @@ Status VerifyPool::on_consensus(MemberIndex from, ByteSpan body) {
   return {};
 }
 
-Status VerifyPool::on_batch(ByteSpan body) {
+void VerifyPool::on_other_epoch(MemberIndex from, Epoch epoch) {
+  if (epoch > identity_.context.epoch) return sync_.follow(from, core_.committed_height() + 1);
+  {
+    std::lock_guard lock(patience_mutex_);
+    if (!hints_[from].take(system_clock().monotonic_us())) return;
+  }
+  // Unsigned, and of use to nobody but for its epoch.
+  const consensus::Message word = consensus::FetchCertificate{core_.committed_height() + 1};
+  (void)ports_.send(from, net::Lane::votes,
+                    peer_message(PeerMessageKind::consensus, consensus::encode_in(identity_.context.epoch, word)));
+}
+
+Status VerifyPool::on_batch(MemberIndex from, ByteSpan body) {
+  GALEN_ASSIGN(const auto header, BatchHeader::decode(body.first(std::min(body.size(), kBatchHeaderBytes))));
+  if (header.epoch != identity_.context.epoch) {
+    if (header.epoch > identity_.context.epoch) on_other_epoch(from, header.epoch);
+    return {};
+  }
   GALEN_ASSIGN(auto batch, Batch::decode(identity_.context, body));
   if (known(pool_, batch.digest())) return {};
   GALEN_TRY(batch.verify_signatures(identity_.context, identity_.members()));

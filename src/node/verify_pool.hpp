@@ -1,6 +1,9 @@
 // The verify threads: everything a peer sends is decoded and its signatures are checked here, in parallel, before it reaches
 // the core; cheap checks come first (D6, D21). They also answer peers' requests for batches and blocks. Members are taken in
 // turn, and one thread takes nothing but votes (node/frame_queue.hpp): a member that floods slows itself.
+//
+// What is of another epoch is not judged here. A later one means that blocks are missing: they are asked of the sender. In an
+// earlier one the sender is behind, and gets a word of this one, so that it asks (docs/spec/consensus.md 11).
 #pragma once
 
 #include <functional>
@@ -45,7 +48,8 @@ class VerifyPool {
   Status handle(const net::Frame& frame);
   void on_invalid(MemberIndex from, const Error& error);
   Status on_consensus(MemberIndex from, ByteSpan body);
-  Status on_batch(ByteSpan body);
+  void on_other_epoch(MemberIndex from, Epoch epoch);
+  Status on_batch(MemberIndex from, ByteSpan body);
   Status on_question(PeerMessageKind kind, MemberIndex from, ByteSpan body);
 
   const Identity& identity_;
@@ -61,6 +65,7 @@ class VerifyPool {
   LogLimit lines_;
   std::mutex patience_mutex_;
   std::vector<TokenBucket> patience_;  ///< by member: invalid frames that may still come
+  std::vector<TokenBucket> hints_;     ///< by member: words of this epoch that may still go to one in an earlier
   std::vector<std::thread> threads_;
 };
 

@@ -27,6 +27,7 @@ struct MeshMember {
   std::string ca_pem;  ///< the pin: only certificates issued below this CA certificate are this member's
   std::string
       address;  ///< "host:port" or "[v6]:port", resolved again at each dial; empty: never dialled, only accepted
+  Hash ca_fingerprint{};  ///< the pin where ca_pem is empty: of the CA certificate that the member shows with its own
 };
 
 struct MeshLimits {
@@ -59,7 +60,7 @@ struct MeshTimings {
 
 struct MeshOptions {
   MemberIndex self = 0;
-  std::vector<MeshMember> members;  ///< of the epoch, by member index
+  std::vector<MeshMember> members;  ///< whoever takes part in the epoch, by member index
   Hash chain_id;
   Epoch epoch = 1;
   std::string listen;            ///< "address:port"; port 0 takes a free one (see listen_address)
@@ -67,6 +68,9 @@ struct MeshOptions {
   std::string key_path;          ///< PKCS#8 PEM
   MeshLimits limits;
   MeshTimings timings;
+
+  /// Of a pair the member with the lower id chooses the connection: places in the list differ between epochs, ids do not.
+  bool chooses(MemberIndex chooser, MemberIndex other) const { return members[chooser].id < members[other].id; }
 };
 
 /// What a member said of itself when the connection came up.

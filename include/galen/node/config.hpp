@@ -12,7 +12,8 @@
 namespace galen::node {
 
 struct Config {
-  std::string member;            ///< name in genesis
+  std::string member;            ///< name in genesis, or, of a member that came later, for logs and in others' [peers.addresses]
+  std::string member_id;         ///< 64 hex digits; of a member that is not in genesis
   std::string genesis;           ///< path of genesis.json
   std::string data_dir;
   std::string log_level = "info";
@@ -20,6 +21,7 @@ struct Config {
 
   struct Keys {
     std::string consensus;       ///< PKCS#8 PEM, 0600
+    std::string consensus_next;  ///< empty, or the key to use from the epoch on that names it
     std::string tls_cert;        ///< peer mesh certificate chain, PEM
     std::string tls_key;
     std::string master;          ///< the vault's master key, made by galend init

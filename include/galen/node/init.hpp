@@ -8,11 +8,13 @@
 namespace galen::node {
 
 /// Genesis, member, keys and certificates as the configuration names them, checked against each other.
-/// CONFIG_INVALID, KEY_FILE_READABLE, with what to mend.
+/// CONFIG_INVALID, KEY_FILE_READABLE, with what to mend. Members change: who is one now, with which key, the ledger knows once
+/// there is one.
 struct Checked {
   Genesis genesis;
-  MemberIndex self = 0;
-  crypto::PrivateKey consensus_key;
+  PrincipalId member_id;
+  /// keys.consensus, then keys.consensus_next if there is one: which of them counts is the epoch's to say.
+  std::vector<crypto::PrivateKey> consensus_keys;
 };
 Result<Checked> check_config(const Config& config);
 

@@ -83,7 +83,7 @@ Status Cluster::open(Node& node) {
   node.safety = *safety;
   recovered.safety = std::move(*safety);
   GALEN_TRY(node::load_ledger(node.identity, *node.store, recovered));
-  GALEN_TRY(node::load_pending(bodies, *node.pool, recovered));
+  GALEN_TRY(node::load_pending(node.identity, bodies, *node.pool, recovered));
   node.log->set_snapshot_source([&node] {
     node.safety.prune(node.committed);
     std::vector<node::OwnedLogRecord> records;

@@ -30,6 +30,7 @@ Consortium::Consortium(std::size_t members) {
     request.is_ca = true;
     MeshMember info;
     info.id = crypto::random_fixed<PrincipalId>();
+    info.id.data[0] = static_cast<std::uint8_t>(i);  // in the order of their places
     info.name = std::string(1, static_cast<char>('A' + i));
     info.ca_pem = crypto::make_ca_certificate(ca_key, request);
     members_.push_back({std::move(info), std::move(ca_key), {}});

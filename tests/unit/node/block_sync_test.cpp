@@ -185,5 +185,32 @@ TEST_F(BlockSyncTest, LiesAreRefusedWholeAndTheNextPeerIsAsked) {
   EXPECT_TRUE(delivered.empty());
 }
 
+TEST_F(BlockSyncTest, AnAnswerIsTakenUpToTheEndOfTheEpoch) {
+  auto next = [&](auto alter) {
+    auto block = std::make_shared<Block>(*chain.block({}));
+    alter(block->skeleton.header);
+    chain.replace_last(block);
+  };
+  next([&](BlockHeader& header) {  // 7
+    header.flags = kEpochEnd;
+    header.next_members_hash = chain.genesis.member_set.hash(identity.context.suite);
+  });
+  for (int i = 0; i < 2; ++i) next([](BlockHeader& header) { header.epoch = 2; });
+  sync.follow(2, 5);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].peer, 2);
+  EXPECT_EQ(asked[0].request.from, 5u);
+  EXPECT_TRUE(sync.on_blocks(2, answer({5, 6, 7, 8, 9}, {7, 9})));
+  EXPECT_EQ(heights(), (std::vector<Height>{5, 6, 7}));
+  EXPECT_EQ(asked.size(), 1u) << "who votes on the next ones is known once the end is executed";
+  sync.follow(2, 8);
+  EXPECT_TRUE(sync.on_blocks(2, answer({8, 9}, {8, 9}))) << "no lie, and nothing to take";
+  EXPECT_EQ(delivered.size(), 3u);
+  // A certificate of the next epoch says nothing of this one's blocks.
+  sync.follow(3, 5);
+  EXPECT_EQ(sync.on_blocks(3, answer({5, 6, 7, 8}, {8})).error().code, ErrorCode::BAD_CERTIFICATE);
+  EXPECT_EQ(delivered.size(), 3u);
+}
+
 }  // namespace
 }  // namespace galen::node

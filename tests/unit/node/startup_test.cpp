@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include "galen/types/membership.hpp"
 #include "node/log_records.hpp"
 #include "node/log_replay.hpp"
+#include "node/participants.hpp"
 #include "unit/execution/chain_fixture.hpp"
 
 namespace galen::node {
@@ -69,7 +71,7 @@ TEST_F(StartupTest, BodiesOfTheLogAreDecodedOnlyWhenTheyAreNeeded) {
 
   BatchPool pool{4};
   auto recovered = load();
-  ASSERT_TRUE(load_pending(bodies, pool, recovered));
+  ASSERT_TRUE(load_pending(identity, bodies, pool, recovered));
   ASSERT_EQ(recovered.pending.size(), 1u);
   EXPECT_EQ(recovered.pending[0].digest, pending->digest());
   EXPECT_EQ(pool.first_needed(), 103u);
@@ -83,7 +85,7 @@ TEST_F(StartupTest, ADamagedBodyThatIsNeededEndsTheStart) {
   auto bodies = take(LoggedBatches::index(identity, replay));
   BatchPool pool{4};
   auto recovered = load();
-  EXPECT_EQ(load_pending(bodies, pool, recovered).error().code, ErrorCode::CORRUPT);
+  EXPECT_EQ(load_pending(identity, bodies, pool, recovered).error().code, ErrorCode::CORRUPT);
   log_batch(Bytes(kBatchHeaderBytes - 1));
   EXPECT_EQ(LoggedBatches::index(identity, replay).error().code, ErrorCode::CORRUPT);
 }
@@ -101,6 +103,117 @@ TEST_F(StartupTest, CommittedBlocksAboveTheLedgerAreExecutedFromTheLog) {
   ASSERT_TRUE(replay_blocks(identity, replay, bodies, node.executor(), node.store()));
   EXPECT_EQ(node.executor().applied_height(), block->skeleton.header.height);
   EXPECT_EQ(load().recent_batches.front().first, body->digest());
+}
+
+/// Members 0 to 2 give member 1 another CA, and the epoch ends.
+class LaterEpochTest : public StartupTest {
+ protected:
+  LaterEpochTest() {
+    for (MemberIndex i = 0; i < 3; ++i) admin_keys.push_back(crypto::PrivateKey::generate(chain.genesis.suite));
+    std::vector<BatchPtr> batches;
+    for (MemberIndex i = 0; i < 3; ++i) batches.push_back(chain.batch(i, {chain.item(chain.admin(i), {set_key(i)})}));
+    execute(chain.block(std::move(batches)));
+  }
+  ledger::v1::Operation set_key(MemberIndex i) {
+    ledger::v1::Operation operation;
+    const auto key = admin_keys[i].public_key();
+    operation.mutable_set_admin_key()->set_key(key.str());
+    operation.mutable_set_admin_key()->set_proof(
+        admin_keys[i].sign(admin_key_sign_bytes(chain.genesis.chain_id, chain.admin(i), key)).str());
+    return operation;
+  }
+  void execute(const BlockPtr& block) { last = node.apply(block); }
+  void approve_new_ca() {
+    const auto id = execution::test::random_id<Hash>(chain.rng);
+    ledger::v1::Operation operation;
+    operation.mutable_propose_members()->set_proposal_id(id.str());
+    auto* pin = operation.mutable_propose_members()->mutable_change()->mutable_pin_ca();
+    pin->set_member(chain.member(1).str());
+    pin->set_tls_ca(execution::test::random_id<Hash>(chain.rng).str());
+    for (MemberIndex i = 0; i < 3; ++i) {
+      execute(chain.block({chain.batch(i, {chain.item(chain.admin(i), {operation}, &admin_keys[i])})}));
+      EXPECT_EQ(codes(last), std::vector{ErrorCode::OK});
+      operation.Clear();
+      operation.mutable_vote_members()->set_proposal_id(id.str());
+      operation.mutable_vote_members()->set_vote(ledger::v1::MEMBERS_VOTE_APPROVE);
+    }
+    ASSERT_TRUE(last.next_members.has_value());
+  }
+  void end_epoch() {
+    const auto next = *last.next_members;
+    auto block = std::make_shared<Block>(*chain.block({}, &last));
+    block->skeleton.header.flags = kEpochEnd;
+    block->skeleton.header.next_members_hash = next.hash(chain.genesis.suite);
+    chain.replace_last(block);
+    execute(block);
+    later = identity;
+    later->context.epoch = 2;
+    later->context.members_hash = next.hash(chain.genesis.suite);
+  }
+
+  std::vector<crypto::PrivateKey> admin_keys;
+  execution::ExecutedBlock last;
+  std::optional<Identity> later;
+};
+
+TEST_F(LaterEpochTest, WhatIsPendingAndWhereTheEpochBeganStandsInTheLedger) {
+  EXPECT_EQ(load().epoch_base, 0u);
+  EXPECT_TRUE(load().pending_members.empty());
+  approve_new_ca();
+  const auto decided = last;
+  auto block = chain.block({}, &last);
+  execute(block);
+  auto recovered = load();
+  ASSERT_EQ(recovered.pending_members.size(), 2u);
+  EXPECT_EQ(recovered.pending_members.begin()->first, decided.height);
+  EXPECT_EQ(recovered.pending_members.begin()->second, decided.next_members->hash(chain.genesis.suite));
+  EXPECT_FALSE(take(are_participants_new(identity, node.view())));
+  end_epoch();
+  recovered = load();
+  EXPECT_EQ(recovered.epoch_base, last.height);
+  EXPECT_TRUE(recovered.tip.header.epoch_end());
+  EXPECT_TRUE(recovered.pending_members.empty());
+  EXPECT_TRUE(take(are_participants_new(identity, node.view())));
+  EXPECT_FALSE(take(are_participants_new(*later, node.view())));
+}
+
+TEST_F(LaterEpochTest, BatchesOfTheEpochBeforeAreNotPendingButTheirTransactionsAreTakenUp) {
+  auto ours = batch(60'000);
+  auto theirs = chain.batch(1, {chain.item(service_b, {ask()})});
+  approve_new_ca();
+  end_epoch();
+  for (const auto& one : {ours, theirs}) log_batch(one->bytes());
+  auto bodies = take(LoggedBatches::index(*later, replay));
+  EXPECT_EQ(take(bodies.find(ours->digest()))->bytes(), ours->bytes()) << "whatever its epoch";
+  BatchPool pool{4};
+  auto recovered = load();
+  ASSERT_TRUE(load_pending(*later, bodies, pool, recovered));
+  EXPECT_TRUE(recovered.pending.empty());
+  EXPECT_EQ(pool.find(ours->digest()), nullptr);
+  const auto items = take(load_left_over(*later, bodies, node.store(), recovered));
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0].transaction.id(), ours->items()[0].transaction.id());
+}
+
+TEST_F(LaterEpochTest, TakesPartUnderTheNamesOfGenesisWithThePinsOfTheEpoch) {
+  approve_new_ca();
+  end_epoch();
+  const auto membership = take(node.executor().membership());
+  const Participant guest{{execution::test::random_id<PrincipalId>(chain.rng), chain.keys[0].public_key(), {}}, "guest", "its CA"};
+  const auto all = take(load_participants(chain.genesis, node.view(), membership, guest));
+  ASSERT_EQ(all.all.size(), 5u);
+  EXPECT_EQ(all.voters.encode(), membership.members.encode());
+  EXPECT_EQ(all.learners, 0u);
+  for (MemberIndex i = 0; i < 4; ++i) {
+    EXPECT_EQ(all.all[i].name, chain.genesis.members[i].name);
+    EXPECT_EQ(all.all[i].member, membership.members[i]);
+  }
+  EXPECT_EQ(all.all[4], guest) << "who takes no part stands behind those who do";
+  auto outsider = *later;
+  outsider.participants = all;
+  outsider.self = 4;
+  EXPECT_EQ(outsider.role(), Role::none);
+  EXPECT_EQ(later->role(), Role::voter);
 }
 
 }  // namespace

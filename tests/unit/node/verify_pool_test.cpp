@@ -40,11 +40,15 @@ class VerifyPoolTest : public ExecutionTest {
                                                       .outbox_logged = [](auto, auto) {},
                                                       .diverged = [](Height) {},
                                                       .ready_to_stop = [] {}});
-    verify =
-        std::make_unique<VerifyPool>(identity, *core, pool, sync, node.store(), health,
+    verify = make_verify(identity);
+  }
+  std::unique_ptr<VerifyPool> make_verify(const Identity& who) {
+    return std::make_unique<VerifyPool>(who, *core, pool, sync, node.store(), health,
                                      VerifyPool::Ports{.send =
-                                                           [this](MemberIndex to, net::Lane, Bytes) {
+                                                           [this](MemberIndex to, net::Lane, Bytes bytes) {
                                                              spoken(to);
+                                                             std::lock_guard lock(mutex);
+                                                             said.push_back(std::move(bytes));
                                                              return true;
                                                            },
                                                        .has_room = [this](MemberIndex to) { return to != deaf; },
@@ -82,11 +86,18 @@ class VerifyPoolTest : public ExecutionTest {
   const MemberIndex deaf = 3;  ///< takes no answers
   BlockSync sync{identity,
                  health,
-                 {.send = [](MemberIndex, Bytes) { return true; },
+                 {.send =
+                      [this](MemberIndex to, Bytes bytes) {
+                        std::lock_guard lock(mutex);
+                        asked.emplace_back(to, std::move(bytes));
+                        return true;
+                      },
                   .deliver = [](FetchedBlock) {},
                   .may_fetch = [](Height) { return true; }}};
   std::mutex mutex;
   std::set<MemberIndex> spoken_to;
+  std::vector<Bytes> said;
+  std::vector<std::pair<MemberIndex, Bytes>> asked;  ///< for blocks
   std::array<std::atomic<int>, 4> shut_out{};
   std::unique_ptr<Log> log;
   std::unique_ptr<StoreLoop> store_loop;
@@ -114,6 +125,43 @@ TEST_F(VerifyPoolTest, OnlyVotesTravelAmongTheVotes) {
   EXPECT_TRUE(spoken_to.empty());
   verify->on_frame(frame(2, net::Lane::bulk, question));
   EXPECT_TRUE(wait_for([&] { return spoken_to.contains(2); }));
+}
+
+Bytes consensus_of(Epoch epoch, const consensus::Message& message) {
+  return peer_message(PeerMessageKind::consensus, consensus::encode_in(epoch, message));
+}
+
+TEST_F(VerifyPoolTest, AWordOfALaterEpochMakesThisNodeAskItsSenderForBlocks) {
+  verify->start();
+  consensus::Executed executed;
+  executed.sender = 2;
+  executed.subject.height = 40;
+  verify->on_frame(frame(2, net::Lane::votes, consensus_of(2, executed)));
+  ASSERT_TRUE(wait_for([&] { return !asked.empty(); }));
+  EXPECT_EQ(asked[0].first, 2);
+  const auto request = take(decode_fetch_blocks(ByteSpan(asked[0].second).subspan(1)));
+  EXPECT_EQ(request.from, core->committed_height() + 1);
+  EXPECT_EQ(health.peer_height(2), 40u);
+  EXPECT_EQ(health.counters.frames_invalid, 0u) << "nothing here can judge it";
+}
+
+TEST_F(VerifyPoolTest, WhoIsInAnEarlierEpochIsToldNowAndThen) {
+  auto later = identity;
+  later.context.epoch = 2;
+  auto pool_of_two = make_verify(later);
+  pool_of_two->start();
+  for (int i = 0; i < 50; ++i)
+    pool_of_two->on_frame(frame(1, net::Lane::votes, consensus_of(1, consensus::StatusRequest{})));
+  auto own = chain.batch(1, {chain.item(service_b, {ask()})});
+  pool_of_two->on_frame(frame(1, net::Lane::bulk, peer_message(PeerMessageKind::batch, own->bytes())));
+  pool_of_two->on_frame(frame(1, net::Lane::bulk, {}));
+  ASSERT_TRUE(wait_for([&] { return health.counters.frames_invalid == 1; })) << "the last one alone";
+  pool_of_two->stop();
+  ASSERT_FALSE(said.empty());
+  EXPECT_LE(said.size(), 4u);
+  EXPECT_EQ(take(consensus::decode_of_epoch(identity.context.suite, ByteSpan(said[0]).subspan(1))).epoch, 2u);
+  EXPECT_EQ(pool.find(own->digest()), nullptr);
+  EXPECT_TRUE(asked.empty());
 }
 
 TEST_F(VerifyPoolTest, NoAnswerIsMadeForWhoTakesNone) {

@@ -1,0 +1,19 @@
+// Who takes part, as the ledger has it: names, keys and pins of voters and learners. Pure reads; any thread.
+#pragma once
+
+#include "galen/execution/membership.hpp"
+#include "node/identity.hpp"
+
+namespace galen::node {
+
+/// CORRUPT, IO_ERROR. `own` stands last if it is neither voter nor learner, under `own_name`.
+Result<Participants> load_participants(const Genesis& genesis, const ledger::View& view,
+                                       const contracts::Membership& membership, const Participant& own);
+
+/// The participants of genesis, and the own member behind them if it is not one of them.
+Participants participants_of_genesis(const Genesis& genesis, const Participant& own);
+
+/// Whether the ledger says another epoch or other learners than this node was opened with.
+Result<bool> are_participants_new(const Identity& identity, const ledger::View& view);
+
+}  // namespace galen::node
