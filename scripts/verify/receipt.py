@@ -10,7 +10,8 @@ MAGIC = b"GALENRCP"
 PATH = {1: Field("index", "uint", U64), 2: Field("size", "uint", U64), 3: Field("siblings", "bytes", repeated=True)}
 EPOCH = {1: Field("header", "bytes"), 2: Field("next_members", "bytes"), 3: Field("commit_certificate", "bytes")}
 CONFIRMATION = {1: Field("header", "bytes"), 2: Field("commit_certificate", "bytes"),
-                3: Field("block_commit_certificate", "bytes"), 4: Field("later_outcome_roots", "bytes", repeated=True)}
+                3: Field("block_commit_certificate", "bytes"), 4: Field("later_outcome_roots", "bytes", repeated=True),
+                5: Field("history_path", "message", sub=PATH)}
 RECEIPT = {
     1: Field("format", "uint", U32), 2: Field("chain_id", "bytes"),
            3: Field("epochs", "message", repeated=True, sub=EPOCH),
@@ -81,7 +82,10 @@ def verify(genesis, data):
 
 
 def path_of(r, name):
-    path = r[name] or NO_PATH
+    return path_fields(r[name] or NO_PATH, name)
+
+
+def path_fields(path, name):
     if len(path["siblings"]) > 64 or any(len(sibling) != 32 for sibling in path["siblings"]):
         refuse(name, "MALFORMED", "at most 64 siblings, each of 32 bytes")
     return path["index"], path["size"], path["siblings"]
@@ -154,7 +158,23 @@ def verify_confirmation(epochs, r, header, results_root):
         refuse("outcome_path", "BAD_PROOF", "code and results do not lead to the confirmed results root")
     if r["state_root"] != (confirming.state_root if confirming.exec_height == header.height else b""):
         refuse("state_root", "BAD_PROOF", "it is not the confirmed one")
-    with part("confirmation.block_commit_certificate"):
-        check_commit(epochs[header.epoch], c["block_commit_certificate"], header)
+    if c["history_path"] is None:
+        with part("confirmation.block_commit_certificate"):
+            check_commit(epochs[header.epoch], c["block_commit_certificate"], header)
+    else:
+        verify_history(epochs.genesis.suite, c, header, confirming)
     with part("confirmation.commit_certificate"):
         return check_commit(epochs[confirming.epoch], c["commit_certificate"], confirming)
+
+
+def verify_history(suite, c, header, confirming):
+    """The block stands in the history of the confirming header."""
+    name = "confirmation.history_path"
+    if c["block_commit_certificate"]:
+        refuse(name, "MALFORMED", "not exactly one of block_commit_certificate and history_path")
+    index, size, siblings = path_fields(c["history_path"], name)
+    with part(name):
+        if index != header.height or size != confirming.history_size:
+            raise Bad("BAD_PROOF", "it is of another height, or of a tree of another size")
+        if suite.path_root(header.digest, index, size, siblings) != confirming.history_root:
+            raise Bad("BAD_PROOF", "the block does not lead to the confirming header's history")

@@ -17,17 +17,32 @@ Error missing(const char* what) {
   return make_error(ErrorCode::CORRUPT, std::string("The ledger has no ") + what + " for a block it applied.");
 }
 
-void set_path(pb::MerklePath& out, crypto::Suite suite, std::span<const Hash> leaves, std::uint64_t index) {
+void set_path(pb::MerklePath& out, std::span<const Hash> siblings, std::uint64_t index, std::uint64_t size) {
   out.set_index(index);
-  out.set_size(leaves.size());
-  for (const auto& sibling : crypto::merkle_path(suite, leaves, index)) out.add_siblings(sibling.str());
+  out.set_size(size);
+  for (const auto& sibling : siblings) out.add_siblings(sibling.str());
 }
 
-/// Adds the first later header whose COMMIT-QC vouches for the results of `height`; false if there is none yet. It
-/// needs the block's own COMMIT-QC too, since a receipt carries no chain of parents.
+void set_path(pb::MerklePath& out, crypto::Suite suite, std::span<const Hash> leaves, std::uint64_t index) {
+  set_path(out, crypto::merkle_path(suite, leaves, index), index, leaves.size());
+}
+
+/// Shows that the block is of the confirming header's chain: by its own COMMIT-QC, or through the history tree. A block
+/// that was committed as an ancestor (R6) has no COMMIT-QC, and a node that was down then never gets it.
+Status show_in_chain(const ledger::View& view, Height height, const BlockHeader& later,
+                     pb::HeaderConfirmation& confirmation) {
+  GALEN_ASSIGN(auto own, view.commit_certificate(height));
+  if (own) {
+    confirmation.set_block_commit_certificate(to_string(own->encode()));
+    return {};
+  }
+  GALEN_ASSIGN(auto path, view.history_path(height, later.history_size));
+  set_path(*confirmation.mutable_history_path(), path, height, later.history_size);
+  return {};
+}
+
+/// Adds the first later header whose COMMIT-QC vouches for the results of `height`; false if there is none yet.
 Result<bool> add_confirmation(const ledger::View& view, Height height, pb::Receipt& receipt) {
-  GALEN_ASSIGN(auto block_certificate, view.commit_certificate(height));
-  if (!block_certificate) return false;
   const auto last = std::min(view.height(), height + kConfirmationSearchMax);
   for (auto later = height + 1; later <= last; ++later) {
     GALEN_ASSIGN(auto header, view.header(later));
@@ -40,7 +55,7 @@ Result<bool> add_confirmation(const ledger::View& view, Height height, pb::Recei
     auto* confirmation = receipt.mutable_confirmation();
     confirmation->set_header(to_string(header->encode()));
     confirmation->set_commit_certificate(to_string(certificate->encode()));
-    confirmation->set_block_commit_certificate(to_string(block_certificate->encode()));
+    GALEN_TRY(show_in_chain(view, height, *header, *confirmation));
     for (auto between = height + 1; between <= header->exec_height; ++between) {
       GALEN_ASSIGN(auto info, view.info(between));
       if (!info) return missing("header");

@@ -161,6 +161,24 @@ Result<Signers> check_commit(const EpochChain& epochs, const std::string& bytes,
   return epochs.signers(epoch, certificate->signers);
 }
 
+/// The block stands in the history of the confirming header.
+Status check_history(const EpochChain& epochs, const ledger::v1::HeaderConfirmation& confirmation,
+                     const BlockHeader& later, const Checked& checked) {
+  constexpr auto kPart = "confirmation.history_path";
+  if (!confirmation.block_commit_certificate().empty())
+    return bad(ErrorCode::MALFORMED,
+               std::string(kPart) + ": exactly one of block_commit_certificate and history_path must be there");
+  const auto& path = confirmation.history_path();
+  auto leaf = crypto::merkle_leaf(epochs.suite(), checked.header_digest);
+  GALEN_ASSIGN(auto root, root_of(epochs.suite(), leaf, path, kPart));
+  if (path.index() != checked.header.height || path.size() != later.history_size)
+    return bad(ErrorCode::BAD_PROOF, std::string(kPart) + ": it is of another height, or of a tree of another size");
+  if (root != later.history_root)
+    return bad(ErrorCode::BAD_PROOF,
+               std::string(kPart) + ": the block does not lead to the confirming header's history");
+  return {};
+}
+
 Result<Signers> check_confirmation(const EpochChain& epochs, const ledger::v1::Receipt& receipt,
                                                     const Checked& checked) {
   const auto& confirmation = receipt.confirmation();
@@ -183,8 +201,11 @@ Result<Signers> check_confirmation(const EpochChain& epochs, const ledger::v1::R
     return bad(ErrorCode::BAD_PROOF, "state_root: the confirmation does not prove it, so it must be empty");
   if (roots_expected == 0 && as_text(later.state_root) != receipt.state_root())
     return bad(ErrorCode::BAD_PROOF, "state_root: it is not the confirmed one");
-  GALEN_TRY(check_commit(epochs, confirmation.block_commit_certificate(), checked.header,
-                         "confirmation.block_commit_certificate"));
+  if (confirmation.has_history_path())
+    GALEN_TRY(check_history(epochs, confirmation, later, checked));
+  else
+    GALEN_TRY(check_commit(epochs, confirmation.block_commit_certificate(), checked.header,
+                           "confirmation.block_commit_certificate"));
   return check_commit(epochs, confirmation.commit_certificate(), later, "confirmation.commit_certificate");
 }
 

@@ -256,7 +256,14 @@ class Chain:
             results_root = tagged("galen/1 results", results_root + u64(header["height"] + 1 + i) + outcome_root)
         need(results_root == later["results_root"], "confirmation: results root")
         need(one(receipt, 15) == (b"" if roots else later["state_root"]), "state_root")
-        self.check_commit(one(confirmation, 3), header, "block_commit_certificate")
+        need((3 in confirmation) != (5 in confirmation), "confirmation: one of COMMIT-QC and history path")
+        if 5 in confirmation:
+            history = message(one(confirmation, 5))
+            need(one(history, 1, 0) == header["height"] and one(history, 2, 0) == later["history_size"],
+                 "history_path: index and size")
+            need(lead(leaf(header["digest"]), history) == later["history_root"], "history_path: root")
+        else:
+            self.check_commit(one(confirmation, 3), header, "block_commit_certificate")
         self.check_commit(one(confirmation, 2), later, "commit_certificate")
 
 

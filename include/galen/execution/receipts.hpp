@@ -8,7 +8,8 @@ namespace galen::execution {
 
 /// Receipt of the first answer to a transaction id. NOT_FOUND: no such transaction at this view's height. UNAVAILABLE:
 /// it is executed but nothing certifies the outcome yet; ask again in a moment. The certificate is EXECUTED of its
-/// block when the store has it, else the first later header that confirms it.
+/// block when the store has it, else the first later header that confirms it; then the block's own COMMIT-QC goes along
+/// when the store has it, else the block's path in that header's history.
 Result<ledger::v1::Receipt> build_receipt(const ChainContext& context, const ledger::View& view,
                                           const TransactionId& id);
 

@@ -166,6 +166,12 @@ def bad_memberships(v, c):
       confirmation__commit_certificate=c.commit(c.blocks[4], of=1))
     r("epoch-confirming-no-link", end, "confirmation.header", "BAD_PROOF",
       "a block of epoch 1 confirmed in epoch 2, and no link", epochs=[])
+    history = f.receipt(c, 3, 0, 0, 4, by_history=True)
+    r("epoch-history-no-link", history, "confirmation.header", "BAD_PROOF",
+      "a block of epoch 1 in the history of a header of epoch 2, and no link", epochs=[])
+    r("epoch-history-commit-before", history, "confirmation.commit_certificate", "BAD_CERTIFICATE",
+      "the confirming header of epoch 2, in whose history the block stands, committed by the members of epoch 1",
+      confirmation__commit_certificate=c.commit(c.blocks[4], of=1))
     for name, height in (("above", 4), ("far-above", 7)):
         old = header_with(c.blocks[3], height=height, flags=0, next_members=bytes(32))
         r("epoch-height-" + name, f.receipt(c, 3, 0, 0), "header", "BAD_PROOF",

@@ -62,6 +62,7 @@ def bad_receipts(v, c):
     bad_places(v, c, at_once, confirmed, other)
     bad_certificates(v, c, at_once)
     bad_confirmations(v, c, confirmed, later)
+    bad_histories(v, c)
 
 
 def bad_transactions(v, c, at_once, confirmed):
@@ -336,3 +337,52 @@ def bad_confirmations(v, c, confirmed, later):
       "each certificate in the other's place",
       confirmation__block_commit_certificate=confirmed["confirmation"]["commit_certificate"],
       confirmation__commit_certificate=confirmed["confirmation"]["block_commit_certificate"])
+
+
+def bad_histories(v, c):
+    """Confirmations with a history_path in place of the block's own COMMIT-QC."""
+    block, by = c.blocks[3], c.blocks[4]
+    near, later = f.receipt(c, 3, 0, 1, 4, by_history=True), f.receipt(c, 5, 1, 0, 9, by_history=True)
+    name = "confirmation.history_path"
+
+    def r(what, fields, part, reason, sentence, **changes):
+        changes = {"confirmation__" + key: value for key, value in changes.items()}
+        v.receipt("history-" + what, fields, part, reason, sentence, **changes)
+
+    def path(what, reason, sentence, fields=near, **changes):
+        r(what, fields, name, reason, sentence, **{"history_path__" + key: value for key, value in changes.items()})
+
+    r("both", near, name, "MALFORMED", "the block's own COMMIT-QC as well", block_commit_certificate=c.commit(block))
+    r("neither", later, "confirmation.block_commit_certificate", "MALFORMED",
+      "neither a history path nor the block's own COMMIT-QC", history_path=None)
+    r("empty", near, name, "BAD_PROOF", "a path of index and size 0", history_path={"index": 0, "size": 0,
+                                                                                   "siblings": []})
+    path("index", "BAD_PROOF", "the index of the block before", index=2)
+    path("size", "BAD_PROOF", "a tree of one leaf more", size=5)
+    path("size-fewer", "BAD_PROOF", "a tree that ends below the block", size=3)
+    path("size-same-shape", "BAD_PROOF", "a tree of one leaf more, in which the path has the same shape", later, size=10)
+    path("sibling", "BAD_PROOF", "one bit of a sibling", siblings=flip_sibling(1))
+    path("siblings-order", "BAD_PROOF", "siblings in another order", siblings=lambda x: x[::-1])
+    path("short", "BAD_PROOF", "a sibling too few", siblings=lambda x: x[:-1])
+    path("long", "BAD_PROOF", "a sibling too many", siblings=lambda x: x + [bytes(32)])
+    path("sibling-length", "MALFORMED", "a sibling of 31 bytes", siblings=lambda x: [x[0][:31]] + x[1:])
+    path("65", "MALFORMED", "65 siblings", siblings=[bytes(32)] * 65)
+    r("other-height", near, name, "BAD_PROOF", "the path of the block before",
+      history_path=f.merkle_in_history(c, 2, 4))
+    r("other-tree", near, name, "BAD_PROOF", "the path in the history of the header after the confirming one",
+      history_path=f.merkle_in_history(c, 3, 5))
+    for what, height, sentence in (("itself", 3, "the block's own height"), ("below", 2, "the height below the block")):
+        low = header_with(c.blocks[height], exec_height=3, results_root=by.values["results_root"])
+        r(what, near, "confirmation.header", "BAD_PROOF",
+          "a confirming header of %s that claims to confirm the block, signed by a quorum" % sentence,
+          header=low.header, commit_certificate=c.commit(low), history_path=f.merkle_in_history(c, 2, 3))
+    other = header_with(by, history_root=name32("other history"))
+    r("root", near, name, "BAD_PROOF", "a confirming header with another history root, signed by a quorum",
+      header=other.header, commit_certificate=c.commit(other))
+    v.receipt("history-block", near, name, "BAD_PROOF", "another block of that height, with the same body",
+              header=header_with(block, view=1).header)
+    r("commit", near, "confirmation.commit_certificate", "BAD_CERTIFICATE",
+      "two signatures under the confirming header where three are needed", commit_certificate=c.commit(by,
+                                                                                                      signers=(0, 1)))
+    r("commit-of-block", near, "confirmation.commit_certificate", "BAD_PROOF",
+      "the block's own COMMIT-QC in place of the confirming header's", commit_certificate=c.commit(block))

@@ -118,11 +118,13 @@ def build_epochs(folder):
 def good_epochs(v, c):
     cid = c.genesis.chain_id
 
-    def receipt(name, what, *place, **more):
-        v.good("receipt-" + name, write_receipt(dict(f.receipt(c, *place), **more)), what)
+    def receipt(name, what, *place, by_history=False, **more):
+        v.good("receipt-" + name, write_receipt(dict(f.receipt(c, *place, by_history=by_history), **more)), what)
 
     receipt("epoch-end", "a record in the block that ends epoch 1, by its own members: no link is needed", 3, 0, 0)
     receipt("epoch-end-confirmed", "the same, confirmed by the first header of epoch 2", 3, 0, 0, 4)
+    receipt("epoch-end-history", "the same, in the history of the first header of epoch 2 and without a COMMIT-QC of its "
+            "own", 3, 0, 0, 4, by_history=True)
     receipt("epoch-2", "the first block of epoch 2, over one link: a member was added", 4, 0, 0)
     receipt("epoch-2-confirmed", "vouched for by the member that was added, confirmed by the end of epoch 2",
             5, 0, 0, 6)

@@ -16,8 +16,13 @@ def history_path(chain, height, size):
     return audit_path(chain.suite, [b.digest for b in chain.blocks[:size]], height)
 
 
-def receipt(chain, height, batch, item, confirmed_by=None, **certificate):
-    """Fields of a receipt; at once, or confirmed by the block of that height."""
+def merkle_in_history(chain, height, size):
+    return merkle(chain.suite, [b.digest for b in chain.blocks[:size]], height)
+
+
+def receipt(chain, height, batch, item, confirmed_by=None, by_history=False, **certificate):
+    """Fields of a receipt; at once, or confirmed by the block of that height, in whose history it may stand in place
+    of having a COMMIT-QC of its own."""
     block = chain.blocks[height]
     b, one = block.batches[batch], block.batches[batch].items[item]
     place = sum(len(x.items) for x in block.batches[:batch]) + item
@@ -38,8 +43,9 @@ def receipt(chain, height, batch, item, confirmed_by=None, **certificate):
     until = later.values["exec_height"]
     out["state_root"] = block.state_root if until == height else b""
     out["confirmation"] = {"header": later.header, "commit_certificate": chain.commit(later),
-                           "block_commit_certificate": chain.commit_of_block(block),
-                           "later_outcome_roots": outcome_roots(chain, height, until)}
+                           "block_commit_certificate": b"" if by_history else chain.commit_of_block(block),
+                           "later_outcome_roots": outcome_roots(chain, height, until),
+                           "history_path": merkle_in_history(chain, height, confirmed_by) if by_history else None}
     return out
 
 

@@ -68,6 +68,10 @@ def good_vectors(v, c):
     v.good("receipt-later-view", write_receipt(dict(f.receipt(c, 5, 0, 1, 6), confirmation=dict(
         f.receipt(c, 5, 0, 1, 6)["confirmation"], block_commit_certificate=c.commit(c.blocks[5], view=3)))),
         "the block was committed in a later view than it was born in")
+    v.good("receipt-history", write_receipt(f.receipt(c, 3, 0, 1, 4, by_history=True)),
+           "confirmed by the next header, in whose history the block stands: it has no COMMIT-QC of its own")
+    v.good("receipt-history-later", write_receipt(f.receipt(c, 5, 1, 0, 9, by_history=True)),
+           "the same, confirmed three heights later with their outcome roots")
     v.good("transaction-whole", f.write_txp(cid, f.block_at_once(c, 5), f.transaction_proof(c, 5, 0, 0, [0])),
            "a Decide answered PERMIT, at once")
     v.good("transaction-deny", f.write_txp(cid, f.block_by_history(c, 5, 6), f.transaction_proof(c, 5, 0, 1, [0])),

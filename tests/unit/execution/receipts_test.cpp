@@ -92,6 +92,60 @@ TEST_F(ReceiptsTest, SoDoesAHeaderThatExecutedMoreSince) {
   EXPECT_TRUE(verdict) << verdict.error().message;
 }
 
+TEST_F(ReceiptsTest, ABlockWithoutACertificateOfItsOwnIsConfirmedByItsPlaceInTheHistory) {
+  auto wanted = chain.item(service_b, {ask()});
+  const auto done = run_among_others(wanted);
+  const auto own = chain.commit_certificate(chain.parent);
+  run(0, {chain.item(service_a, {anchor()})});
+  const auto later = chain.block({}, &done);
+  node.apply(later);
+  EXPECT_EQ(receipt(wanted.transaction.id()).error().code, ErrorCode::UNAVAILABLE) << "nothing later is certified";
+  ASSERT_TRUE(node.store().put_certificate(chain.commit_certificate(later->skeleton.header)));
+
+  const auto made = take(receipt(wanted.transaction.id()));
+  ASSERT_TRUE(made.has_confirmation());
+  const auto& confirmation = made.confirmation();
+  EXPECT_TRUE(confirmation.block_commit_certificate().empty());
+  EXPECT_EQ(confirmation.history_path().index(), done.height);
+  EXPECT_EQ(confirmation.history_path().size(), later->skeleton.header.height);
+  const auto verdict = take(verify_receipt(chain.genesis, made));
+  EXPECT_EQ(verdict.height, done.height);
+  EXPECT_EQ(verdict.certified_by, (Signers{1, 4, {chain.member(0), chain.member(1), chain.member(3)}}));
+  const auto again = take(decode_receipt_file(encode_receipt_file(made)));
+  EXPECT_TRUE(verify_receipt(chain.genesis, again));
+
+  // The path proves this block at this height: no other path does, and none may stand beside the COMMIT-QC.
+  auto changed = made;
+  changed.mutable_confirmation()->mutable_history_path()->set_index(done.height - 1);
+  EXPECT_EQ(verify_receipt(chain.genesis, changed).error().code, ErrorCode::BAD_PROOF);
+  changed = made;
+  changed.mutable_confirmation()->set_block_commit_certificate(to_string(own.encode()));
+  EXPECT_EQ(verify_receipt(chain.genesis, changed).error().message.substr(0, 36),
+            "receipt: confirmation.history_path: ");
+  EXPECT_EQ(verify_receipt(chain.genesis, changed).error().code, ErrorCode::MALFORMED);
+
+  ASSERT_TRUE(node.store().put_certificate(own));
+  const auto with_own = take(receipt(wanted.transaction.id()));
+  EXPECT_FALSE(with_own.confirmation().has_history_path());
+  EXPECT_EQ(with_own.confirmation().block_commit_certificate(), to_string(own.encode()));
+  EXPECT_TRUE(verify_receipt(chain.genesis, with_own));
+}
+
+TEST_F(ReceiptsTest, ItsPlaceInTheHistoryServesWithAHeaderThatExecutedMoreSince) {
+  auto wanted = chain.item(service_b, {ask()});
+  run_among_others(wanted);
+  run(0, {chain.item(service_a, {anchor()})});
+  const auto more = run(0, {chain.item(service_a, {anchor()})});
+  const auto later = chain.block({}, &more);
+  node.apply(later);
+  ASSERT_TRUE(node.store().put_certificate(chain.commit_certificate(later->skeleton.header)));
+  const auto made = take(receipt(wanted.transaction.id()));
+  EXPECT_TRUE(made.confirmation().has_history_path());
+  EXPECT_EQ(made.confirmation().later_outcome_roots_size(), 2);
+  auto verdict = verify_receipt(chain.genesis, made);
+  EXPECT_TRUE(verdict) << verdict.error().message;
+}
+
 TEST_F(ReceiptsTest, TheFirstAnswerHasTheReceiptAndUnknownIdsHaveNone) {
   auto wanted = chain.item(service_b, {ask()});
   const auto done = run_among_others(wanted);

@@ -125,6 +125,40 @@ TEST(ReceiptTest, EveryChangedFieldOfAConfirmationIsFound) {
   expect_every_change_fails(sample_chain().confirmed_receipt(4, 2));
 }
 
+/// One of the published vectors of the suite under test, which are of the sample chain's genesis.
+Receipt published_receipt(const std::string& name) {
+  const std::string folder = kSuite == crypto::Suite::p256_sha256 ? "" : "sm2-sm3/";
+  auto file = test::read_text(std::string(GALEN_SOURCE_DIR) + "/tests/golden/vectors/" + folder + "good/" + name);
+  auto receipt = decode_receipt_file(as_bytes(file));
+  EXPECT_TRUE(receipt) << name;
+  return receipt ? *receipt : Receipt{};
+}
+
+TEST(ReceiptTest, EveryChangedFieldOfAConfirmationThroughTheHistoryIsFound) {
+  auto receipt = published_receipt("receipt-history-later.galen");
+  ASSERT_TRUE(receipt.confirmation().has_history_path());
+  ASSERT_GT(receipt.confirmation().history_path().siblings_size(), 1);
+  expect_every_change_fails(receipt);
+}
+
+TEST(ReceiptTest, AConfirmationShowsItsBlockInExactlyOneWay) {
+  auto expect = [](const Receipt& receipt, const char* part) {
+    auto verdict = verify(receipt);
+    ASSERT_FALSE(verdict);
+    EXPECT_EQ(verdict.error().code, ErrorCode::MALFORMED);
+    EXPECT_EQ(verdict.error().message.find(std::string("receipt: ") + part + ": "), 0u) << verdict.error().message;
+  };
+  auto both = published_receipt("receipt-history.galen");
+  ASSERT_TRUE(verify(both)) << verify(both).error().message;
+  auto own = published_receipt("receipt-confirmed.galen").confirmation().block_commit_certificate();
+  both.mutable_confirmation()->set_block_commit_certificate(own);
+  expect(both, "confirmation.history_path");
+  both.mutable_confirmation()->clear_history_path();
+  EXPECT_TRUE(verify(both)) << verify(both).error().message;
+  both.mutable_confirmation()->clear_block_commit_certificate();
+  expect(both, "confirmation.block_commit_certificate");
+}
+
 TEST(ReceiptTest, PartsOfOtherReceiptsDoNotFit) {
   const auto& chain = sample_chain();
   auto good = chain.receipt(1), other = chain.receipt(0);
