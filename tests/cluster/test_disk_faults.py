@@ -27,12 +27,12 @@ GONE_WITHIN_S = 1.0
 DELAY_MS = 1500
 
 
-PROGRESS = pathlib.Path(os.environ.get("GALEN_PROGRESS", "/nonexistent"))
+PROGRESS = pathlib.Path(os.environ["GALEN_PROGRESS"]) if "GALEN_PROGRESS" in os.environ else None
 
 
 def passed_before():
     """Lines of cases that this or another run has done: KIND:CALL, class of file, call, outcome."""
-    return PROGRESS.read_text().splitlines() if PROGRESS.exists() else []
+    return PROGRESS.read_text().splitlines() if PROGRESS and PROGRESS.exists() else []
 
 
 def cases(rng):
@@ -104,7 +104,7 @@ class Run:
         self.table[kind, hit[1], hit[2], outcome] += 1
         print(f"{kind}:{at} {hit[1]} {hit[2]} {hit[3]}: {outcome}, {lost} unsynced changes lost, "
               f"{len(world.acknowledged) - before} transactions kept", flush=True)
-        if "GALEN_PROGRESS" in os.environ:
+        if PROGRESS:
             with open(PROGRESS, "a") as file:
                 file.write(f"{kind}:{at} {hit[1]} {hit[2]} {outcome}\n")
 

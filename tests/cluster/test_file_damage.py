@@ -23,7 +23,7 @@ from disk_world import DiskWorld
 KINDS = ("flip", "cut", "older", "missing")
 PAGE = 4096
 FULL = os.environ.get("GALEN_FULL") == "1"
-PROGRESS = pathlib.Path(os.environ.get("GALEN_PROGRESS", "/nonexistent")) if FULL else None
+PROGRESS = pathlib.Path(os.environ["GALEN_PROGRESS"]) if FULL and "GALEN_PROGRESS" in os.environ else None
 UNREAD = re.compile(r"(^lock$|^scrub$|/LOCK$|/IDENTITY$|/OPTIONS-|/LOG)")  # written for people and other tools; nothing reads them
 
 

@@ -143,7 +143,7 @@ def with_python(world):
     with Client(world.endpoint, world.ca, world.certificate) as client:
         services = list_by_reflection(client)
         declared = declared_methods()
-        check(len(declared) == 6, f"services in proto/: {sorted(declared)}")
+        check(len(declared) == 7, f"services in proto/: {sorted(declared)}")
         for service, methods in declared.items():
             check(services.get(service) == methods, f"{service}: {services.get(service)} listed, {methods} declared")
             for method in methods - {"AnchorRecords"}:

@@ -39,8 +39,10 @@ def bad_transaction_proofs(v, c):
       ((t, "shown", 1, "operation"), flip(10)))
     e("operation-first-bit", t + ".operations[4].path", "BAD_PROOF", "one bit of the first one: the two do not meet",
       ((t, "shown", 0, "operation"), flip(10)))
-    e("operation-unknown", t + ".operations[1]", "UNKNOWN_FIELD", "operation 22",
+    e("operation-unknown", t + ".operations[1]", "MALFORMED", "operation 22, empty",
       ((t, "shown", 0, "operation"), b"\xb2\x01\0"))
+    e("operation-unknown-300", t + ".operations[1]", "UNKNOWN_FIELD", "operation 300, which nobody knows",
+      ((t, "shown", 0, "operation"), b"\xe2\x12\0"))
     e("operation-wire", t + ".operations[4]", "MALFORMED", "another wire type", ((t, "shown", 1, "operation"), flip(0)))
     e("operation-path-long", t + ".operations[1].path", "BAD_PROOF", "a sibling too many",
       ((t, "shown", 0, "path"), more))

@@ -93,17 +93,21 @@ def bad_transactions(v, c, at_once, confirmed):
       transaction=lambda x: x + b"\0")
     r("transaction-unknown", at_once, "transaction", "UNKNOWN_FIELD", "a field 3 behind the operations",
       transaction=lambda x: x + b"\x1a\x01x")
-    r("transaction-operation-unknown", at_once, "transaction", "UNKNOWN_FIELD", "operation 22",
+    r("transaction-operation-unknown", at_once, "transaction", "MALFORMED", "operation 22, empty",
       transaction=lambda x: x[:97] + b"\x12\x03\xb2\x01\x00")
+    r("transaction-operation-unknown-300", at_once, "transaction", "UNKNOWN_FIELD", "operation 300, which nobody knows",
+      transaction=lambda x: x[:97] + b"\x12\x03\xe2\x12\x00")
     r("transaction-no-operation", at_once, "transaction", "MALFORMED", "an envelope and nothing to do",
       transaction=lambda x: x[:97])
     r("transaction-many", confirmed, "transaction", "TOO_LARGE", "1001 operations", transaction=lambda x: x
       + x[97:248] * 996)
     r("transaction-many-broken", at_once, "transaction", "TOO_LARGE", "1001 operations, the last one broken",
       transaction=lambda x: x[:97] + (b"\x12\x25" + revoke) * 1000 + b"\x12\x01\0")
-    r("transaction-two-and-unknown", at_once, "transaction", "UNKNOWN_FIELD",
-      "an operation that holds two messages and a field 22: that there are two is found at its end",
+    r("transaction-two-and-unknown", at_once, "transaction", "MALFORMED", "an operation that holds three messages, the last one empty",
       transaction=lambda x: x[:97] + b"\x12\x71" + revoke + decide + b"\xb2\x01\0")
+    r("transaction-two-and-unknown-300", at_once, "transaction", "UNKNOWN_FIELD",
+      "an operation that holds two messages and a field 300: that there are two is found at its end",
+      transaction=lambda x: x[:97] + b"\x12\x71" + revoke + decide + b"\xe2\x12\0")
     r("transaction-long-operation", at_once, "transaction", "TOO_LARGE", "an operation of 1025 bytes",
       transaction=lambda x: x[:97] + b"\x12\x81\x08" + bytes(1025))
     r("transaction-varint", at_once, "transaction", "MALFORMED", "a length that is not the shortest varint",
