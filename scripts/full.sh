@@ -3,13 +3,13 @@
 # figures; one that has passed on this very tree is not run again, so the script may be interrupted and started anew.
 # Ends with a row for the table "Full runs" of docs/quality.md. What is tested is the tree as it stands, committed or not.
 #   scripts/full.sh [--tidy BASE] [STEP...]     --tidy: clang-tidy on the rooms that differ from commit BASE as well
-#   STEP: build tests kills disk damage gray byzantine consent import events exactly_once join chain vectors idle model simulation asan tsan fuzz tidy
+#   STEP: build tests kills disk damage gray byzantine consent import events exactly_once join members chain vectors idle model simulation asan tsan fuzz tidy
 set -uo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.."
 base=
 wanted=()
-known=(build tests kills disk damage gray byzantine consent import events exactly_once join chain vectors idle model simulation asan tsan fuzz)
+known=(build tests kills disk damage gray byzantine consent import events exactly_once join members chain vectors idle model simulation asan tsan fuzz)
 while [ $# -gt 0 ]; do
   case $1 in
     --tidy) [ $# -ge 2 ] || { echo "full: --tidy needs a commit" >&2; exit 2; }; base=$2; shift ;;
@@ -76,6 +76,7 @@ import() { GALEN_FULL=1 python3 tests/cluster/test_import.py; }
 events() { GALEN_FULL=1 python3 tests/cluster/test_events.py; }
 exactly_once() { GALEN_FULL=1 python3 tests/cluster/test_exactly_once.py; }
 join() { GALEN_FULL=1 python3 tests/cluster/test_join.py; }
+members() { python3 tests/cluster/test_membership.py && python3 tests/cluster/test_new_member.py; }
 chain() { scripts/bench.sh --chain; }
 vectors() { GALEN_FULL=1 python3 tests/scripts/verify_vectors_test.py "$GALEN_BIN/galen-verify" --keep "$dir"; }
 idle() { GALEN_IDLE_S=60 python3 tests/cluster/test_idle.py; }
@@ -124,6 +125,7 @@ figures() {
     events) grep -E '^a reader stood still' "$log" ;;
     exactly_once) grep -E '^retries' "$log" ;;
     join) grep -E '^D joined' "$log" ;;
+    members) grep -E 'acknowledged' "$log" | paste -sd';' ;;
     chain) grep -E '^targets: ' "$log" ;;
     idle) grep '^CPU when idle' "$log" ;;
     simulation) grep -E '^[0-9]+ seeds, [0-9]+ failed' "$log" | awk -F, '$1 + 0 < last { print before } { last = $1 + 0; before = $0 } END { print before }' | paste -sd '+' ;;
