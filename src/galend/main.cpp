@@ -52,14 +52,18 @@ int wait_for_end(node::Node& node, const sigset_t& signals) {
   }
 }
 
-/// What was changed in node.toml since: for a change of members the next key and new addresses stand there.
-void read_again(node::Config& config) {
+/// With what was changed in node.toml since: for a change of members the next key and new addresses stand there. A file that somebody
+/// has not finished must not end a node because others changed their members: then what was read before stands.
+Result<std::unique_ptr<node::Node>> make_again(node::Config& config) {
   auto fresh = node::load_config(config.path);
-  if (fresh)
+  auto node = fresh ? node::Node::make(*fresh) : Result<std::unique_ptr<node::Node>>(fresh.error());
+  if (node) {
     config = std::move(*fresh);
-  else
-    log::error("node.toml cannot be read again, what was read before stays reason={} error=\"{}\"",
-               to_reason(fresh.error().code), fresh.error().message);
+    return node;
+  }
+  log::error("node.toml is not usable as it stands, what was read before stays reason={} error=\"{}\"", to_reason(node.error().code),
+             node.error().message);
+  return node::Node::make(config);
 }
 
 int run(node::Config config) {
@@ -76,9 +80,9 @@ int run(node::Config config) {
   // protobuf writes to stderr what it thinks of a client's request, as often as the client likes.
   google::protobuf::SetLogHandler(nullptr);
 
-  int received = SIGUSR1;
-  while (received == SIGUSR1) {
-    auto node = node::Node::make(config);
+  int received = 0;
+  do {
+    auto node = received == SIGUSR1 ? make_again(config) : node::Node::make(config);
     if (!node) return complain(node.error());
     (*node)->on_fatal([](const Error& error) {
       // Fail-stop: nothing may be promised after a failed write or beside another node of this member, so nothing is tidied
@@ -95,8 +99,7 @@ int run(node::Config config) {
     log::info("stopping signal={}", received);
     (*node)->stop();
     log::info("stopped");
-    if (received == SIGUSR1) read_again(config);
-  }
+  } while (received == SIGUSR1);
   return 0;
 }
 

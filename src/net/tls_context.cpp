@@ -189,7 +189,9 @@ void TlsContext::show_own_ca() {
   SSL_CTX_get0_chain_certs(ctx_.get(), &chain);
   for (int i = 0; i < sk_X509_num(chain); ++i)
     if (X509_cmp(sk_X509_value(chain, i), ca) == 0) return;
-  GALEN_ASSERT(SSL_CTX_add1_chain_cert(ctx_.get(), ca) == 1);
+  // One that OpenSSL does not like in a chain may still be a good anchor: those who have it need not be shown it.
+  if (SSL_CTX_add1_chain_cert(ctx_.get(), ca) != 1)
+    log::warn("the CA certificate cannot be shown to the other members error=\"{}\"", openssl_reason());
 }
 
 TlsContext::Store TlsContext::shown_anchor(STACK_OF(X509) * shown, const Hash& fingerprint) {

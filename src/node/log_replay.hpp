@@ -53,6 +53,9 @@ class LoggedBatches {
   std::map<Hash, std::size_t> by_digest_;
 };
 
+/// What the log says of the epoch that the ledger leads to (docs/spec/consensus.md 11).
+Result<consensus::SafetyState> recover_safety(const Identity& identity, const ledger::Store& store, const LogReplay& replay);
+
 /// Executes the committed blocks of the log above the ledger's height, in order; a gap ends it: the rest comes from the
 /// peers.
 Status replay_blocks(const Identity& identity, const LogReplay& replay, const LoggedBatches& bodies,

@@ -201,16 +201,19 @@ Result<T> with_advice(Result<T> result) {
 namespace {
 
 /// With what is known of it before the ledger is open.
-Result<Participant> own_participant(const Config& config, const PrincipalId& id, const crypto::PrivateKey& key) {
+Participant own_participant(const Config& config, const PrincipalId& id, const crypto::PrivateKey& key) {
   Participant own{{id, key.public_key(), {}}, config.member, {}};
   std::ifstream in(config.api.client_ca, std::ios::binary);
-  own.ca_pem.assign(std::istreambuf_iterator<char>(in), {});
-  if (!in && !in.eof())
-    return Error{ErrorCode::CONFIG_INVALID, fmt::format("{}: cannot read api.client_ca {}", config.path, config.api.client_ca)};
-  auto fingerprint = crypto::certificate_fingerprint(own.ca_pem);
-  if (!fingerprint)
-    return Error{ErrorCode::CONFIG_INVALID, fmt::format("{}: {}", config.api.client_ca, fingerprint.error().message)};
-  own.member.tls_ca = *fingerprint;
+  std::string pem(std::istreambuf_iterator<char>(in), {});
+  auto fingerprint = crypto::certificate_fingerprint(pem);
+  if (fingerprint) {
+    own.ca_pem = std::move(pem);
+    own.member.tls_ca = *fingerprint;
+  } else {
+    // Only a member that is pinned by a fingerprint has to show it; who stands in genesis with its CA needs nothing of it.
+    log::warn("api.client_ca is no certificate and cannot be shown to the other members file={} error=\"{}\"", config.api.client_ca,
+              fingerprint.error().message);
+  }
   return own;
 }
 
@@ -226,7 +229,7 @@ Status enter_epoch(const Config& config, const ledger::Store& store, Identity& i
   GALEN_ASSIGN(auto view, store.snapshot());
   GALEN_ASSIGN(const auto membership, execution::load_membership(identity.genesis, *view));
   GALEN_ASSIGN(auto checked, check_config(config));
-  GALEN_ASSIGN(const auto own, own_participant(config, identity.member_id(), checked.consensus_keys.front()));
+  const auto own = own_participant(config, identity.member_id(), checked.consensus_keys.front());
   GALEN_ASSIGN(identity.participants, load_participants(identity.genesis, *view, membership, own));
   identity.self = place_of(own.member.id, *identity.participants);
   identity.context.epoch = membership.epoch;
@@ -243,19 +246,22 @@ Status enter_epoch(const Config& config, const ledger::Store& store, Identity& i
                            config.path, named.hex(), membership.epoch, config.member)};
 }
 
-/// What the log says of the epoch that the ledger leads to.
-Result<consensus::SafetyState> recover_safety(const Identity& identity, const ledger::Store& store, const LogReplay& replay) {
-  GALEN_ASSIGN(auto view, store.snapshot());
-  const auto& tip = view->head().header;
-  GALEN_ASSIGN(const auto epoch, execution::load_epoch(identity.genesis, *view, tip.epoch));
-  const bool was_member = epoch && epoch->members.index_of(identity.member_id()).has_value();
-  return consensus::recover_in(identity.context.suite, replay.safety, tip, was_member);
+/// Epochs of which the log holds a record: u16 version ‖ u64 epoch ‖ … (consensus/safety.hpp).
+std::set<Epoch> recorded_epochs(const LogReplay& replay) {
+  std::set<Epoch> out;
+  for (const auto& record : replay.safety) {
+    ByteReader in(record.payload);
+    in.u16();
+    const auto epoch = in.u64();
+    if (in.ok()) out.insert(epoch);
+  }
+  return out;
 }
 
 /// A state that follows from the end of the epoch before stands in the log before anything else of the epoch.
 Status begin_epoch(const Identity& identity, const LogReplay& replay, const consensus::SafetyState& safety, Log& log) {
   GALEN_ASSIGN(const auto held, consensus::recover(identity.context.epoch, identity.context.suite, replay.safety));
-  if (held.recorded() || !safety.recorded()) return {};
+  if (!safety.recorded() || (held.recorded() && held.mode() == safety.mode())) return {};
   std::vector<OwnedLogRecord> first;
   for (auto& record : safety.records()) first.push_back({kLogConsensus, true, std::move(record.payload)});
   GALEN_ASSIGN([[maybe_unused]] auto appended, log.append_turn(std::span<const OwnedLogRecord>(first)));
@@ -265,9 +271,27 @@ Status begin_epoch(const Identity& identity, const LogReplay& replay, const cons
 
 }  // namespace
 
+Result<consensus::SafetyState> recover_safety(const Identity& identity, const ledger::Store& store, const LogReplay& replay) {
+  GALEN_ASSIGN(auto view, store.snapshot());
+  const auto& tip = view->head().header;
+  GALEN_ASSIGN(const auto epoch, execution::load_epoch(identity.genesis, *view, tip.epoch));
+  const bool was_member = epoch && epoch->members.index_of(identity.member_id()).has_value();
+  GALEN_ASSIGN(auto state, consensus::recover_in(identity.context.suite, replay.safety, tip, was_member));
+  // A ledger that came by snapshot into the middle of an epoch: a log that has a record of an earlier one is not lost, and who is no
+  // member of this one has signed nothing in it.
+  const auto epochs = recorded_epochs(replay);
+  if (!tip.epoch_end() && !was_member && !state.recorded() && !epochs.empty() && *epochs.begin() < tip.epoch)
+    GALEN_TRY(state.apply(state.mode_record(consensus::Mode::fresh)));
+  // A ledger that is made anew is behind its log. The promises of the later epochs go when their segment is used again, since
+  // the head of a new one holds the present epoch only: the vote comes back as that of a lost log does.
+  if (!epochs.empty() && *epochs.rbegin() > identity.context.epoch)
+    GALEN_TRY(state.apply(consensus::amnesia_record(identity.context.epoch)));
+  return state;
+}
+
 Result<Identity> load_identity(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
-  GALEN_ASSIGN(auto own, own_participant(config, checked.member_id, checked.consensus_keys.front()));
+  auto own = own_participant(config, checked.member_id, checked.consensus_keys.front());
   auto participants = participants_of_genesis(checked.genesis, own);
   auto context = checked.genesis.context();
   Identity identity{std::move(checked.genesis), 0, context, std::move(checked.consensus_keys.front()), std::move(participants)};

@@ -216,5 +216,36 @@ TEST_F(LaterEpochTest, TakesPartUnderTheNamesOfGenesisWithThePinsOfTheEpoch) {
   EXPECT_EQ(later->role(), Role::voter);
 }
 
+// Promises of a later epoch lie in segments that are used again while the node catches up: it cannot rely on them.
+TEST_F(LaterEpochTest, ALedgerThatIsMadeAnewBesideALogOfALaterEpochDoesNotVote) {
+  auto mode_in = [&](Epoch epoch) {
+    return consensus::SafetyState(epoch, chain.genesis.suite).mode_record(consensus::Mode::voting);
+  };
+  replay.safety = {mode_in(1)};
+  EXPECT_EQ(take(recover_safety(identity, node.store(), replay)).mode(), consensus::Mode::voting);
+  replay.safety = {mode_in(1), mode_in(2)};
+  EXPECT_EQ(take(recover_safety(identity, node.store(), replay)).mode(), consensus::Mode::recovering);
+}
+
+// It was no member before and is none yet, so nothing can have been forgotten; as a recovering one it could not vote when it is made one.
+TEST_F(LaterEpochTest, WhoIsNoMemberAndCameBySnapshotIntoAnEpochIsFresh) {
+  approve_new_ca();
+  end_epoch();
+  auto block = std::make_shared<Block>(*chain.block({}, &last));
+  block->skeleton.header.epoch = 2;
+  chain.replace_last(block);
+  execute(block);
+  replay.safety = {consensus::SafetyState(1, chain.genesis.suite).mode_record(consensus::Mode::fresh)};
+  const Participant guest{{execution::test::random_id<PrincipalId>(chain.rng), chain.keys[0].public_key(), {}}, "guest", "its CA"};
+  auto outsider = *later;
+  outsider.participants = take(load_participants(chain.genesis, node.view(), take(node.executor().membership()), guest));
+  outsider.self = 4;
+  const auto state = take(recover_safety(outsider, node.store(), replay));
+  EXPECT_TRUE(state.recorded());
+  EXPECT_EQ(state.epoch(), 2u);
+  EXPECT_EQ(state.mode(), consensus::Mode::fresh);
+  EXPECT_FALSE(take(recover_safety(*later, node.store(), replay)).recorded()) << "a member without a word in its epoch has lost its log";
+}
+
 }  // namespace
 }  // namespace galen::node
