@@ -230,17 +230,21 @@ class Restoration {
 /// Compactions of one family stand still: one that met the damaged file would stop the node.
 class NoCompaction {
  public:
-  NoCompaction(Database& database, rocksdb::ColumnFamilyHandle* family) : database_(database), family_(family) {
-    set("true");
+  NoCompaction(Database& database, rocksdb::ColumnFamilyHandle* family)
+      : database_(database), family_(family), before_(database.db().GetOptions(family).disable_auto_compactions) {
+    set(true);
   }
-  ~NoCompaction() { set("false"); }
+  ~NoCompaction() { set(before_); }
   NoCompaction(const NoCompaction&) = delete;
   NoCompaction& operator=(const NoCompaction&) = delete;
 
  private:
-  void set(const char* value) { (void)database_.db().SetOptions(family_, {{"disable_auto_compactions", value}}); }
+  void set(bool value) {
+    (void)database_.db().SetOptions(family_, {{"disable_auto_compactions", value ? "true" : "false"}});
+  }
   Database& database_;
   rocksdb::ColumnFamilyHandle* family_;
+  const bool before_;
 };
 
 Result<Family> family_named(const std::string& name) {
