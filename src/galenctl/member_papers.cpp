@@ -100,15 +100,7 @@ Result<ledger::v1::AddLearner> load_admission(const Genesis& genesis, const std:
   if (!is_member_name(admission.name))
     return make_error(ErrorCode::INVALID_ARGUMENT, fmt::format("{}: name does not do as a member's", path));
   GALEN_TRY(check_proof(genesis, admission.consensus_key, admission.sign_bytes(genesis.chain_id), proof, path));
-  ledger::v1::AddLearner out;
-  out.set_member(admission.member.str());
-  out.set_consensus_key(admission.consensus_key.str());
-  out.set_tls_ca(admission.tls_ca.str());
-  out.set_admin(admission.admin.str());
-  out.set_admin_key(admission.admin_key.str());
-  out.set_name(admission.name);
-  out.set_proof(proof.str());
-  return out;
+  return admission.with_proof(proof);
 }
 
 Result<ledger::v1::RotateMemberKey> load_rotation(const Genesis& genesis, const std::string& path) {

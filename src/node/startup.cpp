@@ -196,10 +196,6 @@ Result<T> with_advice(Result<T> result) {
   return result;
 }
 
-}  // namespace
-
-namespace {
-
 /// With what is known of it before the ledger is open.
 Participant own_participant(const Config& config, const PrincipalId& id, const crypto::PrivateKey& key) {
   Participant own{{id, key.public_key(), {}}, config.member, {}};

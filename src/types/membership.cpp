@@ -47,6 +47,18 @@ Bytes MemberAdmission::sign_bytes(const Hash& chain_id) const {
   return std::move(out).take();
 }
 
+ledger::v1::AddLearner MemberAdmission::with_proof(const Signature& proof) const {
+  ledger::v1::AddLearner out;
+  out.set_member(member.str());
+  out.set_consensus_key(consensus_key.str());
+  out.set_tls_ca(tls_ca.str());
+  out.set_admin(admin.str());
+  out.set_admin_key(admin_key.str());
+  out.set_name(name);
+  out.set_proof(proof.str());
+  return out;
+}
+
 Bytes member_key_sign_bytes(const Hash& chain_id, const PrincipalId& member, const PublicKey& key) {
   return start_possession(chain_id, Purpose::member_key, member, key).take();
 }

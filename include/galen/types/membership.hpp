@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "galen/ledger/v1/transaction.pb.h"
 #include "galen/types/members.hpp"
 
 namespace galen {
@@ -22,6 +23,8 @@ struct MemberAdmission {
   std::string name;  ///< is_member_name
 
   Bytes sign_bytes(const Hash& chain_id) const;
+  /// What is proposed: all of it, with the signature over sign_bytes.
+  ledger::v1::AddLearner with_proof(const Signature& proof) const;
 };
 
 /// What a member's next consensus key signs.

@@ -40,14 +40,7 @@ class MembershipTest : public ContractTest {
   }
   static pb::MembersChange added(const MemberAdmission& admission, const crypto::PrivateKey& signer) {
     pb::MembersChange change;
-    auto* body = change.mutable_add_learner();
-    body->set_member(admission.member.str());
-    body->set_consensus_key(admission.consensus_key.str());
-    body->set_tls_ca(admission.tls_ca.str());
-    body->set_admin(admission.admin.str());
-    body->set_admin_key(admission.admin_key.str());
-    body->set_name(admission.name);
-    body->set_proof(signer.sign(admission.sign_bytes(make_id<Hash>(77))).str());
+    *change.mutable_add_learner() = admission.with_proof(signer.sign(admission.sign_bytes(make_id<Hash>(77))));
     return change;
   }
   static pb::MembersChange promoted(std::uint8_t id) {

@@ -96,14 +96,7 @@ class MembershipTest : public ExecutionTest {
     const MemberAdmission admission{guest, guest_key.public_key(), random_id<Hash>(chain.rng), guest_admin,
                                     guest_admin_key.public_key(), "Newcomer"};
     pb::MembersChange change;
-    auto* body = change.mutable_add_learner();
-    body->set_member(admission.member.str());
-    body->set_consensus_key(admission.consensus_key.str());
-    body->set_tls_ca(admission.tls_ca.str());
-    body->set_admin(admission.admin.str());
-    body->set_admin_key(admission.admin_key.str());
-    body->set_name(admission.name);
-    body->set_proof(guest_key.sign(admission.sign_bytes(chain.genesis.chain_id)).str());
+    *change.mutable_add_learner() = admission.with_proof(guest_key.sign(admission.sign_bytes(chain.genesis.chain_id)));
     return change;
   }
   pb::Operation readiness(const ExecutedBlock& at) {

@@ -41,15 +41,8 @@ pb::MembersChange sample_change() {
   const auto& chain = sample_chain();
   const auto admission = sample_admission();
   pb::MembersChange change;
-  auto* body = change.mutable_add_learner();
-  body->set_member(admission.member.str());
-  body->set_consensus_key(admission.consensus_key.str());
-  body->set_tls_ca(admission.tls_ca.str());
-  body->set_admin(admission.admin.str());
-  body->set_admin_key(admission.admin_key.str());
-  body->set_name(admission.name);
-  body->set_proof(
-      stored_signature("admission", chain.patient_key, admission.sign_bytes(chain.genesis.chain_id)).str());
+  *change.mutable_add_learner() =
+      admission.with_proof(stored_signature("admission", chain.patient_key, admission.sign_bytes(chain.genesis.chain_id)));
   return change;
 }
 
