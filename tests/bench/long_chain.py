@@ -71,13 +71,20 @@ class Point:
         return {name: count / records for name, count in groups.items()} | {"all": sum(families.values()) / records}
 
 
+def stand_still(process):
+    """SIGSTOP returns before the other threads have stopped."""
+    process.send_signal(signal.SIGSTOP)
+    while any(stat.read_text().rsplit(")", 1)[1].split()[0] not in "Tt" for stat in pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat")):
+        time.sleep(0.01)
+
+
 def fill(consortium, records):
     filler = subprocess.Popen([BIN / "bench_chain", "fill", consortium.dir, str(records)], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True)
     points = []
     for line in filler.stdout:
         figures = json.loads(line)
-        filler.send_signal(signal.SIGSTOP)  # its background threads as well: no file goes away meanwhile
+        stand_still(filler)  # its background threads as well: no file goes away meanwhile
         points.append(Point(consortium, figures))
         say(f"{figures['records']} records: {figures['apply_rate']}/s, {figures['apply_cpu_us']:.0f} us CPU each, {figures['rss_mib']} MiB")
         filler.send_signal(signal.SIGCONT)

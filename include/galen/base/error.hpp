@@ -104,7 +104,10 @@ namespace galen {
   X(PROPOSAL_NOT_FOUND, 611, "Check the proposal_id.") \
   X(PROPOSAL_CLOSED, 612, "The proposal is decided or past its time: make a new one.") \
   X(ALREADY_VOTED, 613, "A member votes once on a proposal.") \
-  X(TOO_MANY_PROPOSALS, 614, "Wait until one of your member's open proposals is decided or past its time.")
+  X(TOO_MANY_PROPOSALS, 614, "Wait until one of your member's open proposals is decided or past its time.") \
+  X(EVIDENCE_INVALID, 615, "The two signed values must be of one member and place, differ, and both verify.") \
+  X(EVIDENCE_KNOWN, 616, "This member's fault is on the chain already: galenctl member evidence shows it.") \
+  X(CANNOT_SIGN, 617, "Set keys.consensus to the key that the chain has for this member, or rotate it by a vote.")
 
 enum class ErrorCode : std::uint16_t {
 #define X(name, number, advice) name = number,
