@@ -18,14 +18,31 @@ Result<BlockOutline> BlockOutline::decode(crypto::Suite suite, ByteSpan block) {
   return out;
 }
 
-Result<std::optional<BlockOutline>> block_outline(const View& view, Height height) {
-  GALEN_ASSIGN(auto bytes, view.block_bytes(height));
-  if (!bytes) return std::optional<BlockOutline>{};
-  auto decoded = BlockOutline::decode(view.suite(), *bytes);
-  if (!decoded)
-    return make_error(ErrorCode::CORRUPT,
-                      "The block of height " + std::to_string(height) + " does not decode: " + decoded.error().message);
-  return std::optional<BlockOutline>(std::move(*decoded));
+namespace {
+
+// Times ascend, and the blocks that are here are the newest ones.
+Result<Height> first_since(const View& view, TimestampMs since_ms) {
+  Height below = 0, from = view.height() + 1;  // block zero has no time; what is asked lies in (below, from]
+  while (from - below > 1) {
+    const Height middle = below + (from - below) / 2;
+    GALEN_ASSIGN(auto header, view.header(middle));
+    (header && header->time_ms >= since_ms ? from : below) = middle;
+  }
+  return from;
+}
+
+}  // namespace
+
+Status each_block_outline(const View& view, TimestampMs since_ms,
+                          const std::function<Status(const BlockOutline&)>& visit) {
+  GALEN_ASSIGN(auto first, first_since(view, since_ms));
+  return view.each_block_bytes(first, [&](Height height, ByteSpan bytes) -> Status {
+    auto outline = BlockOutline::decode(view.suite(), bytes);
+    if (!outline)
+      return make_error(ErrorCode::CORRUPT,
+                        "The block of height " + std::to_string(height) + " does not decode: " + outline.error().message);
+    return visit(*outline);
+  });
 }
 
 }  // namespace galen::ledger

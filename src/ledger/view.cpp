@@ -9,6 +9,8 @@
 namespace galen::ledger {
 namespace {
 
+constexpr std::size_t kReadAheadBytes = 2 << 20;
+
 /// The sequence at the end of a list row's key.
 Result<std::uint64_t> sequence_of(const rocksdb::Slice& key, std::size_t prefix_size) {
   ByteReader in(to_span(key).subspan(prefix_size));
@@ -111,6 +113,27 @@ Result<std::optional<BlockHeader>> View::header(Height height) const {
 
 Result<std::optional<Bytes>> View::block_bytes(Height height) const {
   return state_->get(Family::blocks, block_key(height, BlockPart::body));
+}
+
+Status View::each_block_bytes(Height first, const std::function<Status(Height, ByteSpan)>& visit) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = state_->rocksdb_snapshot();
+  options.fill_cache = false;
+  options.readahead_size = kReadAheadBytes;
+  const auto end = block_key(height() + 1, BlockPart::info);
+  const rocksdb::Slice upper(end);
+  options.iterate_upper_bound = &upper;
+  std::unique_ptr<rocksdb::Iterator> it(
+      state_->database->db().NewIterator(options, state_->database->family(Family::blocks)));
+  for (it->Seek(block_key(first, BlockPart::info)); it->Valid(); it->Next()) {
+    ByteReader key(to_span(it->key()));
+    const Height at = key.u64();
+    const auto part = key.u8();
+    if (!key.done()) return make_error(ErrorCode::CORRUPT, "A row of a block has a wrong key.");
+    if (part != static_cast<std::uint8_t>(BlockPart::body)) continue;
+    GALEN_TRY(visit(at, to_span(it->value())));
+  }
+  return it->status().ok() ? Status{} : Database::to_error(it->status(), "reading blocks");
 }
 
 Result<BlockPtr> View::block(Height height) const {

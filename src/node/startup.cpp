@@ -98,17 +98,16 @@ Status replay_blocks(const Identity& identity, const LogReplay& replay, const Lo
 
 namespace {
 
-// Digests in the chain that may not stand in it again, walking back for as long as a batch could still be valid.
+// Digests in the chain that may not stand in it again: of as many blocks as a batch could still be valid in.
 Status load_recent(const ledger::View& view, std::uint64_t ttl_max_ms, consensus::Recovered& recovered) {
-  TimestampMs tip_ms = view.head().header.time_ms;
-  for (Height height = view.height(); height > 0; --height) {
-    GALEN_ASSIGN(auto block, ledger::block_outline(view, height));
-    if (!block || block->skeleton.header.time_ms + ttl_max_ms < tip_ms) break;
-    for (std::size_t i = 0; i < block->batches.size(); ++i)
-      if (block->batches[i].valid_until_ms >= tip_ms)
-        recovered.recent_batches.emplace_back(block->skeleton.batch_digests[i], block->batches[i].valid_until_ms);
-  }
-  return {};
+  const TimestampMs tip_ms = view.head().header.time_ms;
+  const TimestampMs since_ms = tip_ms > ttl_max_ms ? tip_ms - ttl_max_ms : 0;
+  return ledger::each_block_outline(view, since_ms, [&](const ledger::BlockOutline& block) -> Status {
+    for (std::size_t i = 0; i < block.batches.size(); ++i)
+      if (block.batches[i].valid_until_ms >= tip_ms)
+        recovered.recent_batches.emplace_back(block.skeleton.batch_digests[i], block.batches[i].valid_until_ms);
+    return {};
+  });
 }
 
 }  // namespace

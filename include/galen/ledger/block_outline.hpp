@@ -2,6 +2,8 @@
 // that of every block of the last ttl_max, where decoding the items as well would take minutes after a bulk load.
 #pragma once
 
+#include <functional>
+
 #include "galen/ledger/view.hpp"
 
 namespace galen::ledger {
@@ -16,7 +18,7 @@ struct BlockOutline {
   static Result<BlockOutline> decode(crypto::Suite suite, ByteSpan block);
 };
 
-/// Nothing when the view has no block of that height; CORRUPT if it does not decode.
-Result<std::optional<BlockOutline>> block_outline(const View& view, Height height);
+/// Of all blocks here whose time is not before `since_ms`, ascending. CORRUPT if one does not decode.
+Status each_block_outline(const View& view, TimestampMs since_ms, const std::function<Status(const BlockOutline&)>& visit);
 
 }  // namespace galen::ledger

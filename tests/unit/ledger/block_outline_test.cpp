@@ -36,15 +36,25 @@ class BlockOutlineTest : public testing::Test {
   std::unique_ptr<Store> store_;
 };
 
-TEST_F(BlockOutlineTest, AgreesWithTheWholeDecodingOfEveryStoredBlock) {
+TEST_F(BlockOutlineTest, AgreesWithTheWholeDecodingOfEveryStoredBlockFromATimeOn) {
   const auto& view = store_->latest();
-  for (Height height = 0; height <= view.height(); ++height) {
-    auto outline = block_outline(view, height);
-    ASSERT_OK(outline);
-    ASSERT_TRUE(outline->has_value());
-    expect_same(**outline, *view.block(height).value());
-  }
-  EXPECT_FALSE(block_outline(view, view.height() + 1).value().has_value());
+  const auto time_of = [&](Height height) { return view.header(height).value()->time_ms; };
+  const auto heights_since = [&](TimestampMs since_ms) {
+    std::vector<Height> heights;
+    auto walked = each_block_outline(view, since_ms, [&](const BlockOutline& outline) -> Status {
+      heights.push_back(outline.skeleton.header.height);
+      expect_same(outline, *view.block(heights.back()).value());
+      return {};
+    });
+    EXPECT_TRUE(walked);
+    return heights;
+  };
+  EXPECT_EQ(heights_since(0), (std::vector<Height>{1, 2, 3, 4}));
+  EXPECT_EQ(heights_since(time_of(3)), (std::vector<Height>{3, 4}));
+  EXPECT_EQ(heights_since(time_of(3) + 1), std::vector<Height>{4});
+  EXPECT_EQ(heights_since(time_of(4) + 1), std::vector<Height>{});
+  const auto refuses = [](const BlockOutline&) -> Status { return make_error(ErrorCode::INTERNAL, "enough"); };
+  EXPECT_FALSE(each_block_outline(view, 0, refuses));
 }
 
 TEST_F(BlockOutlineTest, ReadsSeveralBatches) {
