@@ -126,6 +126,7 @@ void Replica::State::on(const BlockExecuted& given) {
   if (subject.height != executed.rbegin()->first + 1 || (ended && subject.height > tree.tip().height())) return;
   executed.emplace(subject.height, subject);
   if (given.next_members) pending_members.emplace(subject.height, *given.next_members);
+  if (subject.height > epoch_base) leader_skips = given.leader_skips;  // those of the epoch before are of other views
   auto kept = config.parameters.exec_lag_max + 2 * limits::kWindowMax;
   while (executed.size() > kept) executed.erase(executed.begin());
   while (!pending_members.empty() && pending_members.begin()->first < executed.begin()->first)

@@ -26,6 +26,7 @@ enum class Mutation : std::uint8_t {
   recover_without_floor = 14,
   child_of_epoch_end = 15,
   end_left_open = 16,
+  anyone_leads = 17,
 };
 
 #ifdef GALEN_MUTATION

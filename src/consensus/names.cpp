@@ -40,6 +40,7 @@ std::string_view to_name(RefusalReason reason) {
     case RefusalReason::bytes: return "bytes";
     case RefusalReason::wrong_parent: return "wrong_parent";
     case RefusalReason::flags: return "flags";
+    case RefusalReason::not_leader: return "not_leader";
   }
   return "?";
 }

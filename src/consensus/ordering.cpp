@@ -11,25 +11,6 @@ namespace {
 
 constexpr std::size_t kEvidenceMax = 64;  ///< of one member: more prove nothing more
 
-/// What a PRE-PREPARE says its block stands on; nothing inside a view.
-std::optional<VoteSubject> justified_block(const ChainContext&, const Justification& justification) {
-  if (justification.kind == Justification::Kind::new_view) {
-    if constexpr (mutated(Mutation::leaders_own_high_qc))
-      return justification.certificate ? justification.certificate->subject : VoteSubject{};
-    return maximum_high(justification.view_changes);
-  }
-  if (justification.kind == Justification::Kind::tenure_end && justification.certificate)
-    return justification.certificate->subject;
-  return std::nullopt;
-}
-
-/// V4: the uncommitted maximum of a NEW-VIEW, unchanged: its header keeps the view it was born in.
-bool proposes_again(const PrePrepare& m) {
-  const auto& certificate = m.justification.certificate;
-  return m.justification.kind == Justification::Kind::new_view && m.block.header.view < m.view && certificate &&
-         certificate->subject.digest == m.digest;
-}
-
 }  // namespace
 
 void Replica::State::on_pre_prepare(MemberIndex from, const MessagePtr& message) {
@@ -64,7 +45,7 @@ bool Replica::State::stands_on_base(const BlockHeader& header) const {
 }
 
 bool Replica::State::is_justified(const PrePrepare& m) const {
-  auto base = justified_block(config.context, m.justification);
+  auto base = justified_block(m.justification);
   const auto& header = m.block.header;
   if (proposes_again(m)) return base == VoteSubject{base->view, header.height, m.digest};
   if (!base) return m.view == 0 && at_base() && stands_on_base(header);
@@ -80,7 +61,7 @@ bool Replica::State::is_justified(const PrePrepare& m) const {
 bool Replica::State::take_early_proposals() {
   if (ended) return false;
   bool changed = false;
-  for (auto& [leader, queue] : early) {
+  for (auto& [sender, queue] : early) {
     if (queue.by_height.empty()) continue;
     if (queue.view > view) {
       const auto& first = std::get<PrePrepare>(*queue.by_height.begin()->second);
@@ -91,7 +72,8 @@ bool Replica::State::take_early_proposals() {
         if (!mine && recovery_view && queue.view > *recovery_view + 1) resume(queue.view);
       }
       if (!may_enter(queue.view)) continue;
-      enter_view(queue.view, first.justification.kind == Justification::Kind::new_view ? 0 : 1);
+      // Whoever sent it: what it holds opens the view (V3). Whether its sender leads it is asked of each proposal.
+      enter_view(queue.view, first.justification.kind == Justification::Kind::new_view ? 0 : 1, base_of(first));
       changed = true;
     }
     if (queue.view < view) {
@@ -100,23 +82,42 @@ bool Replica::State::take_early_proposals() {
     }
     if (queue.view > view) continue;
     for (auto place = queue.by_height.begin(); place != queue.by_height.end();) {
-      const auto& m = std::get<PrePrepare>(*place->second);
-      if (m.block.header.height > tree.tip().height() && tree.find(m.block.header.parent) == nullptr) {
-        if (place == queue.by_height.begin()) want_block(m.block.header.parent, m.block.header.height - 1, false);
-        ++place;
-        continue;
-      }
-      bool is_far = m.block.header.height > tree.tip().height() + 2 * limits::kWindowMax;
-      if (is_far && !is_justified(m)) {
-        ++place;  // a leader may not fill the tree with what nobody can vote for yet
-        continue;
-      }
-      if (m.justification.kind != Justification::Kind::none) opening_message = place->second;
-      changed |= take_proposal(place->second);
-      place = queue.by_height.erase(place);
+      auto became = take_early_proposal(place->second, place == queue.by_height.begin());
+      changed |= became == Early::changed;
+      place = became == Early::waits ? std::next(place) : queue.by_height.erase(place);
     }
   }
   return changed;
+}
+
+/// One of our view. It waits for its parent, for the execution that tells the leader, or for its height.
+Replica::State::Early Replica::State::take_early_proposal(const MessagePtr& message, bool is_first) {
+  const auto& m = std::get<PrePrepare>(*message);
+  const auto& header = m.block.header;
+  auto tip_height = tree.tip().height();
+  bool has_reason = m.justification.kind != Justification::Kind::none;
+  if (header.height <= tip_height && !proposes_again(m)) {
+    if (has_reason && view_leader() == m.sender) opening_message = message;  // committed meanwhile; others may need it
+    return Early::over;
+  }
+  if (header.height > tip_height && tree.find(header.parent) == nullptr) {
+    auto leader = view_leader();
+    bool may_lead = !leader || *leader == m.sender;
+    if (is_first && may_lead) want_block(header.parent, header.height - 1, false);
+    return Early::waits;
+  }
+  auto base = base_of(m);
+  auto leader = base ? leader_on(m.view, *base) : std::nullopt;
+  if (!leader) return Early::waits;
+  if (*leader != m.sender && !mutated(Mutation::anyone_leads)) {  // V6, R1
+    report(EventKind::proposal_refused, m.view, header.height, m.sender, static_cast<std::uint64_t>(RefusalReason::not_leader));
+    return Early::over;
+  }
+  if (!view_base) view_base = base;
+  // A leader may not fill the tree with what nobody can vote for yet.
+  if (header.height > tip_height + 2 * limits::kWindowMax && !is_justified(m)) return Early::waits;
+  if (has_reason) opening_message = message;
+  return take_proposal(message) ? Early::changed : Early::over;
 }
 
 /// What nothing vouches for goes: blocks that leaders proposed and nobody may ever vote for are not to keep others out.
@@ -158,7 +159,9 @@ bool Replica::State::take_proposal(const MessagePtr& message) {
   if (again) opened_with = m.digest;
   if (m.block.header.height <= tree.tip().height()) return false;
   for (const auto& [digest, other] : tree.nodes()) {
-    bool same_place = other.proposed_in == m.view && other.height() == m.block.header.height;
+    // Of one leader: where two NEW-VIEWs of a view stand on different blocks, it may have two (V6).
+    bool same_place = other.proposed_in == m.view && other.height() == m.block.header.height &&
+                      std::get<PrePrepare>(*other.proposal).sender == m.sender;
     if (same_place && digest != m.digest && !mutated(Mutation::two_prepares_at_a_height)) {
       blame(m.sender, {m.view, m.block.header.height, m.digest}, other.proposal, message);
       return false;
@@ -350,7 +353,7 @@ void Replica::State::on_certificate(const QuorumCertificate& certificate) {
     become_diverged(subject.height);
   }
   // A quorum voted in that view, so it was entered as V3 asks; entering promises nothing.
-  if (subject.view > view && may_enter(subject.view)) enter_view(subject.view, 2);
+  if (subject.view > view && may_enter(subject.view)) enter_view(subject.view, 2, std::nullopt);
 }
 
 /// R5: no VIEW-CHANGE of ours above the view reported less, be it durable or only decided.

@@ -4,6 +4,7 @@
 
 #include "consensus/mutation.hpp"
 #include "galen/base/assert.hpp"
+#include "galen/consensus/verify.hpp"
 
 namespace galen::consensus {
 
@@ -13,6 +14,7 @@ BlockTree::BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::Merkl
   BlockNode node{.block = {tip.header, {}}, .digest = tip.digest, .history = std::move(history)};
   node.tenure_position = tip.tenure_position;
   node.tenure_start_ms = tip.header.time_ms;
+  node.base_exec = tip.base_exec_height;
   node.certified = true;
   nodes_.emplace(tip_, std::move(node));
 }
@@ -35,6 +37,7 @@ BlockNode* BlockTree::insert(const BlockSkeleton& block, const Hash& digest) {
   bool same_view = in_same_view(parent->header(), block.header);
   node.tenure_position = same_view ? parent->tenure_position + 1 : 1;
   node.tenure_start_ms = same_view ? parent->tenure_start_ms : block.header.time_ms;
+  node.base_exec = same_view ? parent->base_exec : parent->header().exec_height;
   return &nodes_.emplace(digest, std::move(node)).first->second;
 }
 
@@ -88,6 +91,23 @@ bool BlockTree::holds_batch(const BlockNode& node, const Hash& batch) const {
   return false;
 }
 
+std::optional<VoteSubject> justified_block(const Justification& justification) {
+  if (justification.kind == Justification::Kind::new_view) {
+    if constexpr (mutated(Mutation::leaders_own_high_qc))
+      return justification.certificate ? justification.certificate->subject : VoteSubject{};
+    return maximum_high(justification.view_changes);
+  }
+  if (justification.kind == Justification::Kind::tenure_end && justification.certificate)
+    return justification.certificate->subject;
+  return std::nullopt;
+}
+
+bool proposes_again(const PrePrepare& m) {
+  const auto& certificate = m.justification.certificate;
+  return m.justification.kind == Justification::Kind::new_view && m.block.header.view < m.view && certificate &&
+         certificate->subject.digest == m.digest;
+}
+
 bool in_same_view(const BlockHeader& parent, const BlockHeader& child) {
   return parent.view == child.view && parent.epoch == child.epoch && parent.height > 0;
 }
@@ -99,8 +119,8 @@ std::optional<RefusalReason> check_header(const Config& config, const BlockNode&
   if (h.epoch_end() && h.tenure_end() && !mutated(Mutation::end_left_open)) return RefusalReason::epoch_end;  // V4e
   if ((h.flags & ~(kTenureEnd | kEpochEnd)) != 0) return RefusalReason::flags;
   if (h.version != 1 || h.chain_id != config.context.chain_id || h.epoch != config.context.epoch ||
-      h.rules_version != config.rules_version || h.proposer != config.members.leader(h.view) ||
-      h.batch_count != block.batch_digests.size() || h.batch_count > limits::kBlockBatchesMax)
+      h.rules_version != config.rules_version || h.batch_count != block.batch_digests.size() ||
+      h.batch_count > limits::kBlockBatchesMax)
     return RefusalReason::header;
   if (h.height != p.height + 1 || h.parent != parent.digest) return RefusalReason::wrong_parent;
   if (h.history_size != h.height || h.history_root != parent.history.root()) return RefusalReason::history;

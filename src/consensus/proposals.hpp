@@ -15,6 +15,7 @@ struct BlockNode {
   crypto::MerkleFrontier history;  ///< digests of blocks 0 … this one
   std::uint32_t tenure_position = 1;  ///< how many blocks of its view end with it
   TimestampMs tenure_start_ms = 0;    ///< time of the first of them
+  std::optional<Height> base_exec;    ///< exec_height of the block that its view stands on
   /// The view whose leader proposed it last (or we did, and it is signed): its own, or a later one that opened with it again.
   std::optional<View> proposed_in;
   MessagePtr proposal;       ///< by which it was
@@ -69,9 +70,13 @@ class BlockTree {
   std::map<Hash, BlockNode> nodes_;
 };
 
+/// What a proposal says its block stands on; nothing inside a view.
+std::optional<VoteSubject> justified_block(const Justification& justification);
+/// V4: the uncommitted maximum of a NEW-VIEW, unchanged: its header keeps the view it was born in.
+bool proposes_again(const PrePrepare& message);
 /// Of one view of one epoch: the views of another epoch are others, and block zero is of none.
 bool in_same_view(const BlockHeader& parent, const BlockHeader& child);
-/// What a header must be, given its parent: everything but batches, time and roots (R4, R8, history, lag, flags).
+/// What a header must be, given its parent: everything but proposer, batches, time and roots (R4, R8, history, lag, flags).
 std::optional<RefusalReason> check_header(const Config& config, const BlockNode& parent, const BlockSkeleton& block);
 /// What its batches must be; those that are still missing are not judged.
 std::optional<RefusalReason> check_bodies(const GenesisParameters& parameters, const BlockNode& node);

@@ -9,7 +9,7 @@
 namespace galen::consensus {
 
 bool Replica::State::is_active_leader() const {
-  return may_vote() && view_entered && !changing_views() && config.members.leader(view) == config.self;
+  return may_vote() && view_entered && !changing_views() && view_leader() == config.self;
 }
 
 std::size_t Replica::State::own_in_flight() const {
@@ -23,10 +23,7 @@ const BlockNode* Replica::State::proposal_parent(Justification& justification) {
   if (head) return tree.find(*head);
   if (!opening) return view == 0 && at_base() ? &tree.tip() : nullptr;
   justification = *opening;
-  bool by_new_view = justification.kind == Justification::Kind::new_view;
-  auto base = by_new_view ? maximum_high(justification.view_changes) : justification.certificate->subject;
-  if constexpr (mutated(Mutation::leaders_own_high_qc))
-    base = justification.certificate ? justification.certificate->subject : VoteSubject{};
+  auto base = *justified_block(justification);
   if (base.height == 0) return at_base() ? &tree.tip() : nullptr;
   const auto* node = tree.find(base.digest);
   if (node == nullptr) want_block(base.digest, base.height, true);

@@ -101,10 +101,10 @@ void Replica::State::begin_voting() {
   if (was_fresh) {
     persist(safety.mode_record(Mode::voting));
   }
-  if (!view_entered) enter_view(0, 3);
+  if (!view_entered) enter_view(0, 3, epoch_base);
   report(EventKind::voting_started, view, tree.tip().height());
   resend_promises(std::nullopt);
-  if (!was_fresh && config.members.leader(view) == config.self && !changing_views() && view < propose_from) {
+  if (!was_fresh && likely_leader() == config.self && !changing_views() && view < propose_from) {
     // The fence forbids to go on as leader here; do not make the others find out by their timers alone.
     report(EventKind::fenced, view, tree.tip().height());
     start_view_change(view + 1, ViewChangeCause::handing_over);
@@ -157,6 +157,7 @@ void Replica::State::resume(View floor_given) {
   if constexpr (mutated(Mutation::recover_without_high_qc)) high_qc.reset();
   mode = Mode::voting;
   recovery_view.reset();
+  if (floor_given > view) view_base.reset();
   view = std::max(view, floor_given);
   view_entered = true;
   propose_from = std::max(propose_from, view + 1);

@@ -55,6 +55,7 @@ Replica::State::State(Config config_given, Recovered recovered)
   safety.prune(recovered.tip.header.height);
   for (const auto& subject : recovered.executed) executed.emplace(subject.height, subject);
   pending_members = std::move(recovered.pending_members);
+  if (recovered.executed.back().height > epoch_base) leader_skips = std::move(recovered.leader_skips);
   for (const auto& [digest, valid_until_ms] : recovered.recent_batches) pool.remember_in_chain(digest, valid_until_ms);
   for (const auto& batch : recovered.pending) pool.add(batch, batch.valid_until_ms, 0, true);
   for (const auto& [key, prepared] : safety.prepares()) {
@@ -220,6 +221,7 @@ void Replica::State::dispatch(const Input& input) {
 void Replica::State::settle() {
   for (bool changed = true; changed;) {
     changed = place_orphans();
+    view_base = base_of_view();
     changed |= try_tenure_entry();
     changed |= try_lead();
     changed |= take_early_proposals();
@@ -279,7 +281,8 @@ ReplicaStatus Replica::status() const {
   out.mode = s.mode;
   out.view = s.view;
   out.max_view_change = s.vc_target;
-  out.leader = s.config.members.leader(s.view);
+  out.leader = s.likely_leader();
+  out.skipped = skipped_at(s.leader_skips, s.view, s.base_of_view().value_or(s.executed.rbegin()->first));
   out.committed = s.tree.tip().height();
   out.executed = s.executed.rbegin()->first;
   out.highest_known = std::max(s.best_height(), s.heard_height);

@@ -1,5 +1,5 @@
 // Everything the replica knows, and its parts by subject: replica.cpp dispatches, ordering.cpp holds the voting rules
-// R1-R8, proposing.cpp the leader, view_change.cpp V1-V6, committing.cpp what follows a COMMIT-QC, recovery.cpp STATUS and
+// R1-R8, proposing.cpp the leader, view_change.cpp V1-V5, leaders.cpp V6, committing.cpp what follows a COMMIT-QC, recovery.cpp STATUS and
 // amnesia, repair.cpp what is said again or asked for. Owned by the core thread; no I/O, no clock, no hidden state.
 #pragma once
 
@@ -40,7 +40,7 @@ struct Answered {
   std::uint32_t count = 0;
 };
 
-/// PRE-PREPAREs that cannot be judged yet; per leader only those of the highest view.
+/// PRE-PREPAREs that cannot be judged yet; per sender only those of the highest view, whoever may lead it.
 struct EarlyProposals {
   View view = 0;
   std::map<Height, std::shared_ptr<const Message>> by_height;
@@ -85,6 +85,8 @@ struct Replica::State {
   bool take_early_proposals();
   bool take_proposal(const MessagePtr& message);
   void blame(MemberIndex member, const VoteSubject& place, MessagePtr first, MessagePtr second);
+  enum class Early : std::uint8_t { waits, over, changed };  ///< what became of a proposal that was kept
+  Early take_early_proposal(const MessagePtr& message, bool is_first);
   BlockNode* add_node(const BlockSkeleton& block, const Hash& digest);
   void make_room(const Hash& parent);
   bool is_justified(const PrePrepare& message) const;
@@ -119,12 +121,20 @@ struct Replica::State {
   std::size_t view_changes_at_least(View target) const;
   bool try_lead();
   bool may_enter(View target) const;
-  void enter_view(View target, std::uint64_t how);
+  void enter_view(View target, std::uint64_t how, std::optional<Height> base);
   bool try_tenure_entry();
   bool changing_views() const { return vc_target > view; }
   std::uint64_t tenure_deadline_ms() const;
   bool is_active_leader() const;
   VoteSubject high_subject() const;
+
+  // leaders.cpp
+  std::optional<MemberIndex> leader_on(View of_view, Height base_exec) const;
+  std::optional<Height> base_of(const PrePrepare& message) const;
+  std::optional<Height> base_of(const BlockNode& node, View in_view) const;
+  std::optional<Height> base_of_view() const;
+  std::optional<MemberIndex> view_leader() const;
+  MemberIndex likely_leader() const;
 
   // committing.cpp
   bool try_commit();
@@ -192,6 +202,7 @@ struct Replica::State {
   Mode mode = Mode::starting;
   View view = 0;
   bool view_entered = false;   ///< false only before the very first view of a fresh log
+  std::optional<Height> view_base;  ///< exec_height of the block the view stands on, once it is known
   PersistToken view_token = PersistToken::before_start();
   std::uint64_t durable = 0;
   View propose_from = 0;       ///< restart fence: no proposal in views below
@@ -233,6 +244,7 @@ struct Replica::State {
   std::map<Hash, Orphan> orphans;
   std::map<Height, ExecutedSubject> executed;
   std::map<Height, Hash> pending_members;  ///< of the executed heights: next set, if a change is pending
+  std::vector<LeaderSkip> leader_skips;    ///< after the last executed height: all that counts from the tip's view on
   std::map<Height, std::pair<Hash, Hash>> certified_roots;  ///< by committed headers, not executed here yet
   std::uint64_t committed_at_ms = 0;
 

@@ -71,7 +71,10 @@ struct Checker {
   }
 
   Status operator()(const PrePrepare& m) const {
-    if (m.sender >= members.size() || m.sender != members.leader(m.view)) return bad_signature("not the view's leader");
+    // Who leads the view only the chain tells (V6): the core asks.
+    if (m.sender >= members.size()) return bad_signature("pre-prepare: no such member");
+    const auto& header = m.block.header;
+    if (header.view == m.view && header.proposer != m.sender) return bad_signature("another's block of this view");
     if (!keys.verify(m.sender, pre_prepare_sign_bytes(context, m), m.signature)) return bad_signature("pre-prepare");
     return justification(m.view, m.justification);
   }

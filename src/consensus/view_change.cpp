@@ -63,7 +63,7 @@ void Replica::State::note_view_change(const ViewChange& message) {
   if (targets.size() > joined && targets[joined] > vc_target && targets[joined] > view)
     start_view_change(targets[joined], ViewChangeCause::joining);
   // A leader that leaves its own view has ended it: waiting for it would help nobody, and it can burn no other's view.
-  if (header.sender == config.members.leader(view) && header.sender != config.self && !changing_views())
+  if (view_leader() == header.sender && header.sender != config.self && !changing_views())
     start_view_change(view + 1, ViewChangeCause::leader_left);
   if (changing_views() && !vc_has_quorum && view_changes_at_least(vc_target) >= quorum_of(config.members)) {
     vc_has_quorum = true;  // V1: from here the timer runs again
@@ -99,8 +99,7 @@ bool Replica::State::try_lead() {
     }
   }
   for (const auto& [target, senders] : wanting) {
-    if (senders.size() < quorum_of(config.members) || config.members.leader(target) != config.self) continue;
-    if (!may_enter(target)) continue;
+    if (senders.size() < quorum_of(config.members) || !may_enter(target)) continue;
     Justification justification{Justification::Kind::new_view, {}, {}};
     for (std::size_t i = 0; i < quorum_of(config.members); ++i)
       justification.view_changes.push_back(view_changes.at(senders[i]).header);
@@ -111,7 +110,15 @@ bool Replica::State::try_lead() {
       if (auto own = view_changes.find(config.self); own != view_changes.end())
         justification.certificate = own->second.high_qc;
     }
-    enter_view(target, 0);
+    auto base = *justified_block(justification);
+    const auto* node = base.height == 0 ? nullptr : tree.find(base.digest);
+    if (base.height > 0 && node == nullptr) {
+      want_block(base.digest, base.height, true);
+      continue;  // V6: it cannot tell yet whether it leads
+    }
+    auto base_exec = node == nullptr ? std::optional(epoch_base) : base_of(*node, target);
+    if (!base_exec || leader_on(target, *base_exec) != config.self) continue;
+    enter_view(target, 0, base_exec);
     opening = std::move(justification);
     return true;
   }
@@ -133,15 +140,16 @@ bool Replica::State::try_tenure_entry() {
   if (found == nullptr && tip_certificate && opens(*tip_certificate)) found = &*tip_certificate;
   if (found == nullptr) return false;
   auto certificate = *found;
-  enter_view(certificate.subject.view + 1, 1);
+  enter_view(certificate.subject.view + 1, 1, tree.find(certificate.subject.digest)->header().exec_height);
   opening = Justification{Justification::Kind::tenure_end, {}, std::move(certificate)};
   return true;
 }
 
-void Replica::State::enter_view(View target, std::uint64_t how) {
+void Replica::State::enter_view(View target, std::uint64_t how, std::optional<Height> base) {
   GALEN_ASSERT(may_enter(target) || !view_entered);
   view = target;
   view_entered = true;
+  view_base = base;
   opening.reset();
   opening_message.reset();
   opened_with.reset();
@@ -154,7 +162,7 @@ void Replica::State::enter_view(View target, std::uint64_t how) {
   std::erase_if(view_changes, [&](const auto& entry) { return entry.second.header.target <= view; });
   view_token = persist(safety.view_record(view, high_qc));
   pacemaker.progress();
-  report(EventKind::view_entered, view, tree.tip().height(), config.members.leader(view), how);
+  report(EventKind::view_entered, view, tree.tip().height(), view_leader().value_or(kNoMember), how);
 }
 
 }  // namespace galen::consensus

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "contracts/members.hpp"
+#include "galen/contracts/leadership.hpp"
 #include "galen/types/limits.hpp"
 
 namespace galen::contracts {
@@ -190,6 +191,7 @@ Status end_epoch(const Genesis& genesis, const BlockHeader& header, StateView& s
   }
   for (const auto& member : membership.members.all())
     if (!next.index_of(member.id)) leave(membership, member, state);
+  forget_leaders(state);
   return {};
 }
 

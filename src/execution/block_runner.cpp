@@ -4,7 +4,7 @@
 
 #include "execution/author_check.hpp"
 #include "execution/block_state.hpp"
-#include "galen/contracts/membership.hpp"
+#include "galen/contracts/leadership.hpp"
 #include "galen/contracts/registry.hpp"
 
 namespace galen::execution {
@@ -34,10 +34,13 @@ struct ItemRun {
   std::vector<Bytes> results;
 };
 
+contracts::RowReader reader_of(BlockState& state) {
+  return [&state](StateKind kind, ByteSpan key) -> Result<std::optional<Bytes>> { return state.get(kind, key); };
+}
+
 /// Membership as the items so far have left it.
 Result<contracts::Membership> membership_of(const Genesis& genesis, BlockState& state) {
-  auto membership = contracts::load_membership(
-      genesis, [&](StateKind kind, ByteSpan key) -> Result<std::optional<Bytes>> { return state.get(kind, key); });
+  auto membership = contracts::load_membership(genesis, reader_of(state));
   GALEN_TRY(state.health());
   return membership;
 }
@@ -185,7 +188,7 @@ BlockRunner::~BlockRunner() = default;
 BlockRun BlockRunner::run_genesis() const {
   auto block = std::make_shared<Block>();
   block->skeleton.header = genesis_.block_zero();
-  BlockRun run{ledger::BlockUpdate(std::move(block)), {}, std::nullopt};
+  BlockRun run{ledger::BlockUpdate(std::move(block)), {}, std::nullopt, {}};
   for (const auto& row : contracts::genesis_state(genesis_))
     run.update.put_state(static_cast<std::uint8_t>(row.kind), row.key, row.value);
   return run;
@@ -201,9 +204,10 @@ Result<BlockRun> BlockRunner::run(const ledger::View& view, const BlockPtr& bloc
   if (header.epoch != membership.epoch)
     return make_error(ErrorCode::CORRUPT, "The block is of another epoch than the state before it.");
   contracts::begin_block(membership, header, state);
+  contracts::note_leaders(membership.members.size(), view.head().header, header, state);
   state.commit_transaction();
   ItemRunner runner(genesis_, view, membership.members, state);
-  BlockRun run{ledger::BlockUpdate(block), {}, std::nullopt};
+  BlockRun run{ledger::BlockUpdate(block), {}, std::nullopt, {}};
 
   for (std::uint32_t b = 0; b < block->batches.size(); ++b) {
     const auto& batch = *block->batches[b];
@@ -232,6 +236,9 @@ Result<BlockRun> BlockRunner::run(const ledger::View& view, const BlockPtr& bloc
   }
   GALEN_ASSIGN(auto after, membership_of(genesis_, state));
   if (after.next) run.next_members = std::move(after.next->members);
+  GALEN_ASSIGN(auto leadership, contracts::load_leadership(reader_of(state)));
+  GALEN_TRY(state.health());
+  run.leader_skips = std::move(leadership.skips);
   if (header.epoch_end()) run.update.set_next_members(std::move(after.members));
   state.write_to(run.update);
   return run;

@@ -33,6 +33,8 @@ Result<ExecutedBlock> Executor::apply(const BlockPtr& block) {
     GALEN_ASSIGN(auto now, membership());
     if (now.next && now.epoch == header.epoch && now.next->since <= header.height)
       executed.next_members = std::move(now.next->members);
+    GALEN_ASSIGN(auto leadership, load_leadership(store_.latest()));
+    executed.leader_skips = std::move(leadership.skips);
     return executed;
   }
 
@@ -45,6 +47,7 @@ Result<ExecutedBlock> Executor::apply(const BlockPtr& block) {
   executed.results_root = done.info.results_root;
   executed.items = std::move(run.items);
   executed.next_members = std::move(run.next_members);
+  executed.leader_skips = std::move(run.leader_skips);
   executed.rows = done.rows;
   executed.bytes = done.bytes;
   return executed;

@@ -19,4 +19,6 @@ Result<std::optional<contracts::EpochMembers>> load_epoch(const Genesis& genesis
   return contracts::load_epoch(genesis, epoch, reader_of(view));
 }
 
+Result<Leadership> load_leadership(const ledger::View& view) { return contracts::load_leadership(reader_of(view)); }
+
 }  // namespace galen::execution

@@ -323,6 +323,7 @@ void CoreLoop::publish_status() {
   CoreStatus out;
   out.view = status.view;
   out.leader = status.leader;
+  out.skipped = std::move(status.skipped);
   out.committed_height = status.committed;
   std::optional<std::string> behind;
   if (status.highest_known > status.executed + kCatchingUpBlocks)

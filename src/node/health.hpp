@@ -21,6 +21,7 @@ struct CoreStatus {
   std::string detail;
   View view = 0;
   MemberIndex leader = 0;
+  std::vector<MemberIndex> skipped;  ///< that the rotation of leaders leaves out now
   Height committed_height = 0;
 };
 

@@ -187,6 +187,7 @@ void Node::State::executed(std::shared_ptr<const execution::ExecutedBlock> block
   snapshots->on_executed();
   consensus::BlockExecuted told{block->subject()};
   if (block->next_members) told.next_members = block->next_members->hash(identity.context.suite);
+  told.leader_skips = block->leader_skips;
   core->on_executed(told);
   intake->on_executed(std::move(block));
   events->wake();

@@ -290,6 +290,7 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   response.set_block_age_ms(now_ms > head.header.time_ms ? now_ms - head.header.time_ms : 0);
   response.set_view(core.view);
   response.set_leader(identity_.member_name(core.leader));
+  for (auto index : core.skipped) response.add_skipped_leaders(identity_.member_name(index));
   response.set_members(static_cast<std::uint32_t>(members.size()));
   response.set_quorum(static_cast<std::uint32_t>(members.quorum()));
   response.set_reachable(static_cast<std::uint32_t>(members.size() - missing.size()));

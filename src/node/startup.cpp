@@ -110,6 +110,19 @@ Status load_recent(const ledger::View& view, std::uint64_t ttl_max_ms, consensus
   });
 }
 
+// Of the tip's view; as many headers as the view has blocks. Nothing if blocks that come after a snapshot are not here yet.
+Result<std::optional<Height>> load_base_exec_height(const ledger::View& view) {
+  Status read;
+  auto found = base_exec_height(view.head().header, [&](Height height) -> std::optional<BlockHeader> {
+    auto header = view.header(height);
+    if (header) return std::move(*header);
+    read = header.error();
+    return std::nullopt;
+  });
+  GALEN_TRY(read);
+  return found;
+}
+
 }  // namespace
 
 Status load_ledger(const Identity& identity, const ledger::Store& store, consensus::Recovered& recovered) {
@@ -120,6 +133,7 @@ Status load_ledger(const Identity& identity, const ledger::Store& store, consens
   if (head.header.height > 0) {
     GALEN_ASSIGN(recovered.tip.certificate, view->commit_certificate_from(head.header.height));
   }
+  GALEN_ASSIGN(recovered.tip.base_exec_height, load_base_exec_height(*view));
   GALEN_ASSIGN(recovered.history, view->history_frontier(head.header.height + 1));
   const auto& parameters = identity.genesis.parameters;
   Height depth = parameters.exec_lag_max + parameters.window;
@@ -128,6 +142,8 @@ Status load_ledger(const Identity& identity, const ledger::Store& store, consens
     // A block that came with a snapshot may have a root that no header names, so none will ask for it.
     if (info && !info->state_root.is_zero()) recovered.executed.push_back({height, info->digest, info->state_root, info->results_root});
   }
+  GALEN_ASSIGN(auto leadership, execution::load_leadership(*view));
+  recovered.leader_skips = std::move(leadership.skips);
   GALEN_ASSIGN(const auto membership, execution::load_membership(identity.genesis, *view));
   recovered.epoch_base = membership.first_height - 1;
   for (const auto& subject : recovered.executed)

@@ -95,8 +95,22 @@ void Adversary::vote_for(const VoteSubject& subject, Outbox& out) {
 
 void Adversary::heard(const MessagePtr& message, Outbox& out) {
   remember(message);
-  if (const auto* m = std::get_if<PrePrepare>(message.get()))
-    vote_for({m->view, m->block.header.height, m->digest}, out);
+  const auto* m = std::get_if<PrePrepare>(message.get());
+  if (m == nullptr) return;
+  vote_for({m->view, m->block.header.height, m->digest}, out);
+  if (does(Lie::usurps) && m->sender != self_ && rng_.chance(1, 3)) usurp(*m, out);
+}
+
+/// The same as if the view were its own, with the reason that its leader gave.
+void Adversary::usurp(const PrePrepare& message, Outbox& out) {
+  auto m = message;
+  m.sender = self_;
+  if (m.block.header.view == m.view) m.block.header.proposer = self_;
+  auto claimed = signed_again(std::move(m));
+  if (claimed == nullptr) return;
+  const auto& own = std::get<PrePrepare>(*claimed);
+  vote_for({own.view, own.block.header.height, own.digest}, out);
+  to_some(claimed, out);
 }
 
 void Adversary::says(const Target& to, const MessagePtr& message, Outbox& out) {

@@ -39,6 +39,7 @@ class Adversary {
   void send(MemberIndex to, consensus::MessagePtr message, Outbox& out, std::uint64_t delay_ms = 0);
   void to_some(const consensus::MessagePtr& message, Outbox& out);
   void vote_for(const VoteSubject& subject, Outbox& out);
+  void usurp(const consensus::PrePrepare& message, Outbox& out);
   consensus::MessagePtr signed_again(consensus::Message message) const;
   consensus::MessagePtr variant(const consensus::PrePrepare& message);
   consensus::MessagePtr lie_about_status(const consensus::StatusAnswer& message);

@@ -18,6 +18,8 @@ Checker::Checker(const ChainContext& context, const MemberSet& members, const Ke
     : honest_(std::move(honest)) {
   epoch_began(context, members, keyring);
   canonical_[0] = block_zero;
+  headers_.emplace_back();
+  leaderships_.emplace_back();
 }
 
 void Checker::epoch_began(const ChainContext& context, const MemberSet& members, const Keyring& keyring) {
@@ -112,6 +114,9 @@ void Checker::reported(MemberIndex who, const Event& event, const std::optional<
         fail("blame: " + member_name(who) + " blames honest " + member_name(event.member));
       break;
     case EventKind::proposal_refused:
+      if (event.value == static_cast<std::uint64_t>(RefusalReason::not_leader) && honest_[event.member])
+        fail("leader: " + member_name(who) + " does not take honest " + member_name(event.member) + " for that of view " +
+             std::to_string(event.view));
       // A liar may dress its block up as another's, so only where nobody lies.
       if (event.value == static_cast<std::uint64_t>(RefusalReason::duplicate_batch) &&
           std::find(honest_.begin(), honest_.end(), false) == honest_.end())
@@ -155,6 +160,27 @@ void Checker::check_certificate(const Effects::CommittedBlock& block) {
   }
 }
 
+/// V6: whose turn a view is follows from the chain below the block it stands on.
+void Checker::check_leader(const BlockHeader& header) {
+  auto n = of(header.epoch).members->size();
+  auto base = base_exec_height(header, [&](Height height) { return std::optional(headers_[height]); });
+  auto leadership = leaderships_.back();
+  if (leader_of(n, leadership.skips, header.view, *base) != header.proposer)
+    fail("leader: view " + std::to_string(header.view) + " was not that of " + std::to_string(header.proposer) +
+         ", who proposed height " + std::to_string(header.height));
+  note_block(leadership, n, headers_.back(), header);
+  for (const auto& skip : leadership.skips)
+    if (skipped_at(leadership.skips, skip.from_view, header.height).size() > (n - 1) / 3)
+      fail("leader: more than f are left out at height " + std::to_string(header.height));
+  headers_.push_back(header);
+  leaderships_.push_back(header.epoch_end() ? Leadership{} : std::move(leadership));
+}
+
+void Checker::executed(MemberIndex who, Height height, const Leadership& leadership) {
+  if (height >= leaderships_.size() || leaderships_[height] != leadership)
+    fail("leader: " + member_name(who) + " leaves out others at height " + std::to_string(height));
+}
+
 void Checker::committed(MemberIndex who, std::size_t chain_length, const Effects::CommittedBlock& block) {
   const auto& header = block.block.header;
   if (header.height != chain_length + 1)
@@ -169,6 +195,7 @@ void Checker::committed(MemberIndex who, std::size_t chain_length, const Effects
   check_certificate(block);
   if (header.parent != canonical_.at(header.height - 1))
     return fail("agreement: a block does not stand on the one before");
+  check_leader(header);
   for (const auto& digest : block.block.batch_digests)
     if (!ordered_.insert(digest).second) return fail("exactly once: a batch is in two blocks");
 }

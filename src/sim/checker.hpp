@@ -1,6 +1,6 @@
 // Watches a run from outside and says the first thing that must not happen: two blocks at one height, two values signed
 // for one place, a COMMIT or VIEW-CHANGE against an earlier promise, a certificate that is none, a batch ordered twice,
-// views that no honest member wanted, an honest member blamed, a block of the wrong epoch. It rests on nothing of the
+// views that no honest member wanted, an honest member blamed, a block of the wrong epoch or leader. It rests on nothing of the
 // core but its message types: quorums and certificates are computed here once more, so a weakened core does not weaken
 // its judge. Part of one simulated run.
 #pragma once
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "galen/consensus/effects.hpp"
+#include "galen/types/leadership.hpp"
 #include "sim/keyring.hpp"
 
 namespace galen::sim {
@@ -30,6 +31,8 @@ class Checker {
   void said(MemberIndex who, const consensus::Message& message) { said(who, message, 1, who); }
   /// An honest member gives out the block after `chain_length` others.
   void committed(MemberIndex who, std::size_t chain_length, const consensus::Effects::CommittedBlock& block);
+  /// What an honest member's executor says of leaders after a height.
+  void executed(MemberIndex who, Height height, const Leadership& leadership);
   /// `tip` is about the newest block of the epoch it had given out before the step of the event; nothing before the first.
   void reported(MemberIndex who, const consensus::Event& event, const std::optional<VoteSubject>& tip, Epoch epoch = 1);
   /// An honest member forgot all; what it forgot may not bind it until it has recovered, but binds its words for ever.
@@ -60,6 +63,7 @@ class Checker {
   void check_commit(Words& words, MemberIndex who, const VoteSubject& subject);
   void check_view_change(Words& words, MemberIndex who, const consensus::ViewChangeHeader& header);
   void check_certificate(const consensus::Effects::CommittedBlock& block);
+  void check_leader(const BlockHeader& header);
 
   struct OfEpoch {
     const ChainContext* context;
@@ -74,6 +78,8 @@ class Checker {
   std::vector<bool> honest_;
   Epoch next_epoch_ = 1;  ///< of the next height
   std::map<Height, Hash> canonical_;
+  std::vector<BlockHeader> headers_;       ///< by height
+  std::vector<Leadership> leaderships_;    ///< after each height
   std::set<Hash> ordered_;
   std::set<std::pair<Epoch, View>> burned_;
   bool is_healed_ = false;

@@ -62,6 +62,11 @@ Recovered Simulation::recovered_state(Node& node) {
   auto executed_to = node.chain.size() - std::min<std::size_t>(node.chain.size(), rng_.below(4));
   for (std::size_t i = 0; i < executed_to; ++i)
     node.executed.push_back(execute_block(node.executed.back(), node.chain[i].digest));
+  node.leadership = {};
+  for (Height height = 1; height < node.executed.size(); ++height) note_leaders(node, height);
+  out.leader_skips = node.leadership.skips;
+  out.tip.base_exec_height =
+      base_exec_height(out.tip.header, [&](Height height) { return std::optional(header_at(node, height)); });
   auto first = node.executed.size() > kRootsKept ? node.executed.size() - kRootsKept : 0;
   out.executed.assign(node.executed.begin() + static_cast<std::ptrdiff_t>(first), node.executed.end());
   for (auto height = std::max<std::size_t>(first, 1); height < node.executed.size(); ++height)
@@ -150,6 +155,10 @@ void Simulation::note_events(Node& node, Seat& seat, const Effects& effects) {
     // Where the end of the epoch may have been born before, it counts as forgetful until it votes in the next one.
     if (event.kind == EventKind::resumed && epochs_->of(seat.epoch).change_pending_from) node.lost_until = seat.epoch + 1;
     const auto& members = epochs_->of(seat.epoch).identities;
+    if (event.kind == EventKind::view_entered && event.member == kNoMember)
+      ++tally_.faults["a view's leader is not known yet"];
+    else if (event.kind == EventKind::view_entered && event.member != event.view % members.size())
+      ++tally_.faults["a view is led in another's place"];
     if (event.member < members.size()) event.member = static_cast<MemberIndex>(members[event.member]);
     checker_->reported(who, event, tip, seat.epoch);
   }
@@ -283,6 +292,19 @@ void Simulation::committed(Node& node, const Effects::CommittedBlock& block) {
   execute(node);
 }
 
+const BlockHeader& Simulation::header_at(const Node& node, Height height) const {
+  return height == 0 ? block_zero_ : node.chain[height - 1].block.header;
+}
+
+/// V6, as the executor folds it.
+void Simulation::note_leaders(Node& node, Height height) {
+  const auto& header = header_at(node, height);
+  const auto& members = epochs_->of(header.epoch).members;
+  note_block(node.leadership, members.size(), header_at(node, height - 1), header);
+  if (header.epoch_end()) node.leadership = {};
+  if (node.is_honest()) checker_->executed(static_cast<MemberIndex>(node.identity), height, node.leadership);
+}
+
 void Simulation::execute(Node& node) {
   if (node.executing || node.executed.size() > node.chain.size()) return;
   node.executing = true;
@@ -293,7 +315,11 @@ void Simulation::execute(Node& node) {
     const auto& block = worker.chain[worker.executed.size() - 1];
     plan_change(worker, block.block.header);
     worker.executed.push_back(execute_block(worker.executed.back(), block.digest));
-    BlockExecuted executed{worker.executed.back(), epochs_->pending_after(block.block.header)};
+    note_leaders(worker, worker.executed.back().height);
+    const auto& skips = worker.leadership.skips;
+    if (worker.is_honest() && !skips.empty() && skips.back().height == worker.executed.back().height)
+      ++tally_.faults["a leader is left out"];
+    BlockExecuted executed{worker.executed.back(), epochs_->pending_after(block.block.header), skips};
     execute(worker);
     auto epoch = worker.seat->epoch;
     if (worker.old_seat) give(worker, worker.old_seat->epoch, executed);

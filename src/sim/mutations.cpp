@@ -37,6 +37,7 @@ constexpr std::array kRows{
     Row{14, "recover_without_floor", "recovery without silence and floor (8 b)"},
     Row{15, "child_of_epoch_end", "a child of an `epoch_end` block in the same epoch (R4)"},
     Row{16, "end_left_open", "both end flags, and an uncommitted `epoch_end` is not proposed again (V4e)"},
+    Row{17, "anyone_leads", "PREPARE for proposals of members that do not lead the view (R1, V6)"},
 };
 
 struct Caught {

@@ -45,6 +45,7 @@ struct Simulation::Node {
   bool syncing = false;
   std::vector<consensus::Effects::CommittedBlock> chain;  ///< of this incarnation, from height 1
   std::vector<ExecutedSubject> executed;                  ///< from height 0
+  Leadership leadership;  ///< after the last of them
   bool executing = false;
   std::set<Hash> bodies;
   bool lost_log = true;             ///< new or lost: counts against the fault budget until it votes by a durable record

@@ -9,7 +9,7 @@ namespace galen::sim {
 namespace {
 constexpr std::array<std::string_view, static_cast<std::size_t>(Lie::count)> kLieNames{
     "twins",  "equivocates", "votes_for_all", "withholds", "deaf", "lies_status", "lies_view_change",
-    "storms", "mutates",     "stalls",        "replays"};
+    "storms", "mutates",     "stalls",        "replays",   "usurps"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count)> kFaultNames{
     "loss", "delay", "repeat", "partition", "flapping", "one_way", "slow_node", "slow_disk", "clock", "crash", "amnesia"};
 constexpr std::array<std::string_view, 4> kGroupNames{"crashes", "amnesia", "byzantine", "mixed"};

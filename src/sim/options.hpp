@@ -28,6 +28,7 @@ enum class Lie : std::uint8_t {
   mutates,           ///< small changes to honest messages, some of them properly signed
   stalls,            ///< leads as slowly as it may
   replays,           ///< says old messages again, its own and others'
+  usurps,            ///< proposes in views that others lead
   count,
 };
 std::string_view to_name(Lie lie);

@@ -44,7 +44,7 @@ constexpr std::array kBranches{
     Row{"ready_to_stop", "stop", "no simulated node is stopped in good order; tests/unit/consensus covers it"},
 };
 
-/// What changes of members lead to, and evidence.
+/// What changes of members lead to, evidence, and leaders.
 constexpr std::array kOutcomes{
     Row{"member added", "11", ""},
     Row{"member removed", "11", ""},
@@ -58,6 +58,9 @@ constexpr std::array kOutcomes{
     Row{"evidence of two PRE-PREPARE", "evidence", ""},
     Row{"evidence of two PREPARE", "evidence", ""},
     Row{"evidence of two COMMIT", "evidence", ""},
+    Row{"a leader is left out", "V6", ""},
+    Row{"a view is led in another's place", "V6", ""},
+    Row{"a view's leader is not known yet", "V6", ""},
 };
 
 constexpr std::array kReasons{
@@ -72,7 +75,8 @@ constexpr std::array kReasons{
     Row{"new-view: senders not ascending", "V4", ""},
     Row{"tenure end: no certificate of the view before", "V3", ""},
     Row{"justified by an epoch end", "11", ""},
-    Row{"not the view's leader", "R1", ""},
+    Row{"pre-prepare: no such member", "R1", ""},
+    Row{"another's block of this view", "R1", ""},
     Row{"pre-prepare", "R1", ""},
     Row{"vote", "R1, R5", ""},
     Row{"status: no such asker", "7", ""},
@@ -96,7 +100,7 @@ constexpr std::array<std::string_view, 23> kWholeFaults{
     "write lost", "write misdirected", "data directory lost", "bit of the ledger flipped", "bit of the log flipped",
     "ledger repaired", "start refused, made anew", "log: recycled"};
 
-constexpr RefusalReason kRefusalLast = RefusalReason::flags;
+constexpr RefusalReason kRefusalLast = RefusalReason::not_leader;
 
 /// Why a reason is right never to be given here.
 std::string_view why_never(RefusalReason reason) {
@@ -113,6 +117,7 @@ std::string_view why_never(RefusalReason reason) {
 
 std::string_view rule_of(RefusalReason reason) {
   if (reason == RefusalReason::tenure) return "R8";
+  if (reason == RefusalReason::not_leader) return "V6";
   return reason == RefusalReason::epoch_end ? "11, V4e" : "R1";
 }
 

@@ -99,6 +99,8 @@ class Simulation {
   void wake(Node& node, Seat& seat, std::uint64_t at_ms);
   void committed(Node& node, const consensus::Effects::CommittedBlock& block);
   void execute(Node& node);
+  const BlockHeader& header_at(const Node& node, Height height) const;
+  void note_leaders(Node& node, Height height);
 
   // changing.cpp: from one epoch to the next
   void take_seat(Node& node, Epoch epoch, consensus::Recovered recovered);

@@ -38,7 +38,7 @@ using Target = std::optional<MemberIndex>;
 
 enum class EventKind : std::uint8_t {
   voting_started,      ///< the check before the first vote is through
-  view_entered,        ///< value: 0 by NEW-VIEW, 1 by tenure end, 2 by a certificate of the view, 3 at start
+  view_entered,        ///< member: who leads it, kNoMember if that is not known yet; value: 0 by NEW-VIEW, 1 by tenure end, 2 by a certificate of the view, 3 at start
   view_change_sent,    ///< view: target; value: ViewChangeCause
   proposal_refused,    ///< value: RefusalReason
   recovering,          ///< follows without voting; value: RecoveryReason
@@ -64,7 +64,7 @@ enum class RecoveryReason : std::uint8_t {
 
 enum class RefusalReason : std::uint8_t {
   header = 1, history, time_order, clock, exec_height, tenure, epoch_end, duplicate_batch, expired_batch, far_batch,
-  bytes, wrong_parent, flags,
+  bytes, wrong_parent, flags, not_leader,
 };
 std::string_view to_name(RefusalReason reason);
 

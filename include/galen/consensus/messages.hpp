@@ -47,7 +47,7 @@ struct Justification {
 };
 
 struct PrePrepare {
-  MemberIndex sender = 0;  ///< leader(view)
+  MemberIndex sender = 0;  ///< leader of the view, as its base has it (V6)
   View view = 0;
   BlockSkeleton block;
   Justification justification;

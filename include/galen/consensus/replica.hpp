@@ -16,6 +16,7 @@
 #include "galen/consensus/effects.hpp"
 #include "galen/crypto/merkle.hpp"
 #include "galen/types/genesis.hpp"
+#include "galen/types/leadership.hpp"
 
 namespace galen::consensus {
 
@@ -43,6 +44,8 @@ struct CommittedTip {
   /// COMMIT-QC of it or of a descendant; nothing for block zero, and not read when the tip is the base of a later epoch.
   std::optional<QuorumCertificate> certificate;
   std::uint32_t tenure_position = 1;  ///< blocks of its view up to it; a lower bound will do (R8 is then milder)
+  /// galen::base_exec_height of it. Nothing: who leads its view is not known here until a later block tells (V6).
+  std::optional<Height> base_exec_height = std::nullopt;
 };
 
 struct PendingBatch {
@@ -64,6 +67,8 @@ struct Recovered {
   std::vector<ExecutedSubject> executed;
   /// Those of the executed heights after which a change of members is pending, with the hash of the next set.
   std::map<Height, Hash> pending_members;
+  /// Leadership::skips after the last executed height, if that is of this epoch.
+  std::vector<LeaderSkip> leader_skips;
   /// Batches in the chain whose valid_until_ms is not before the tip's time.
   std::vector<std::pair<Hash, TimestampMs>> recent_batches;
   /// Batches of this epoch in the log that are not in the chain, in order of arrival.
@@ -102,6 +107,8 @@ struct BlockExecuted {
   /// MemberSet::hash of the next set, if after this height a change of members is pending. After an epoch_end block the
   /// change that it makes is not pending any more.
   std::optional<Hash> next_members = std::nullopt;
+  /// Leadership::skips after this height (V6).
+  std::vector<LeaderSkip> leader_skips = {};
 };
 /// From catch-up, ascending; the shell has all batches of it in the log and has verified that `certificate` is a COMMIT-QC
 /// of the block or of one whose parent links lead to it. Ignored unless it is the next height. It comes back at once in
@@ -126,7 +133,8 @@ struct ReplicaStatus {
   Mode mode = Mode::starting;
   View view = 0;
   View max_view_change = 0;   ///< above view: changing views
-  MemberIndex leader = 0;
+  MemberIndex leader = 0;     ///< as far as is known here
+  std::vector<MemberIndex> skipped;  ///< members that the rotation leaves out in this view (V6)
   Height committed = 0;
   Height executed = 0;
   Height highest_known = 0;   ///< of any verified certificate

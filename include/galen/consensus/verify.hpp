@@ -29,7 +29,7 @@ Status verify_certificate(const ChainContext& context, const MemberSet& members,
 
 /// `from` is the peer the message came from. PRE-PREPARE and certificates may be passed on by anyone and are checked
 /// against their signers; everything else must be `from`'s own. Checks all that can be known without the chain: signer,
-/// leader of the view, quorum and maximum of a NEW-VIEW, enclosed messages. BAD_SIGNATURE, BAD_CERTIFICATE, MALFORMED.
+/// proposer of a new block, quorum and maximum of a NEW-VIEW, enclosed messages. BAD_SIGNATURE, BAD_CERTIFICATE, MALFORMED.
 Status verify_message(const ChainContext& context, const MemberSet& members, const SignatureVerifier& keys,
                       MemberIndex from, const Message& message);
 /// The same with keys parsed on the spot; prefer to keep a MemberKeys.

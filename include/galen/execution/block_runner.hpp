@@ -16,6 +16,7 @@
 
 #include "galen/contracts/contract.hpp"
 #include "galen/ledger/verify.hpp"
+#include "galen/types/leadership.hpp"
 
 namespace galen::execution {
 
@@ -37,6 +38,9 @@ struct BlockRun {
   /// The voters of the next epoch, while an approved change waits for the end of this one. A header whose exec_height
   /// is this block's, or a later one of the epoch, must end the epoch with them; without them none may.
   std::optional<MemberSet> next_members;
+  /// Members that the rotation of leaders leaves out, or will (V6): with what later blocks add, all that counts for views
+  /// from this block's on.
+  std::vector<LeaderSkip> leader_skips;
 };
 
 class BlockRunner final : public ledger::BlockExecutor {

@@ -20,6 +20,8 @@ struct ExecutedBlock {
   /// What is pending after this block: whatever next header has it as exec_height ends the epoch with these members.
   /// Nothing after an epoch_end block, and for a replayed block of an epoch that is over.
   std::optional<MemberSet> next_members;
+  /// After this block; of a replayed one, after the applied height.
+  std::vector<LeaderSkip> leader_skips;
   ledger::RowCounts rows;
   std::size_t bytes = 0;
 

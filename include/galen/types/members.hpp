@@ -39,8 +39,6 @@ class MemberSet {
   const Member& operator[](MemberIndex index) const { return members_[index]; }
   const std::vector<Member>& all() const { return members_; }
   std::optional<MemberIndex> index_of(const PrincipalId& id) const;
-  /// leader(view) of the epoch; without V6's skip it is round robin.
-  MemberIndex leader(View view) const { return static_cast<MemberIndex>(view % members_.size()); }
 
   /// Fixed layout: u16 version 1 ‖ u16 count ‖ count × (id 32 ‖ consensus key 65 ‖ CA fingerprint 32).
   Bytes encode() const;

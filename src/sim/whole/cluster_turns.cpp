@@ -245,7 +245,7 @@ Status Cluster::apply_next(Node& node) {
     if (node.is_honest() && item.origin == node.index()) acknowledged_.emplace(item.id, executed.height);
   }
   if (!lives(node)) return {};
-  give(node, BlockExecuted{subject});
+  give(node, BlockExecuted{subject, std::nullopt, std::move(executed.leader_skips)});
   if (lives(node) && executed.height % (4 + node.index() * 3) == 0)
     at(rng_.below(10), node, [this, &node] { checkpoint(node); });
   return {};

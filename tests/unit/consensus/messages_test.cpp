@@ -56,11 +56,11 @@ struct Fixture {
     out.header.parent = hash_of(9);
     out.header.batch_count = 2;
     out.header.body_root = body_root(kSuite, out.batch_digests);
-    out.header.proposer = members.leader(view);
+    out.header.proposer = static_cast<MemberIndex>(view % members.size());
     return out;
   }
   PrePrepare pre_prepare(View view, Justification justification) const {
-    PrePrepare out{members.leader(view), view, block(view, 6), std::move(justification), {}, {}};
+    PrePrepare out{static_cast<MemberIndex>(view % members.size()), view, block(view, 6), std::move(justification), {}, {}};
     out.digest = out.block.header.digest(kSuite);
     out.signature = keys.sign(out.sender, pre_prepare_sign_bytes(context, out));
     return out;

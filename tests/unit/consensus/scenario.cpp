@@ -82,6 +82,7 @@ struct Scenario::Node {
   std::unique_ptr<Seat> old_seat;  ///< of the epoch before, until a block of this one is committed
   std::vector<SafetyRecord> log;
   std::vector<Effects::CommittedBlock> chain;
+  Leadership leadership;  ///< after the last executed block
   std::vector<PendingBatch> bodies;
   bool has(const Hash& digest) const {
     return std::any_of(bodies.begin(), bodies.end(), [&](const auto& b) { return b.digest == digest; });
@@ -128,6 +129,16 @@ std::optional<Hash> Scenario::pending_after(const BlockHeader& header) const {
   return pending ? std::optional(sets_[header.epoch].context.members_hash) : std::nullopt;
 }
 
+const BlockHeader& Scenario::header_at(const Node& node, Height height) const {
+  return height == 0 ? block_zero_ : node.chain[height - 1].block.header;
+}
+
+void Scenario::note_leaders(Node& node, const BlockHeader& header) {
+  auto members = sets_[header.epoch - 1].members.size();
+  note_block(node.leadership, members, header_at(node, header.height - 1), header);
+  if (header.epoch_end()) node.leadership = {};
+}
+
 void Scenario::start(Node& node) {
   auto suite = sets_[0].context.suite;
   Recovered recovered;
@@ -135,8 +146,10 @@ void Scenario::start(Node& node) {
   recovered.history.append(crypto::merkle_leaf(suite, zero_digest_));
   recovered.executed.push_back({0, {}, named_hash("state 0"), {}});
   std::set<Hash> ordered;
+  node.leadership = {};
   for (const auto& block : node.chain) {
     const auto& header = block.block.header;
+    note_leaders(node, header);
     recovered.tip = {header, block.digest, block.certificate, 1};
     recovered.history.append(crypto::merkle_leaf(suite, block.digest));
     for (const auto& digest : block.block.batch_digests) {
@@ -146,6 +159,9 @@ void Scenario::start(Node& node) {
     recovered.executed.push_back({header.height, {}, named_hash("state " + std::to_string(header.height)), {}});
     if (auto next = pending_after(header)) recovered.pending_members.emplace(header.height, *next);
   }
+  recovered.leader_skips = node.leadership.skips;
+  recovered.tip.base_exec_height =
+      base_exec_height(recovered.tip.header, [&](Height height) { return std::optional(header_at(node, height)); });
   for (const auto& batch : node.bodies)
     if (ordered.count(batch.digest) == 0) recovered.pending.push_back(batch);
   const auto& tip = recovered.tip.header;
@@ -213,6 +229,8 @@ void Scenario::carry_out(Node& node, Seat& seat, Effects effects) {
     node.chain.push_back(block);
     BlockExecuted executed{{header.height, block.digest, named_hash("state " + std::to_string(header.height)), {}},
                            pending_after(header)};
+    note_leaders(node, header);
+    executed.leader_skips = node.leadership.skips;
     held_.emplace_back(&node, executed);
     if (node.old_seat && node.old_seat.get() != &seat) node.old_seat.reset();
   }
@@ -364,10 +382,12 @@ std::vector<std::string> Scenario::run(const std::string& command) {
       if (!node->seat && known) say(*node, "is down");
       if (!node->seat) continue;
       auto status = node->seat->replica->status();
+      std::string skipped;
+      for (auto member : status.skipped) skipped += (skipped.empty() ? " without " : "") + std::string(1, static_cast<char>('A' + member));
       auto epoch = node->seat->epoch > 1 ? " epoch " + std::to_string(node->seat->epoch) : "";
       if (node->seat->index == kNoMember) say(*node, "follows" + epoch + " committed " + std::to_string(status.committed));
       else say(*node, std::string(to_name(status.mode)) + epoch + " view " + std::to_string(status.view) + " committed " +
-                          std::to_string(status.committed));
+                          std::to_string(status.committed) + skipped);
     }
   } else if (verb == "tick") {
     for (std::uint64_t end = now_ + std::stoull(a); now_ < end;) {

@@ -37,6 +37,8 @@ class Scenario {
   void take_seat(Node& node, Epoch epoch, Recovered recovered);
   void go_over(Node& node);
   std::optional<Hash> pending_after(const BlockHeader& header) const;
+  const BlockHeader& header_at(const Node& node, Height height) const;
+  void note_leaders(Node& node, const BlockHeader& header);
   void give(Node& node, const Input& input);
   void carry_out(Node& node, Seat& seat, Effects effects);
   void execute();

@@ -1,3 +1,4 @@
+#include "galen/contracts/leadership.hpp"
 #include "unit/contracts/membership_fixture.hpp"
 
 namespace galen::contracts::test {
@@ -257,6 +258,24 @@ TEST_F(MembershipTest, KeepsRootsWhileSomebodyLearns) {
   const auto full = *state.value<pb::CertifiedRootsState>(StateKind::certified_roots, {});
   ASSERT_EQ(static_cast<std::size_t>(full.roots_size()), limits::kCertifiedRootsMax);
   EXPECT_EQ(full.roots(0).height(), 11u);
+}
+
+TEST_F(MembershipTest, WhoIsLeftOutOfTheRotationIsForgottenWithTheEpoch) {
+  approve(90, pinned(1, make_id<Hash>(91)));
+  ASSERT_TRUE(finish_epoch().has_value());
+  EXPECT_FALSE(state.value<pb::LeadershipState>(StateKind::leadership, {})) << "no view has failed, and no row is written";
+  BlockHeader parent, block;
+  parent.height = 5;
+  parent.view = 3;
+  block.height = 6;
+  block.view = 4;
+  note_leaders(4, parent, block, state);
+  EXPECT_EQ(state.value<pb::LeadershipState>(StateKind::leadership, {})->failures_size(), 4) << "its tenure had not ended";
+  approve(92, pinned(1, make_id<Hash>(93)));
+  ASSERT_TRUE(finish_epoch().has_value());
+  const auto row = *state.value<pb::LeadershipState>(StateKind::leadership, {});
+  EXPECT_EQ(row.failures_size() + row.skips_size(), 0);
+  EXPECT_EQ(row.format(), 1u);
 }
 
 TEST_F(MembershipTest, ALearnerShowsTheRootThatTheChainCertified) {

@@ -177,6 +177,22 @@ TEST_F(LaterEpochTest, WhatIsPendingAndWhereTheEpochBeganStandsInTheLedger) {
   EXPECT_FALSE(take(are_participants_new(*later, node.view())));
 }
 
+TEST_F(LaterEpochTest, WhoIsLeftOutAndWhatTheTipsViewStandsOnStandsInTheLedger) {
+  auto tenure = [&](View view) {
+    auto block = std::make_shared<Block>(*chain.block({}, last.height > 0 ? &last : nullptr));
+    block->skeleton.header.view = view;
+    block->skeleton.header.flags = kTenureEnd;
+    chain.replace_last(block);
+    execute(block);
+  };
+  for (View view : {0, 2, 3, 4, 6}) tenure(view);
+  EXPECT_EQ(load().leader_skips, (std::vector{LeaderSkip{1, 8, 40, last.height}}));
+  EXPECT_EQ(load().tip.base_exec_height, last.height - 2) << "what the block of view 4 had executed";
+  approve_new_ca();
+  end_epoch();
+  EXPECT_TRUE(load().leader_skips.empty());
+}
+
 TEST_F(LaterEpochTest, BatchesOfTheEpochBeforeAreNotPendingButTheirTransactionsAreTakenUp) {
   auto ours = batch(60'000);
   auto theirs = chain.batch(1, {chain.item(service_b, {ask()})});
