@@ -290,6 +290,7 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   response.set_block_age_ms(now_ms > head.header.time_ms ? now_ms - head.header.time_ms : 0);
   response.set_view(core.view);
   response.set_leader(identity_.member_name(core.leader));
+  response.set_epoch(identity_.context.epoch);
   response.set_members(static_cast<std::uint32_t>(members.size()));
   response.set_quorum(static_cast<std::uint32_t>(members.quorum()));
   response.set_reachable(static_cast<std::uint32_t>(members.size() - missing.size()));
@@ -332,6 +333,7 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   out["frames_invalid"] = c.frames_invalid;
   out["catch_up_blocks"] = c.catch_up_blocks;
   out["checkpoints"] = c.checkpoints;
+  GALEN_TRY(set_equivocations(view, response));
   return response.SerializeAsString();
 }
 
