@@ -19,12 +19,12 @@ _CODES = """
     504 DISK_LOW 505 EPOCH_END_REFUSED 520 CURSOR_EXPIRED 600 MEMBERS_CHANGE_PENDING 601 MEMBER_NOT_ACTIVE 602
     MEMBER_NOT_FOUND 603 MEMBER_EXISTS 604 MEMBER_KEY_USED 605 MEMBERS_LIMIT 606 BAD_POSSESSION_PROOF 607
     LEARNER_NOT_READY 608 LEARNER_STATE_UNKNOWN 609 LEARNER_STATE_DIFFERS 610 PROPOSAL_EXISTS 611 PROPOSAL_NOT_FOUND
-    612 PROPOSAL_CLOSED 613 ALREADY_VOTED 614 TOO_MANY_PROPOSALS
+    612 PROPOSAL_CLOSED 613 ALREADY_VOTED 614 TOO_MANY_PROPOSALS 615 EVIDENCE_INVALID 616 EVIDENCE_KNOWN 617 CANNOT_SIGN
 """.split()
 CODES = {int(number): name for number, name in zip(_CODES[::2], _CODES[1::2])}
 OPERATIONS = {16: "register_principal", 17: "anchor_record", 18: "set_record_status", 19: "grant_consent",
               20: "revoke_consent", 21: "decide", 22: "propose_members", 23: "vote_members", 24: "learner_ready",
-              25: "set_admin_key"}
+              25: "set_admin_key", 26: "report_equivocation"}
 CHANGES = {16: "add_learner", 17: "promote", 18: "remove", 19: "rotate_key", 20: "pin_ca"}
 PURPOSES = """
     BIORCH BTG CAREMGT CLINTRCH CLINTRCHNPC CLINTRCHPC CLINTRL CLMATTCH COC COVAUTH COVERAGE DISASTER DONAT DSRCH
@@ -52,6 +52,8 @@ def operation_text(number, fields):
             value = purpose(value - 1)
         elif name == "change":
             value = " ".join([CHANGES[value[0]]] + ["%s %s" % (n, plain(v)) for n, v in value[1].items()])
+        elif isinstance(value, dict):
+            value = " ".join("%s %s" % (n, plain(v)) for n, v in value.items())
         words.append("%s %s" % (name, plain(value)))
     return " ".join(words)
 

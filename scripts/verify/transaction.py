@@ -28,7 +28,7 @@ ENVELOPE = {1: Row("format", V, 1, U32, True), 2: id32("chain_id"), 3: id32("aut
             5: Row("valid_until_ms", V, 1, U64, True)}
 OPERATION = {16: "register_principal", 17: "anchor_record", 18: "set_record_status", 19: "grant_consent",
              20: "revoke_consent", 21: "decide", 22: "propose_members", 23: "vote_members", 24: "learner_ready",
-             25: "set_admin_key"}
+             25: "set_admin_key", 26: "report_equivocation"}
 CHANGE = {16: "add_learner", 17: "promote", 18: "remove", 19: "rotate_key", 20: "pin_ca"}
 CHANGES = {
     16: {1: id32("member"), 2: Row("consensus_key", BYTES, 65, 65, True), 3: id32("tls_ca"), 4: id32("admin"),
@@ -39,6 +39,7 @@ CHANGES = {
     19: {1: id32("member"), 2: Row("consensus_key", BYTES, 65, 65, True), 3: Row("proof", BYTES, 64, 64, True)},
     20: {1: id32("member"), 2: id32("tls_ca")},
 }
+SIGNED_VALUE = {1: id32("digest"), 2: Row("justification", BYTES, 33, 33), 3: Row("signature", BYTES, 64, 64, True)}
 MESSAGES = {
     16: {1: id32("id"), 2: Row("kind", V, 1, 4, True), 3: Row("key", BYTES, 65, 65)},
     17: {1: id32("pointer_id"), 2: id32("custodian"), 3: id32("subject", False), 4: id32("commitment"),
@@ -54,6 +55,9 @@ MESSAGES = {
     24: {1: id32("member"), 2: Row("height", V, 1, U64, True), 3: id32("state_root"),
          4: Row("signature", BYTES, 64, 64, True)},
     25: {1: Row("key", BYTES, 65, 65, True), 2: Row("proof", BYTES, 64, 64, True)},
+    26: {1: Row("epoch", V, 1, U64, True), 2: Row("member", V, 1, U32, True), 3: Row("kind", V, 1, 3, True),
+         4: Row("view", V, 1, U64, True), 5: Row("height", V, 1, U64, True), 6: Row("first", BYTES, 0, 1024, True),
+         7: Row("second", BYTES, 0, 1024, True)},
 }
 
 
@@ -162,19 +166,20 @@ def scan_operation(data):
 
 
 def scan_one(data, names, messages):
-    """Number and fields of the one message in a message that holds exactly one; a change within it likewise."""
+    """Number and fields of the one message in a message that holds exactly one; a message within it likewise."""
     found = []
 
     def look(row, value):
-        changes = []
+        within = {}
 
         def inside(inner, bytes_of_it):
             if inner.name == "change":
-                changes.append(scan_one(bytes_of_it, CHANGE, CHANGES))
+                within["change"] = scan_one(bytes_of_it, CHANGE, CHANGES)
+            elif inner.name in ("first", "second"):
+                within[inner.name] = scan(bytes_of_it, SIGNED_VALUE)
 
         fields = scan(value, messages[row.number], inside)
-        if changes:
-            fields["change"] = changes[0]
+        fields.update(within)
         found.append((row.number, fields))
 
     table = {}

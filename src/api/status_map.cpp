@@ -41,6 +41,7 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::ATTACHMENT_MISMATCH:
     case ErrorCode::BAD_PURPOSE:
     case ErrorCode::BAD_POSSESSION_PROOF:
+    case ErrorCode::EVIDENCE_INVALID:
       return grpc::INVALID_ARGUMENT;
     case ErrorCode::NOT_FOUND:
     case ErrorCode::RECORD_NOT_FOUND:
@@ -91,6 +92,7 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::MEMBER_KEY_USED:
     case ErrorCode::PROPOSAL_EXISTS:
     case ErrorCode::ALREADY_VOTED:
+    case ErrorCode::EVIDENCE_KNOWN:
       return grpc::ALREADY_EXISTS;
     case ErrorCode::EXPIRED:
     case ErrorCode::RECORD_NOT_CURRENT:

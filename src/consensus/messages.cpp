@@ -1,5 +1,6 @@
 #include "galen/consensus/messages.hpp"
 
+#include "galen/types/equivocation.hpp"
 #include "galen/types/limits.hpp"
 
 namespace galen::consensus {
@@ -323,11 +324,10 @@ Result<MessageOfEpoch> decode_of_epoch(crypto::Suite suite, ByteSpan bytes) {
 }
 
 Bytes pre_prepare_sign_bytes(const ChainContext& context, const PrePrepare& m) {
-  ByteWriter fields(96);
-  fields.u16(m.sender).u64(m.view).u64(m.block.header.height).raw(m.block.header.digest(context.suite));
-  fields.u8(static_cast<std::uint8_t>(m.justification.kind));
-  fields.raw(crypto::hash_tagged(context.suite, "galen/1 justification", {m.justification.encode()}));
-  return joined(sign_prefix(context, MessageType::pre_prepare), fields);
+  const auto& header = m.block.header;
+  const auto kind = static_cast<std::uint8_t>(m.justification.kind);
+  return proposal_sign_bytes(context, m.sender, {m.view, header.height, header.digest(context.suite)},
+                             justification_mark(context.suite, kind, m.justification.encode()));
 }
 
 Bytes view_change_sign_bytes(const ChainContext& context, const ViewChangeHeader& header) {

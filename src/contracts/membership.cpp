@@ -77,6 +77,7 @@ const MemberSet* Membership::next_at(Height exec_height) const {
 }
 
 Bytes epoch_key(Epoch epoch) { return ByteWriter(8).u64(epoch).bytes(); }
+Bytes equivocation_key(Epoch epoch, const PrincipalId& member) { return ByteWriter(40).u64(epoch).raw(member).bytes(); }
 
 Hash member_key_claim(crypto::Suite suite, ByteSpan consensus_key) {
   return crypto::hash_tagged(suite, "galen/1 member key", {consensus_key});

@@ -49,6 +49,8 @@ Result<Bytes> dispatch(const Context& context, const pb::Operation& operation, S
       return without_result(run_learner_ready(context, operation.learner_ready(), state));
     case pb::Operation::kSetAdminKey:
       return without_result(run_set_admin_key(context, operation.set_admin_key(), state));
+    case pb::Operation::kReportEquivocation:
+      return without_result(run_report_equivocation(context, operation.report_equivocation(), state));
     case pb::Operation::KIND_NOT_SET:
       break;
   }
@@ -103,6 +105,7 @@ Assurance min_assurance(pb::Operation::KindCase kind) {
     case pb::Operation::kDecide:
     case pb::Operation::kLearnerReady:  // the learner's signature is in it
     case pb::Operation::kSetAdminKey:   // the first key; for a later one the contract asks more
+    case pb::Operation::kReportEquivocation:  // the culprit's own signatures are in it
       return Assurance::node;
     case pb::Operation::kGrantConsent:
     case pb::Operation::kRevokeConsent:
@@ -129,13 +132,15 @@ bool may_author(pb::PrincipalKind author, pb::Operation::KindCase kind) {
     case pb::Operation::kLearnerReady:
     case pb::Operation::kSetAdminKey:
       return author == pb::PRINCIPAL_KIND_ADMIN;
+    case pb::Operation::kReportEquivocation:
+      return author == pb::PRINCIPAL_KIND_MEMBER;
     case pb::Operation::KIND_NOT_SET:
       return false;
   }
   return false;
 }
 
-Status check_operation(const pb::Operation& operation) {
+Status check_operation(const pb::Operation& operation, std::uint32_t place) {
   switch (operation.kind_case()) {
     case pb::Operation::kRegisterPrincipal:
       return check_register_principal(operation.register_principal());
@@ -157,6 +162,10 @@ Status check_operation(const pb::Operation& operation) {
       return check_learner_ready(operation.learner_ready());
     case pb::Operation::kSetAdminKey:
       return check_set_admin_key(operation.set_admin_key());
+    case pb::Operation::kReportEquivocation:
+      if (place != 0)  // what it costs to check is bounded for each transaction
+        return make_error(ErrorCode::INVALID_ARGUMENT, "report_equivocation must be the first of its transaction.");
+      return check_report_equivocation(operation.report_equivocation());
     case pb::Operation::KIND_NOT_SET:
       break;
   }
@@ -167,7 +176,7 @@ Result<Bytes> run_operation(const Context& context, const pb::Operation& operati
   GALEN_ASSERT(context.author_state != nullptr && context.genesis != nullptr);
   GALEN_ASSERT(context.rules_version == kRulesVersionNewest);
   state.meter().reset();
-  GALEN_TRY(check_operation(operation));
+  GALEN_TRY(check_operation(operation, context.operation));
   const auto kind = operation.kind_case();
   if (!may_author(context.author_state->kind(), kind)) {
     if (kind == pb::Operation::kGrantConsent || kind == pb::Operation::kRevokeConsent)

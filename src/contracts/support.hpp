@@ -64,6 +64,7 @@ Status check_propose_members(const pb::ProposeMembers& operation);
 Status check_vote_members(const pb::VoteMembers& operation);
 Status check_learner_ready(const pb::LearnerReady& operation);
 Status check_set_admin_key(const pb::SetAdminKey& operation);
+Status check_report_equivocation(const pb::ReportEquivocation& operation);
 
 Status run_register_principal(const Context& context, const pb::RegisterPrincipal& operation, StateView& state);
 Status run_anchor_record(const Context& context, const pb::AnchorRecord& operation, StateView& state);
@@ -74,6 +75,7 @@ Status run_propose_members(const Context& context, const pb::ProposeMembers& ope
 Status run_vote_members(const Context& context, const pb::VoteMembers& operation, StateView& state);
 Status run_learner_ready(const Context& context, const pb::LearnerReady& operation, StateView& state);
 Status run_set_admin_key(const Context& context, const pb::SetAdminKey& operation, StateView& state);
+Status run_report_equivocation(const Context& context, const pb::ReportEquivocation& operation, StateView& state);
 /// The result is the serialised AccessEntry.
 Result<Bytes> run_decide(const Context& context, const pb::Decide& operation, StateView& state);
 

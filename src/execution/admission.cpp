@@ -47,7 +47,8 @@ Result<BatchItem> Admission::decode(const AdmissionRequest& request, bool signat
   if (item.authorization.scheme == crypto::Scheme::none && !signature_may_be_missing &&
       request.caller != item.transaction.author())
     return make_error(ErrorCode::PERMISSION_DENIED, "Without the author's signature only the author may submit.");
-  for (const auto& operation : item.transaction.operations()) GALEN_TRY(contracts::check_operation(operation));
+  std::uint32_t place = 0;
+  for (const auto& operation : item.transaction.operations()) GALEN_TRY(contracts::check_operation(operation, place++));
   return item;
 }
 

@@ -59,6 +59,7 @@ struct ClientOptions {
   X(GovernanceService, ListEpochs)      \
   X(GovernanceService, GetProposal)     \
   X(GovernanceService, ListProposals)   \
+  X(GovernanceService, ListEquivocations) \
   X(LedgerService, GetHead)             \
   X(LedgerService, GetBlock)            \
   X(LedgerService, GetTransaction)      \

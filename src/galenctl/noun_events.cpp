@@ -97,6 +97,9 @@ std::string summary(const v1::EventDetail& detail) {
       return fmt::format("learner {} at height {}", id(detail.learner_ready().member()), detail.learner_ready().height());
     case v1::EventDetail::kAdminKeySet:
       return "administrator " + id(detail.author());
+    case v1::EventDetail::kEquivocationProven:
+      return fmt::format("member {} in epoch {}", id(detail.equivocation_proven().member()),
+                         detail.equivocation_proven().epoch());
     case v1::EventDetail::WHAT_NOT_SET:
       break;
   }

@@ -1,4 +1,4 @@
-// galenctl member list|epochs|proposals|show|keygen|proof|admin-key|propose|vote|ready: who belongs to the consortium,
+// galenctl member list|epochs|evidence|proposals|show|keygen|proof|admin-key|propose|vote|ready: who belongs to the consortium,
 // and how that changes (docs/operations.md).
 #include "galenctl/noun_member.hpp"
 
@@ -53,10 +53,12 @@ void write_member(JsonWriter& writer, const v1::MemberInfo& member) {
   writer.field("consensus_key", hex(member.consensus_key())).field("tls_ca", hex(member.tls_ca()));
   writer.field("admin", hex(member.admin())).field("admin_has_key", member.admin_has_key());
   writer.field("ready_height", member.ready_height()).field("ready_time_ms", member.ready_time_ms());
-  writer.field("ready", member.ready()).end_object();
+  writer.field("ready", member.ready());
 }
 
-std::string remark(const v1::MemberInfo& member) {
+std::string remark(const v1::MemberInfo& member, const std::set<std::uint64_t>& proven) {
+  if (!proven.empty())
+    return fmt::format("SIGNED TWO VALUES in epoch {}: galenctl member evidence", fmt::join(proven, ", "));
   if (member.status() != ledger::v1::MEMBER_STATUS_LEARNER)
     return member.admin_has_key() ? "" : "its administrator has no key yet";
   if (member.ready()) return fmt::format("ready, shown at height {}", format_count(member.ready_height()));
@@ -66,6 +68,7 @@ std::string remark(const v1::MemberInfo& member) {
 Result<int> list(Context& context) {
   GALEN_ASSIGN(auto client, context.connect());
   GALEN_ASSIGN(auto answer, client.call(v1::ListMembersRequest{}));
+  GALEN_ASSIGN(auto proven, proven_epochs(client));
   std::vector<std::vector<std::string>> table = {{"#", "NAME", "STATUS", "REMARK", "ID"}};
   JsonWriter writer;
   writer.begin_object().field("epoch", answer.epoch()).field("first_height", answer.first_height());
@@ -74,8 +77,11 @@ Result<int> list(Context& context) {
   for (const auto& member : answer.members()) {
     const bool votes = member.status() == ledger::v1::MEMBER_STATUS_VOTER;
     table.push_back({votes ? std::to_string(member.index()) : "-", printable(member.name()),
-                     status_name(member.status()), remark(member), hex(member.id())});
+                     status_name(member.status()), remark(member, proven[member.id()]), hex(member.id())});
     write_member(writer, member);
+    writer.key("equivocated_in").begin_array();
+    for (auto epoch : proven[member.id()]) writer.value(epoch);
+    writer.end_array().end_object();
   }
   writer.end_array().field("pending", answer.has_pending());
   context.output.say(fmt::format("epoch {} since height {}: {} voters, {} decide, {} may fail", answer.epoch(),
@@ -112,6 +118,7 @@ Result<int> epochs(Context& context) {
       for (const auto& member : epoch.members()) {
         names.push_back(printable(member.name()));
         write_member(writer, member);
+        writer.end_object();
       }
       writer.end_array().end_object();
       table.push_back({std::to_string(epoch.epoch()), format_count(epoch.first_height()),
@@ -220,6 +227,9 @@ void add_readers(CLI::App& app, Context& context) {
   });
   add_verb(app, "member", "epochs", "Who voted when, from the beginning")->callback([&context] {
     context.action = [&context] { return epochs(context); };
+  });
+  add_verb(app, "member", "evidence", "Who is proven to have signed two values for one place")->callback([&context] {
+    context.action = [&context] { return list_evidence(context); };
   });
   auto open_only = std::make_shared<bool>(false);
   auto* all = add_verb(app, "member", "proposals", "What was proposed, oldest first");

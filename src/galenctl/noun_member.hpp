@@ -1,6 +1,8 @@
 // The verbs of the noun "member" that sign or submit; the others are beside their grammar in noun_member.cpp. Private.
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 
 #include "galenctl/context.hpp"
@@ -35,6 +37,10 @@ Result<int> propose_members(Context& context, const ProposeOptions& options);
 Result<int> vote_members(Context& context, const VoteOptions& options);
 Result<int> submit_readiness(Context& context, const ReadyOptions& options);
 Result<int> set_admin_key(Context& context, const AdminKeyOptions& options);
+Result<int> list_evidence(Context& context);
+/// Epochs in which the chain has proven a member's double signature, by member id.
+using ProvenEpochs = std::map<std::string, std::set<std::uint64_t>>;
+Result<ProvenEpochs> proven_epochs(Client& client);
 Result<int> make_proof(Context& context, const ProofOptions& options);
 
 }  // namespace galen::galenctl

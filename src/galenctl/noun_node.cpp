@@ -33,7 +33,12 @@ JsonWriter status_json(const NodeAnswer& answer) {
       .field("committed_height", s.committed_height())
       .field("state_root", s.state_root());
   writer.field("block_time_ms", s.block_time_ms()).field("block_age_ms", s.block_age_ms());
-  writer.field("view", s.view()).field("leader", s.leader()).field("members", std::uint64_t{s.members()});
+  writer.field("epoch", s.epoch()).field("view", s.view()).field("leader", s.leader());
+  writer.field("view_timeout_ms", s.view_timeout_ms()).key("skipped_leaders").begin_array();
+  for (const auto& name : s.skipped_leaders()) writer.value(name);
+  writer.end_array().key("equivocations").begin_array();
+  for (const auto& name : s.equivocations()) writer.value(name);
+  writer.end_array().field("members", std::uint64_t{s.members()});
   writer.field("quorum", std::uint64_t{s.quorum()}).field("reachable", std::uint64_t{s.reachable()});
   writer.field("quorum_reachable", s.quorum_reachable()).key("missing_members").begin_array();
   for (const auto& name : s.missing_members()) writer.value(name);
@@ -69,6 +74,10 @@ void say_remarks(Output& output, const NodeAnswer& answer) {
   const auto& s = *answer.status;
   if (s.mode() != v1::NODE_MODE_VOTING)
     output.say(fmt::format("{}: {} {}", answer.name, mode_name(s.mode()), s.mode_detail()));
+  for (const auto& name : s.equivocations())
+    output.say(fmt::format("{}: {} is PROVEN to have signed two values for one place; galenctl member evidence", answer.name, name));
+  for (const auto& name : s.skipped_leaders())
+    output.say(fmt::format("{}: {} leads no view for now, since views it led failed", answer.name, name));
   for (const auto& member : s.sync_refused())
     output.say(fmt::format("{}: takes no snapshot or past block from {}, which sent a bad one", answer.name, member));
   if (s.disk_low())
@@ -91,14 +100,14 @@ void say_remarks(Output& output, const NodeAnswer& answer) {
 
 Result<int> print(Context& context, const std::vector<NodeAnswer>& answers) {
   std::vector<std::vector<std::string>> table = {
-      {"NODE", "MODE", "HEIGHT", "ROOT", "AGE", "LEADER", "HEARD", "TX", "PENDING", "UP FOR"}};
+      {"NODE", "MODE", "EPOCH", "HEIGHT", "ROOT", "AGE", "LEADER", "VIEW ENDS IN", "HEARD", "TX", "PENDING", "UP FOR"}};
   bool works = false;  // somebody votes, and hears enough others
   std::map<std::uint64_t, std::string> roots;
   bool diverged = false;
   for (const auto& answer : answers) {
     context.output.result(status_json(answer));
     if (!answer.status) {
-      table.push_back({answer.name, "DOWN", "-", "-", "-", "-", "-", "-", "-", "-"});
+      table.push_back({answer.name, "DOWN", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"});
       continue;
     }
     const auto& s = *answer.status;
@@ -106,8 +115,9 @@ Result<int> print(Context& context, const std::vector<NodeAnswer>& answers) {
     works = works || (votes && s.quorum_reachable());
     auto [known, is_new] = roots.try_emplace(s.height(), s.state_root());
     diverged = diverged || s.mode() == v1::NODE_MODE_DIVERGED || (!is_new && known->second != s.state_root());
-    table.push_back({answer.name, mode_name(s.mode()), format_count(s.height()), s.state_root().substr(0, 12),
-                     format_duration(s.block_age_ms()), s.leader(), fmt::format("{}/{}", s.reachable(), s.members()),
+    table.push_back({answer.name, mode_name(s.mode()), std::to_string(s.epoch()), format_count(s.height()), s.state_root().substr(0, 12),
+                     format_duration(s.block_age_ms()), s.leader(),
+                     s.view_timeout_ms() == 0 ? "-" : format_duration(s.view_timeout_ms()), fmt::format("{}/{}", s.reachable(), s.members()),
                      format_count(s.transactions()), format_count(s.pending_transactions()),
                      format_duration(s.uptime_ms())});
   }

@@ -65,6 +65,25 @@ Status View::each_state_row(const std::function<Status(ByteSpan, ByteSpan)>& vis
   return it->status().ok() ? Status{} : Database::to_error(it->status(), "reading state");
 }
 
+Result<std::vector<KeyedRow>> View::last_state_rows(std::uint8_t kind, std::size_t items_max) const {
+  GALEN_ASSERT(kind < UINT8_MAX);
+  rocksdb::ReadOptions options;
+  options.snapshot = state_->rocksdb_snapshot();
+  std::unique_ptr<rocksdb::Iterator> it(
+      state_->database->db().NewIterator(options, state_->database->family(Family::state)));
+  const auto behind = state_row_key(static_cast<std::uint8_t>(kind + 1), {});
+  it->SeekForPrev(behind);
+  if (it->Valid() && it->key() == behind) it->Prev();  // the next kind has a row without a key
+  std::vector<KeyedRow> rows;
+  for (; it->Valid() && rows.size() < items_max; it->Prev()) {
+    const auto key = to_span(it->key());
+    if (key.empty() || key[0] != kind) break;
+    rows.push_back({to_bytes(key.subspan(1)), to_bytes(to_span(it->value()))});
+  }
+  if (!it->status().ok()) return Database::to_error(it->status(), "reading state");
+  return rows;
+}
+
 crypto::Suite View::suite() const { return state_->suite(); }
 
 Result<std::optional<TransactionRow>> View::transaction(const TransactionId& id) const {

@@ -208,6 +208,7 @@ void CoreLoop::absorb(consensus::Effects effects, Pass& pass) {
   }
   for (const auto& fetch : effects.fetch_blocks) ports_.fetch_blocks(fetch);
   for (const auto& event : effects.events) report(event);
+  for (auto& evidence : effects.evidence) ports_.evidence(std::move(evidence));
   wake_at_ms_ = effects.wake_at_ms;
   for (const auto& request : effects.sign_requests)
     step(consensus::Signed{request.token, identity_.consensus_key.sign(request.bytes)}, pass);
@@ -356,6 +357,13 @@ void CoreLoop::publish_status() {
       out.detail = "this node's state differs from the one that a quorum certified";
       if (auto file = health_.divergence_file(); !file.empty()) out.detail += "; in what stands in " + file;
       break;
+  }
+  if (!identity_.is_voter() && out.mode != galen::v1::NODE_MODE_DIVERGED) {
+    const bool learns = identity_.role() == Role::learner;
+    out.mode = learns ? galen::v1::NODE_MODE_LEARNER : galen::v1::NODE_MODE_NO_MEMBER;
+    out.detail = learns ? "has no vote: follows and executes until it is promoted (galenctl member list)"
+                        : "no member of this epoch: follows as long as the others let it";
+    if (behind) out.detail += "; " + *behind;
   }
   if (health_.disk_full && out.mode != galen::v1::NODE_MODE_DIVERGED) {
     out.mode = galen::v1::NODE_MODE_DISK_FULL;

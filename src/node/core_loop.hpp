@@ -41,6 +41,7 @@ class CoreLoop {
     std::function<void(CommittedBlock, LogSeq needed_from)> commit;
     std::function<void(ExecutedCertificate)> executed_certificate;
     std::function<void(std::vector<TransactionId>, std::uint64_t)> outbox_logged;
+    std::function<void(consensus::Effects::Evidence)> evidence;  ///< does not wait
     std::function<void(Height)> diverged;  ///< a quorum certified other roots at this height
     std::function<void()> ready_to_stop;
   };

@@ -114,7 +114,8 @@ Result<bool> Disclosure::operation(const ledger::v1::Operation& operation) {
     case Operation::kProposeMembers:
     case Operation::kVoteMembers:
     case Operation::kLearnerReady:
-    case Operation::kSetAdminKey: return true;  // the consortium's own business
+    case Operation::kSetAdminKey:
+    case Operation::kReportEquivocation: return true;  // the consortium's own business
     default: return false;
   }
 }
@@ -152,6 +153,7 @@ Result<bool> Disclosure::state_row(StateKind kind, ByteSpan key) {
     case StateKind::member_claim:
     case StateKind::proposal:
     case StateKind::certified_roots:
+    case StateKind::equivocation:
     case StateKind::leadership: return true;
   }
   return false;

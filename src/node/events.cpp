@@ -40,6 +40,8 @@ EventType type_of(const pb::Operation& operation) {
       return galen::v1::EVENT_TYPE_LEARNER_READY;
     case pb::Operation::kSetAdminKey:
       return galen::v1::EVENT_TYPE_ADMIN_KEY_SET;
+    case pb::Operation::kReportEquivocation:
+      return galen::v1::EVENT_TYPE_EQUIVOCATION_PROVEN;
     case pb::Operation::KIND_NOT_SET:
       break;
   }
@@ -281,10 +283,23 @@ Status EventReader::describe(const pb::Operation& operation, ByteSpan result, Bl
     case pb::Operation::kSetAdminKey:
       *detail.mutable_admin_key_set() = operation.set_admin_key();
       return {};
+    case pb::Operation::kReportEquivocation:
+      return name_culprit(operation.report_equivocation(), *detail.mutable_equivocation_proven());
     case pb::Operation::KIND_NOT_SET:
       break;
   }
   return damaged("an executed operation");
+}
+
+Status EventReader::name_culprit(const pb::ReportEquivocation& report, galen::v1::EquivocationProven& out) const {
+  GALEN_ASSIGN(const auto epoch, execution::load_epoch(genesis_, view_, report.epoch()));
+  if (!epoch || report.member() > epoch->members.size()) return damaged("an executed report");
+  out.set_member(epoch->members[static_cast<MemberIndex>(report.member() - 1)].id.str());
+  out.set_epoch(report.epoch());
+  out.set_kind(report.kind());
+  out.set_view(report.view() - 1);
+  out.set_height(report.height());
+  return {};
 }
 
 template <class State>

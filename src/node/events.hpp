@@ -81,6 +81,8 @@ class EventReader {
   Status read_item(const Item& item, Page& page);
   Result<std::vector<BlockEvent>> events_of(const Item& item);
   Status describe(const ledger::v1::Operation& operation, ByteSpan result, BlockEvent& event);
+  /// Names whose fault a report has proven.
+  Status name_culprit(const ledger::v1::ReportEquivocation& report, galen::v1::EquivocationProven& out) const;
   template <class State>
   Result<std::optional<State>> load_state(StateKind kind, const std::string& key) const;
   /// Whether it is for this reader: filters see only what the caller may see.

@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::uint64_t kSweepIntervalUs = 100'000;
 constexpr std::uint64_t kNoQuorumGraceUs = 2'000'000;
+/// Its messages are the core's own; two proposals of a hundred members at most.
+constexpr std::size_t kEvidenceBytes = 64u << 10;
 
 }  // namespace
 
@@ -34,7 +36,8 @@ Intake::Intake(const Identity& identity, const ledger::Store& store, vault::Reco
       ports_(std::move(ports)),
       events_({.items_max = 100'000, .bytes_max = 256u << 20}),
       admission_(identity.genesis, identity.member_id()),
-      mempool_(execution::PoolLimits{}, identity.self) {}
+      mempool_(execution::PoolLimits{}, identity.self),
+      accusations_(identity.context) {}
 
 Intake::~Intake() { stop(); }
 
@@ -59,6 +62,10 @@ void Intake::on_cancel(std::uint64_t call_id) {
 void Intake::on_executed(std::shared_ptr<const execution::ExecutedBlock> block) { events_.push(Event(std::move(block))); }
 void Intake::on_logged(std::vector<TransactionId> ids, std::uint64_t seq) {
   events_.push(Event(Logged{std::move(ids), seq}));
+}
+
+void Intake::on_evidence(consensus::Effects::Evidence evidence) {
+  (void)events_.try_push(Event(std::move(evidence)), kEvidenceBytes);
 }
 
 void Intake::resume(std::vector<vault::OutboxRecord> pending) {
@@ -109,6 +116,8 @@ void Intake::handle(Event& event) {
     settle_block(**block);
   } else if (auto* logged = std::get_if<Logged>(&event)) {
     for (const auto& id : logged->ids) vault_.logged(id, logged->seq);
+  } else if (auto* evidence = std::get_if<consensus::Effects::Evidence>(&event)) {
+    accusations_.add(*evidence);
   }
 }
 
@@ -265,6 +274,7 @@ void Intake::expire_calls() {
   auto now = system_clock().monotonic_us();
   last_sweep_us_ = now;
   disk_.look();
+  accuse();
   auto missing = no_quorum();
   if (!missing)
     quorum_lost_us_ = 0;

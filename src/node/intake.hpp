@@ -19,6 +19,7 @@
 #include "galen/v1/record_service.pb.h"
 #include "galen/v1/types.pb.h"
 #include "galen/vault/records.hpp"
+#include "node/accusations.hpp"
 #include "node/disk_watch.hpp"
 #include "node/health.hpp"
 #include "node/identity.hpp"
@@ -62,6 +63,8 @@ class Intake {
   void on_executed(std::shared_ptr<const execution::ExecutedBlock> block);
   /// From the store thread: outbox records stand in the log from `seq` on.
   void on_logged(std::vector<TransactionId> ids, std::uint64_t seq);
+  /// From the core thread, which does not wait: what finds no room is lost.
+  void on_evidence(consensus::Effects::Evidence evidence);
   /// Before start: what the vault still owes the ledger after a restart.
   void resume(std::vector<vault::OutboxRecord> pending);
   /// Before start, after resume: what stood in batches of an epoch that is over. Nobody waits for it any more.
@@ -75,7 +78,8 @@ class Intake {
   struct CancelCall {
     std::uint64_t call_id;
   };
-  using Event = std::variant<galen::node::v1::Call, CancelCall, std::shared_ptr<const execution::ExecutedBlock>, Logged>;
+  using Event = std::variant<galen::node::v1::Call, CancelCall, std::shared_ptr<const execution::ExecutedBlock>, Logged,
+                             consensus::Effects::Evidence>;
 
   /// A call that waits for one or more transactions.
   struct Open {
@@ -157,6 +161,9 @@ class Intake {
   void reply_mismatch(const Open& open);
   void reply_ok(const galen::node::v1::Call& call, const google::protobuf::Message& response);
   std::optional<Error> no_quorum() const;
+  bool may_accuse() const;
+  void accuse();
+  Status accuse(MemberIndex member, Accusation& accusation);
   Status refresh_view();
 
   const Identity& identity_;
@@ -172,6 +179,7 @@ class Intake {
   // Owned by the thread.
   execution::Admission admission_;
   execution::Mempool mempool_;
+  Accusations accusations_;
   std::shared_ptr<const ledger::View> view_;
   Height floor_ = 0;                                          ///< of backfilling, not above what it was for view_
   std::map<std::uint64_t, Open> open_;                        ///< by call id; the mempool's waiter token

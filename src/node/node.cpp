@@ -289,6 +289,7 @@ void Node::State::make_core() {
                       .commit = [this](auto block, auto seq) { commit(std::move(block), seq); },
                       .executed_certificate = [this](auto certificate) { exec->push(std::move(certificate)); },
                       .outbox_logged = [this](auto ids, auto seq) { intake->on_logged(std::move(ids), seq); },
+                      .evidence = [this](auto evidence) { intake->on_evidence(std::move(evidence)); },
                       .diverged = [this](Height height) { divergence->begin(height); },
                       .ready_to_stop =
                           [this] {

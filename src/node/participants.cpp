@@ -57,6 +57,11 @@ void add_own(Participants& to, const Participant& own) {
 
 }  // namespace
 
+Result<std::string> member_name(const Genesis& genesis, const ledger::View& view, const PrincipalId& id) {
+  GALEN_ASSIGN(const auto row, member_row(view, id));
+  return name_of(genesis, id, row);
+}
+
 Result<Participants> load_participants(const Genesis& genesis, const ledger::View& view,
                                        const contracts::Membership& membership, const Participant& own) {
   Participants out;

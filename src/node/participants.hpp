@@ -10,6 +10,9 @@ namespace galen::node {
 Result<Participants> load_participants(const Genesis& genesis, const ledger::View& view,
                                        const contracts::Membership& membership, const Participant& own);
 
+/// As the ledger has it now; a part of the id for one that it has no name of.
+Result<std::string> member_name(const Genesis& genesis, const ledger::View& view, const PrincipalId& id);
+
 /// The participants of genesis, and the own member behind them if it is not one of them.
 Participants participants_of_genesis(const Genesis& genesis, const Participant& own);
 

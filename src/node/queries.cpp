@@ -159,6 +159,7 @@ Result<std::string> Queries::handle(const Waiting& waiting) {
     case socket::Method::list_epochs: return list_epochs(view, call.request());
     case socket::Method::get_proposal: return get_proposal(view, call.request());
     case socket::Method::list_proposals: return list_proposals(view, call.request());
+    case socket::Method::list_equivocations: return list_equivocations(view);
     default: return Error{ErrorCode::UNIMPLEMENTED, "no such method"};
   }
 }

@@ -109,6 +109,10 @@ class Queries {
   Result<std::string> get_proposal(const ledger::View& view, const std::string& request);
   Result<std::string> list_proposals(const ledger::View& view, const std::string& request);
 
+  // equivocation_calls.cpp
+  Result<std::string> list_equivocations(const ledger::View& view);
+  Status set_equivocations(const ledger::View& view, galen::v1::GetStatusResponse& response) const;
+
   void set_read_point(const ledger::View& view, galen::v1::ReadPoint* out) const;
   Status set_proof(const ledger::View& view, StateKind kind, ByteSpan key, galen::v1::StateProof* out) const;
   /// `last` and the versions before it that are not `listed` yet, oldest first.

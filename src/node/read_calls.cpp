@@ -291,6 +291,7 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   response.set_view(core.view);
   response.set_leader(identity_.member_name(core.leader));
   for (auto index : core.skipped) response.add_skipped_leaders(identity_.member_name(index));
+  response.set_epoch(identity_.context.epoch);
   response.set_members(static_cast<std::uint32_t>(members.size()));
   response.set_quorum(static_cast<std::uint32_t>(members.quorum()));
   response.set_reachable(static_cast<std::uint32_t>(members.size() - missing.size()));
@@ -333,6 +334,7 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   out["frames_invalid"] = c.frames_invalid;
   out["catch_up_blocks"] = c.catch_up_blocks;
   out["checkpoints"] = c.checkpoints;
+  GALEN_TRY(set_equivocations(view, response));
   return response.SerializeAsString();
 }
 

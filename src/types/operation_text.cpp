@@ -96,6 +96,12 @@ std::string operation_text(const ledger::v1::Operation& operation) {
              std::to_string(operation.learner_ready().height());
     case Operation::kSetAdminKey:
       return "set_admin_key";
+    case Operation::kReportEquivocation: {
+      const auto& body = operation.report_equivocation();
+      return "report_equivocation epoch " + std::to_string(body.epoch()) + " member " +
+             std::to_string(body.member() - 1) + " " + lower(ledger::v1::SignedKind_Name(body.kind()), 12, body.kind()) +
+             " view " + std::to_string(body.view() - 1) + " height " + std::to_string(body.height());
+    }
     case Operation::KIND_NOT_SET:
       break;
   }

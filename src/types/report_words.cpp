@@ -183,6 +183,8 @@ std::string state_kind_text(StateKind kind) {
       return "proposal";
     case StateKind::certified_roots:
       return "certified_roots";
+    case StateKind::equivocation:
+      return "equivocation";
     case StateKind::leadership:
       return "leadership";
   }

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "galen/types/equivocation.hpp"
 #include "galen/types/limits.hpp"
 #include "galen/types/wire_reader.hpp"
 
@@ -123,11 +124,29 @@ constexpr MessageTable kLearnerReady{"LearnerReady", kLearnerReadyFields};
 constexpr FieldRule kSetAdminKeyFields[] = {key65(1, kRequired), signature64(2)};
 constexpr MessageTable kSetAdminKey{"SetAdminKey", kSetAdminKeyFields};
 
+constexpr FieldRule kSignedValueFields[] = {
+    id32(1, kRequired),
+    {2, WireType::bytes, kOptional, false, kJustificationMarkBytes, kJustificationMarkBytes},
+    signature64(3),
+};
+constexpr MessageTable kSignedValue{"SignedValue", kSignedValueFields};
+
+constexpr FieldRule kReportEquivocationFields[] = {
+    number64(1, kRequired),
+    number32(2, kRequired),
+    choice(3, 3),
+    number64(4, kRequired),
+    number64(5, kRequired),
+    nested(6, &kSignedValue, kRequired),
+    nested(7, &kSignedValue, kRequired),
+};
+constexpr MessageTable kReportEquivocation{"ReportEquivocation", kReportEquivocationFields};
+
 constexpr FieldRule kOperationFields[] = {
     nested(16, &kRegisterPrincipal), nested(17, &kAnchorRecord),  nested(18, &kSetRecordStatus),
     nested(19, &kGrantConsent),      nested(20, &kRevokeConsent), nested(21, &kDecide),
     nested(22, &kProposeMembers),    nested(23, &kVoteMembers),   nested(24, &kLearnerReady),
-    nested(25, &kSetAdminKey),
+    nested(25, &kSetAdminKey),       nested(26, &kReportEquivocation),
 };
 constexpr MessageTable kOperation{"Operation", kOperationFields, true};
 

@@ -35,7 +35,7 @@ def transaction_rows(w):
         ("bytes behind the end", scan(good + b"\0"), "MALFORMED"),
         ("unknown field of the transaction", scan(good + field(3, 1)), "UNKNOWN_FIELD"),
         ("unknown field of the envelope", scan(transaction(env + field(6, 1), grant)), "UNKNOWN_FIELD"),
-        ("unknown operation", scan(transaction(env, field(26, b"x"))), "UNKNOWN_FIELD"),
+        ("unknown operation", scan(transaction(env, field(27, b"x"))), "UNKNOWN_FIELD"),
         ("unknown field of an operation", scan(transaction(env, inner(field(7, 1)))), "UNKNOWN_FIELD"),
         ("two operations in one", scan(transaction(env, grant + field(20, field(1, os.urandom(32))))), "MALFORMED"),
         ("varint longer than need be, in a value", scan(transaction(b"\x08\x81\x00" + env[2:], grant)), "MALFORMED"),

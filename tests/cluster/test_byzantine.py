@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """One of four members lies, as a real process with its real key (tests/byzantine): it proposes two blocks for one place, votes for
 everything, withholds, storms, stalls, changes messages. Under load from the three others: work goes on, their roots are equal, no
-honest member signed two things for one place, and the others' logs name the liar. Afterwards it comes back as an honest node.
-GALEN_BYZANTINE_S: seconds for each mix of lies (8); GALEN_FULL=1: every mix, else the first and one drawn by the seed."""
+honest member signed two things for one place, the others' logs name the liar, and the ledger of every node proves its fault and
+nobody else's. Afterwards it comes back as an honest node.
+GALEN_BYZANTINE_S: seconds for each mix of lies (8); GALEN_TWIN_S: for the first one, in which it is a twin that leads (the same);
+GALEN_FULL=1: every mix, else the first and one drawn by the seed."""
+import json
 import os
 import random
 import signal
@@ -15,6 +18,7 @@ from disk_world import DiskWorld
 
 FULL = os.environ.get("GALEN_FULL") == "1"
 SECONDS = float(os.environ.get("GALEN_BYZANTINE_S", "60" if FULL else "8"))
+TWIN_SECONDS = float(os.environ.get("GALEN_TWIN_S", SECONDS))
 LIAR = "D"
 MIXES = ["equivocates,votes_for_all", "equivocates,withholds,stalls", "votes_for_all,storms,replays", "lies_status,lies_view_change,deaf",
          "mutates,replays,withholds"]
@@ -50,6 +54,38 @@ def named(world):
                if " equivocation " in line)
 
 
+def proven(world, node):
+    """What the node says the ledger has proven: names in its status, and the list with all there is to it."""
+    status = world.status(node)
+    done = world.run("--json", "member", "evidence", node=node)
+    check(done.returncode == 0, f"{node}: {done.stderr[-400:]}")
+    listed = json.loads(done.stdout.strip().splitlines()[-1])["equivocations"]
+    return (status or {}).get("equivocations"), listed
+
+
+def check_proven(world, nodes, timeout=30):
+    """Every node's ledger names the liar and nobody else, with the same proof."""
+    until = time.monotonic() + timeout
+    while not all((world.status(n) or {}).get("equivocations") == [LIAR] for n in nodes):
+        check(time.monotonic() < until, f"not proven: {[(n, (world.status(n) or {}).get('equivocations')) for n in nodes]}")
+        time.sleep(0.2)
+    lists = []
+    for node in nodes:
+        names, listed = proven(world, node)
+        check(names == [LIAR] and [one["name"] for one in listed] == [LIAR], f"{node} names {names}, {listed}")
+        lists.append(listed)
+    check(all(listed == lists[0] for listed in lists), f"the ledgers differ: {lists}")
+    only = lists[0][0]
+    check(only["epoch"] == 1 and only["kind"] in ("PRE_PREPARE", "PREPARE", "COMMIT") and only["height"] > 0, f"{only}")
+    table = world.run("member", "list", node=nodes[0]).stdout.splitlines()
+    marked = [line for line in table if "SIGNED TWO VALUES" in line]
+    check(len(marked) == 1 and f" {LIAR} " in marked[0], f"member list marks {marked}")
+    events = world.run("--json", "events", "--from", "beginning", "--type", "equivocation_proven", node=nodes[-1])
+    told = [json.loads(line) for line in events.stdout.splitlines() if "equivocation_proven" in line]
+    check(len(told) == 1 and told[0]["what"].startswith(f"member {only['member']}"), f"events: {events.stdout[-400:]}")
+    return only
+
+
 def test():
     rng = random.Random(SEED)
     mixes = MIXES if FULL else [PROVABLE, rng.choice(MIXES[1:])]
@@ -61,7 +97,7 @@ def test():
             began = time.monotonic()
             try:
                 with HonestLoad(world) as load:
-                    time.sleep(SECONDS)
+                    time.sleep(TWIN_SECONDS if lies == PROVABLE else SECONDS)
                 took = time.monotonic() - began
                 check(process.poll() is None, f"the liar ended with {process.poll()}:\n{world.log(LIAR)[-1500:]}")
                 height, root = world.agree(honest, timeout=90)
@@ -72,10 +108,13 @@ def test():
             accused = named(world) - accused
             if lies == PROVABLE:
                 check(accused, f"{lies}: nobody's log names {LIAR}")
+                fault = check_proven(world, honest)
+                print(f"proven in block {fault['block']}: two of {fault['kind']} in view {fault['view']} for height {fault['height']}", flush=True)
             world.run_node(LIAR)
             world.agree(timeout=90, at_least=height)
             print(f"{lies:<34} {len(load.acknowledged) * load.size / took:5.0f} records a second acknowledged, {load.refused} imports not, "
                   f"longest pause {load.longest_gap:.1f} s; {LIAR} accused {accused} times; height {height}, root {root[:12]}", flush=True)
+        check_proven(world, world.names)  # the liar's own ledger says so too, and still nobody else is named
         # The liar's own words are not recorded; what it says in others' names has no valid signature, and no honest node passes it on.
         liar = world.names.index(LIAR)
         statements = [s for s in signed_record.read(world.record_dir) if s.sender != liar]

@@ -300,6 +300,33 @@ def check_values(chain):
     return len(computed)
 
 
+def reported_bytes(chain, report, value):
+    """What a member signed, from the text of formats.md 6.2 alone."""
+    kind, member, view, height = one(report, 3, 0), one(report, 2, 0) - 1, one(report, 4, 0) - 1, one(report, 5, 0)
+    mark = one(value, 2)
+    need(len(mark) == (33 if kind == 1 else 0), "report: justification")
+    return chain.prefix(kind + 1, one(report, 1, 0)) + u16(member) + u64(view) + u64(height) + one(value, 1) + mark
+
+
+def check_reports(chain):
+    """Both golden reports prove the fault of member C; with the two digests exchanged they prove nothing."""
+    for name in ("votes", "proposals"):
+        report = message(message(message(golden_hex(f"transaction_report_{name}.hex"))[2][0])[26][0])
+        first, second = message(one(report, 6)), message(one(report, 7))
+        need(one(first, 1) < one(second, 1), f"report of {name}: two digests, the lower first")
+        for value, other in ((first, second), (second, first)):
+            key, signed, signature = chain.keys[one(report, 2) - 1], reported_bytes(chain, report, value), one(value, 3)
+            verify_signature(key, signed, signature, f"report of {name}")
+            try:
+                verify_signature(key, reported_bytes(chain, report, {**value, 1: other[1]}), signature, "bad")
+            except SystemExit:
+                continue
+            need(False, f"report of {name}: the signature covers no digest")
+    proposal = message(message(message(golden_hex("transaction_report_proposals.hex"))[2][0])[26][0])
+    need(reported_bytes(chain, proposal, message(one(proposal, 6))) == golden_hex("sign_bytes_pre_prepare.hex"),
+         "sign_bytes_pre_prepare.hex")
+
+
 def main():
     if len(sys.argv) == 3:
         Chain(pathlib.Path(sys.argv[2]).read_bytes()).check_receipt(pathlib.Path(sys.argv[1]).read_bytes())
@@ -309,7 +336,8 @@ def main():
     values = check_values(chain)
     for name in ("receipt_executed.galen", "receipt_confirmed.galen"):
         chain.check_receipt((HERE / name).read_bytes())
-    print(f"{values} values and 2 receipts verify")
+    check_reports(chain)
+    print(f"{values} values, 2 receipts and 2 reports verify")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ Result<std::optional<EpochMembers>> load_epoch(const Genesis& genesis, Epoch epo
 
 /// Key of the row (StateKind::epoch).
 Bytes epoch_key(Epoch epoch);
+/// Key of the row (StateKind::equivocation) of a member of that epoch.
+Bytes equivocation_key(Epoch epoch, const PrincipalId& member);
 /// Keys of the rows (StateKind::member_claim) that keep a consensus key and a name from being given to anybody else.
 Hash member_key_claim(crypto::Suite suite, ByteSpan consensus_key);
 Hash member_name_claim(crypto::Suite suite, ByteSpan name);

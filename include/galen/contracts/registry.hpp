@@ -16,8 +16,9 @@ Assurance min_assurance(ledger::v1::Operation::KindCase kind);
 bool may_author(ledger::v1::PrincipalKind author, ledger::v1::Operation::KindCase kind);
 
 /// What can be said without state: lengths, enumerations, fields that belong together. INVALID_ARGUMENT or BAD_PURPOSE,
-/// naming the field. Admission calls it early; execution calls it again.
-Status check_operation(const ledger::v1::Operation& operation);
+/// naming the field; EVIDENCE_INVALID. `place`: index in its transaction. Admission calls it early; execution calls it
+/// again.
+Status check_operation(const ledger::v1::Operation& operation, std::uint32_t place = 0);
 
 /// Runs one operation: shape, assurance, author's kind, then the contract. The result's bytes stand in the receipt
 /// (a serialised AccessEntry for Decide, else empty). After an error the caller undoes what was written.

@@ -24,6 +24,12 @@ struct ListEntry {
   Bytes value;
   bool operator==(const ListEntry&) const = default;
 };
+/// Of the state: its key without the byte of its kind.
+struct KeyedRow {
+  Bytes key;
+  Bytes value;
+  bool operator==(const KeyedRow&) const = default;
+};
 struct ListQuery {
   std::uint64_t from = 0;  ///< first sequence wanted; descending: last one wanted (UINT64_MAX: from the newest)
   std::size_t items_max = 100;
@@ -47,6 +53,8 @@ class View {
   Result<std::optional<Bytes>> state(std::uint8_t kind, ByteSpan key) const;
   /// Every state row (kind ‖ key, value), in the order of the keys, until `visit` fails.
   Status each_state_row(const std::function<Status(ByteSpan row_key, ByteSpan value)>& visit) const;
+  /// The rows of one kind, the greatest key first, at most items_max of them.
+  Result<std::vector<KeyedRow>> last_state_rows(std::uint8_t kind, std::size_t items_max) const;
   crypto::Suite suite() const;
   Result<std::optional<TransactionRow>> transaction(const TransactionId& id) const;
   Result<ListPage> list(std::uint8_t list, ByteSpan key, const ListQuery& query = {}) const;

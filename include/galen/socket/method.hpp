@@ -39,6 +39,7 @@ enum class Method : std::uint32_t {
   list_epochs = 61,
   get_proposal = 62,
   list_proposals = 63,
+  list_equivocations = 64,
 };
 
 /// What a caller's principal must be. Both are principals of this node's own member, active in state.
@@ -87,6 +88,7 @@ inline constexpr std::array kMethods = {
     MethodInfo{Method::list_epochs, "galen.v1.GovernanceService", "ListEpochs", false, Role::any},
     MethodInfo{Method::get_proposal, "galen.v1.GovernanceService", "GetProposal", false, Role::any},
     MethodInfo{Method::list_proposals, "galen.v1.GovernanceService", "ListProposals", false, Role::any},
+    MethodInfo{Method::list_equivocations, "galen.v1.GovernanceService", "ListEquivocations", false, Role::any},
 };
 
 constexpr const MethodInfo* find_method(Method method) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/equivocation_parts.hpp"
 #include "unit/execution/chain_fixture.hpp"
 #include "unit/test_seed.hpp"
 
@@ -210,6 +211,29 @@ TEST_F(EventsTest, FiltersSeeWhatTheCallerMaySee) {
   EXPECT_EQ(cursors(all(0, filter({galen::v1::EVENT_TYPE_ACCESS_DECIDED}, patient.str(), chain.member(1).str()))),
             pick({6}));
   EXPECT_TRUE(all(0, filter({}, {}, random_id<Hash>(chain.rng).str())).empty());
+}
+
+TEST_F(EventsTest, AProvenEquivocationIsEverybodysAndNamesTheMember) {
+  run_certified(0, {chain.item(chain.member(0), {galen::test::make_report({.context = chain.genesis.context(), .member = 3},
+                                                                          chain.keys[3])})});
+  EventFilter filter;
+  filter.types = 1u << galen::v1::EVENT_TYPE_EQUIVOCATION_PROVEN;
+  for (MemberIndex member : {0, 1, 3}) {
+    const auto events = all(member, filter);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].member(), chain.member(0).str()) << "who showed it";
+    ASSERT_TRUE(events[0].detail().has_equivocation_proven());
+    const auto& proven = events[0].detail().equivocation_proven();
+    EXPECT_EQ(proven.member(), chain.member(3).str());
+    EXPECT_EQ(proven.epoch(), 1u);
+    EXPECT_EQ(proven.kind(), pb::SIGNED_KIND_PREPARE);
+    EXPECT_EQ(proven.view(), 4u);
+    EXPECT_EQ(proven.height(), 9u);
+  }
+  filter.member = chain.member(3);
+  EXPECT_EQ(all(1, filter).size(), 1u);
+  filter.types = 1u << galen::v1::EVENT_TYPE_ADMIN_KEY_SET;
+  EXPECT_TRUE(all(1, filter).empty());
 }
 
 TEST_F(EventsTest, AFilterThatCannotBeIsRefused) {

@@ -4,6 +4,7 @@
 
 #include "galen/base/clock.hpp"
 #include "galen/socket/method.hpp"
+#include "galen/contracts/membership.hpp"
 #include "galen/v1/access_service.pb.h"
 #include "galen/v1/patient_service.pb.h"
 #include "galen/v1/record_service.pb.h"
@@ -113,6 +114,25 @@ class IntakeTest : public ExecutionTest {
     EXPECT_EQ(replies.next().code(), 0u);
   }
 
+  void vote_again() { health.set_core({.mode = galen::v1::NODE_MODE_VOTING, .detail = {}}); }
+  /// Two PREPAREs of a member for one place, as the core gives them out.
+  consensus::Effects::Evidence evidence(MemberIndex member, View view = 4) {
+    auto vote = [&](std::uint8_t fill) {
+      consensus::Prepare out{{member, {view, 9, {}}, {}}};
+      out.subject.digest.data.fill(fill);
+      out.signature = chain.keys[member].sign(sign_bytes(chain.genesis.context(), out));
+      return std::make_shared<const consensus::Message>(out);
+    };
+    return {.member = member, .view = view, .height = 9, .first = vote(5), .second = vote(7)};
+  }
+  bool is_proven(MemberIndex member) {
+    return node.state<ledger::v1::EquivocationState>(StateKind::equivocation,
+                                                     contracts::equivocation_key(1, chain.member(member)))
+        .has_value();
+  }
+  /// Long enough for two sweeps.
+  static void let_it_sweep() { std::this_thread::sleep_for(std::chrono::milliseconds(250)); }
+
   TempDir dir;
   Identity identity;
   Health health;
@@ -122,6 +142,60 @@ class IntakeTest : public ExecutionTest {
   std::uint64_t last_call = 0, log_seq = 0;
   std::optional<Intake> intake;
 };
+
+TEST_F(IntakeTest, WhatTheCoreFoundIsReportedOnceInTheMembersName) {
+  vote_again();
+  intake->on_evidence(evidence(3));
+  intake->on_evidence(evidence(3, 5));
+  const auto own = batches.next();
+  ASSERT_EQ(own.batch->items().size(), 1u);
+  const auto& transaction = own.batch->items()[0].transaction;
+  EXPECT_EQ(transaction.author(), chain.member(0));
+  ASSERT_EQ(transaction.operations().size(), 1u);
+  EXPECT_EQ(transaction.operations()[0].report_equivocation().member(), 4u);
+  EXPECT_TRUE(own.outbox.empty());
+  order(own);
+  EXPECT_TRUE(is_proven(3));
+  intake->on_evidence(evidence(3, 6));
+  intake->on_evidence(evidence(2));
+  const auto other = batches.next();
+  ASSERT_EQ(other.batch->items().size(), 1u) << "of member 3 nothing more";
+  EXPECT_EQ(other.batch->items()[0].transaction.operations()[0].report_equivocation().member(), 3u);
+  order(other);
+  EXPECT_TRUE(is_proven(2));
+  EXPECT_FALSE(is_proven(0) || is_proven(1));
+  let_it_sweep();
+  EXPECT_TRUE(batches.empty());
+}
+
+TEST_F(IntakeTest, EvidenceWaitsForTheVoteAndTheQuorum) {
+  intake->on_evidence(evidence(3));  // the core has not said yet that it votes
+  let_it_sweep();
+  EXPECT_TRUE(batches.empty());
+  health.set_connected(1, false);
+  health.set_connected(2, false);
+  vote_again();
+  let_it_sweep();
+  EXPECT_TRUE(batches.empty());
+  health.set_connected(2, true);
+  const auto own = batches.next();
+  let_expire(own);
+  const auto again = batches.next();
+  ASSERT_EQ(again.batch->items().size(), 1u) << "made anew";
+  EXPECT_NE(again.batch->items()[0].transaction.id(), own.batch->items()[0].transaction.id());
+  order(again);
+  EXPECT_TRUE(is_proven(3));
+}
+
+TEST_F(IntakeTest, WhatAnotherMemberReportedFirstIsNotReportedAgain) {
+  const auto found = evidence(3);
+  run(1, {chain.item(chain.member(1), {*report_of(chain.genesis.context(), found)})});
+  ASSERT_TRUE(is_proven(3));
+  vote_again();
+  intake->on_evidence(found);
+  let_it_sweep();
+  EXPECT_TRUE(batches.empty());
+}
 
 TEST_F(IntakeTest, WhoMayNotWriteIsToldWhy) {
   EXPECT_EQ(refusal(Method::anchor_record, random_id<PrincipalId>(chain.rng)), ErrorCode::UNKNOWN_PRINCIPAL);

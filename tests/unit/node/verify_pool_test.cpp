@@ -38,6 +38,7 @@ class VerifyPoolTest : public ExecutionTest {
                                                       .commit = [](auto, auto) {},
                                                       .executed_certificate = [](auto) {},
                                                       .outbox_logged = [](auto, auto) {},
+                                                      .evidence = [](auto) {},
                                                       .diverged = [](Height) {},
                                                       .ready_to_stop = [] {}});
     verify = make_verify(identity);

@@ -139,7 +139,7 @@ TEST(WireScanTest, Operations) {
           {"no kind", "", MALFORMED},
           {"two kinds", kRevoke + operation("aa01", id("0a") + id("12") + "183b"), MALFORMED},
           {"one kind twice", kRevoke + kRevoke, MALFORMED},
-          {"unknown kind", "d20100", UNKNOWN_FIELD},
+          {"unknown kind", "da0100", UNKNOWN_FIELD},
           {"empty body", "a20100", MALFORMED},
           {"bytes behind the body", kRevoke + "00", MALFORMED},
           {"longer than the limit", repeat("00", limits::kOperationBytesMax + 1), TOO_LARGE},
@@ -162,6 +162,11 @@ TEST(WireScanTest, MembershipOperations) {
   const std::string member = id("0a"), key = bytes("12", 65);
   const std::string add = member + key + id("1a") + id("22") + bytes("2a", 65) + bytes("32", 4) + bytes("3a", 64);
   // Field 22 of Operation is tag b2 01; fields 16 to 20 of MembersChange are 82 01 to a2 01.
+  // 64 bytes of a signature; with its mark, a proposal's value, else a vote's. Fields 1 to 5: epoch to height.
+  const std::string vote = field("32", id("0a") + bytes("1a", 64)) + field("3a", id("0a") + bytes("1a", 64));
+  const std::string proposal = field("32", id("0a") + bytes("12", 33) + bytes("1a", 64)) +
+                               field("3a", id("0a") + bytes("12", 33) + bytes("1a", 64));
+  auto report = [&](const std::string& body) { return field("d201", body); };
   auto propose = [&](const std::string& change) { return field("b201", id("0a") + field("12", change)); };
   expect_all(
       {
@@ -203,7 +208,23 @@ TEST(WireScanTest, MembershipOperations) {
           {"ready unsigned", field("c201", member + "1007" + id("1a")), MALFORMED},
           {"admin key", field("ca01", bytes("0a", 65) + bytes("12", 64)), OK},
           {"admin key without a proof", field("ca01", bytes("0a", 65)), MALFORMED},
-          {"operation 26", field("d201", member), UNKNOWN_FIELD},
+          {"report", report("080110021802200128c801" + vote), OK},
+          {"report of a proposal", report("080110021801200128c801" + proposal), OK},
+          {"report of no kind", report("08011002180420012801" + vote), MALFORMED},
+          {"report without a view", report("0801100218022801" + vote), MALFORMED},
+          {"report of member 0", report("08011000180220012801" + vote), MALFORMED},
+          {"report in another order", report("08011802100220012801" + vote), MALFORMED},
+          {"report of one value", report("08011002180220012801" + field("32", id("0a") + bytes("1a", 64))), MALFORMED},
+          {"report, mark of 32", report("08011002180120012801" + field("32", id("0a") + id("12") + bytes("1a", 64)) +
+                                        field("3a", id("0a") + bytes("1a", 64))),
+           MALFORMED},
+          {"report, value unsigned",
+           report("08011002180220012801" + field("32", id("0a")) + field("3a", id("0a") + bytes("1a", 64))), MALFORMED},
+          {"report, value with more",
+           report("08011002180220012801" + field("32", id("0a") + bytes("1a", 64) + "2001") +
+                  field("3a", id("0a") + bytes("1a", 64))),
+           UNKNOWN_FIELD},
+          {"operation 27", field("da01", member), UNKNOWN_FIELD},
       },
       scan_operation);
 }
