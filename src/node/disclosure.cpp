@@ -151,7 +151,9 @@ Result<bool> Disclosure::state_row(StateKind kind, ByteSpan key) {
     case StateKind::member:
     case StateKind::member_claim:
     case StateKind::proposal:
-    case StateKind::certified_roots: return true;
+    case StateKind::certified_roots:
+    case StateKind::equivocation:
+    case StateKind::leadership: return true;
   }
   return false;
 }

@@ -55,6 +55,8 @@ enum class StateKind : std::uint8_t {
   member_claim = 10,
   proposal = 11,
   certified_roots = 12,
+  equivocation = 13,
+  leadership = 14,
 };
 
 }  // namespace galen
