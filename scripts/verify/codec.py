@@ -98,7 +98,8 @@ def write_varint(value):
 class Field:
     """One field of a message that must stand in canonical form (receipts, rows of the state, access entries).
 
-    kind: "uint" (a varint up to limit), "fixed64", "bytes", or "message" (sub: the table of its fields).
+    kind: "uint" (a varint up to limit), "packed" (a list of them in one byte string), "fixed64", "bytes", or "message"
+    (sub: the table of its fields).
     """
 
     def __init__(self, name, kind, limit=None, repeated=False, sub=None):
@@ -109,12 +110,27 @@ class Field:
         self.sub = sub
 
 
+def absent(field):
+    """What a field that is not repeated holds when it is left out."""
+    return {"uint": 0, "packed": [], "fixed64": 0, "bytes": b"", "message": None}[field.kind]
+
+
+def read_packed(data, limit):
+    out, at = [], 0
+    while at < len(data):
+        value, at = read_varint(data, at)
+        if value > limit:
+            raise Bad("MALFORMED", "a number out of range")
+        out.append(value)
+    return out
+
+
 def read_message(table, data):
     """A protobuf message in canonical form: fields ascending, defaults left out, nothing unknown. Absent: 0, b"",
     None, []."""
     out = {}
     for field in table.values():
-        out[field.name] = [] if field.repeated else {"uint": 0, "fixed64": 0, "bytes": b"", "message": None}[field.kind]
+        out[field.name] = [] if field.repeated else absent(field)
     at, last = 0, 0
     while at < len(data):
         tag, at = read_varint(data, at)
@@ -149,6 +165,8 @@ def read_message(table, data):
                 raise Bad("MALFORMED", "a default that is not left out")
             if field.kind == "message":
                 value = read_message(field.sub, value)
+            elif field.kind == "packed":
+                value = read_packed(value, field.limit)
         if field.repeated:
             out[field.name].append(value)
         else:
@@ -175,7 +193,7 @@ def write_message(table, values):
                     continue
                 body = write_message(field.sub, one)
             else:
-                body = one
+                body = b"".join(map(write_varint, one)) if field.kind == "packed" else one
                 if not body and not field.repeated:
                     continue
             out += write_varint(number << 3 | 2) + write_varint(len(body)) + body

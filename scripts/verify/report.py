@@ -36,7 +36,21 @@ PURPOSES = """
 
 
 def plain(value):
-    return value.hex() if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items() if one or one == 0}
+    return value
+
+
+def key_text(genesis, kind, key):
+    """A key that is more than one id, in words."""
+    if ROWS[kind][0] in ("epoch", "equivocation"):
+        epoch = "%d" % int.from_bytes(key[:8], "big")
+        return epoch if len(key) == 8 else "%s (%s)" % (epoch, genesis.name_of(key[8:]))
+    return key.hex() or "(empty)"
 
 
 def purpose(number):
@@ -96,8 +110,7 @@ def state_facts(genesis, s):
     if s["value"] is not None:
         out["value"] = s["value"].hex()
     if s["row"]:
-        out["row"] = {k: [plain(x) for x in v] if isinstance(v, list) else plain(v) for k, v in s["row"].items() if v
-                      or v == 0}
+        out["row"] = plain(s["row"])
     return out
 
 
@@ -156,7 +169,7 @@ def words(genesis, kind, proved, own_genesis):
     for s in proved["states"]:
         f = state_facts(genesis, s)
         out.append("  - After block %d (%s) the %s with key %s %s." % (
-            f["height"], when(f["time_ms"]), f["kind"], f["key"] or "(empty)",
+            f["height"], when(f["time_ms"]), f["kind"], key_text(genesis, s["kind"], s["key"]),
             "was there" if f["present"] else "was absent"))
         for name, value in f.get("row", {}).items():
             out.append("      %s %s" % (name, value))

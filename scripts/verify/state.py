@@ -13,6 +13,13 @@ def data(name):
     return Field(name, "bytes")
 
 
+def several(name):
+    return Field(name, "bytes", repeated=True)
+
+
+CERTIFIED_ROOT = {1: number("height"), 2: number("time_ms"), 3: data("state_root")}
+LEADER_SKIP = {1: number("member", U32), 2: number("from_view"), 3: number("until_view"), 4: number("height")}
+# Name, length of the key, fields of the value.
 ROWS = {
     1: ("principal", 32, {1: number("format", U32), 2: number("kind", U32), 3: data("home_member"), 4: data("key"),
                           5: number("key_version", U32), 6: number("status", U32), 7: number("registered_height")}),
@@ -25,9 +32,26 @@ ROWS = {
                                                                                                    "fixed64"),
                         5: number("not_before_ms"), 6: number("not_after_ms"), 7: number("revoked", 1),
                         8: number("granted_height"), 9: number("revoked_height")}),
-    4: ("grant_index", 64, {1: number("format", U32), 2: Field("consent_ids", "bytes", repeated=True)}),
+    4: ("grant_index", 64, {1: number("format", U32), 2: several("consent_ids")}),
     5: ("access_head", 36, {1: number("format", U32), 2: number("count"), 3: data("running_hash")}),
     6: ("parameters", 0, {1: number("format", U32), 2: number("rules_version", U32)}),
+    7: ("membership", 0, {1: number("format", U32), 2: number("epoch"), 3: data("next_members"),
+                          4: data("next_proposal"), 5: number("next_height"), 6: several("learners")}),
+    8: ("epoch", 8, {1: number("format", U32), 2: number("first_height"), 3: data("members"), 4: data("proposal")}),
+    9: ("member", 32, {1: number("format", U32), 2: number("status", U32), 3: data("name"), 4: data("consensus_key"),
+                       5: data("tls_ca"), 6: data("admin"), 7: number("ready_height"), 8: number("ready_time_ms"),
+                       9: several("open_proposals")}),
+    10: ("member_claim", 32, {1: number("format", U32), 2: data("member"), 3: number("height")}),
+    11: ("proposal", 32, {1: number("format", U32), 2: data("proposer"), 3: data("author"), 4: data("change"),
+                          5: number("status", U32), 6: number("proposed_height"), 7: number("expires_ms"),
+                          8: several("approvals"), 9: several("rejections"), 10: number("decided_height")}),
+    12: ("certified_roots", 0, {1: number("format", U32), 2: Field("roots", "message", repeated=True,
+                                                                   sub=CERTIFIED_ROOT)}),
+    13: ("equivocation", 40, {1: number("format", U32), 2: number("kind", U32), 3: number("view"), 4: number("place"),
+                              5: data("transaction_id"), 6: data("reporter"), 7: number("height"),
+                              8: number("time_ms")}),
+    14: ("leadership", 0, {1: number("format", U32), 2: Field("failures", "packed", U32),
+                           3: Field("skips", "message", repeated=True, sub=LEADER_SKIP)}),
 }
 ACCESS_ENTRY = {
     1: number("format", U32), 2: number("sequence"), 3: number("height"), 4: number("time_ms"),

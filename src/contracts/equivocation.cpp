@@ -2,6 +2,7 @@
 // for one place. What is proven needs nobody's word, so the reporter's is not asked for; the first proof for an epoch
 // and member stands for all.
 #include "galen/types/equivocation.hpp"
+#include "galen/types/state_key.hpp"
 #include "contracts/members.hpp"
 
 namespace galen::contracts {

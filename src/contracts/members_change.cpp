@@ -4,6 +4,7 @@
 
 #include "contracts/members.hpp"
 #include "galen/types/membership.hpp"
+#include "galen/types/state_key.hpp"
 
 namespace galen::contracts {
 

@@ -5,6 +5,7 @@
 #include "contracts/members.hpp"
 #include "galen/contracts/leadership.hpp"
 #include "galen/types/limits.hpp"
+#include "galen/types/state_key.hpp"
 
 namespace galen::contracts {
 
@@ -74,16 +75,6 @@ bool Membership::is_learner(const std::string& id) const {
 
 const MemberSet* Membership::next_at(Height exec_height) const {
   return next && next->since <= exec_height ? &next->members : nullptr;
-}
-
-Bytes epoch_key(Epoch epoch) { return ByteWriter(8).u64(epoch).bytes(); }
-Bytes equivocation_key(Epoch epoch, const PrincipalId& member) { return ByteWriter(40).u64(epoch).raw(member).bytes(); }
-
-Hash member_key_claim(crypto::Suite suite, ByteSpan consensus_key) {
-  return crypto::hash_tagged(suite, "galen/1 member key", {consensus_key});
-}
-Hash member_name_claim(crypto::Suite suite, ByteSpan name) {
-  return crypto::hash_tagged(suite, "galen/1 member name", {name});
 }
 
 Result<std::optional<EpochMembers>> load_epoch(const Genesis& genesis, Epoch epoch, const RowReader& read) {

@@ -4,7 +4,7 @@
 
 #include "execution/receipt_source.hpp"
 #include "galen/crypto/merkle.hpp"
-#include "galen/types/limits.hpp"
+#include "galen/types/state_key.hpp"
 
 namespace galen::execution {
 
@@ -177,7 +177,7 @@ Result<TransactionProofFile> build_transaction_proof(const ChainContext& context
 
 Result<StateProofFile> build_state_proof(const ChainContext& context, const ledger::View& view, std::uint8_t kind,
                                          ByteSpan key, Height height, const CertifyOptions& options) {
-  if (kind < 1 || kind > 6 || key.size() > limits::kStateKeyBytesMax) return invalid("No row has such a kind and key.");
+  if (state_key_bytes(kind) != key.size()) return invalid("No row has such a kind and length of key.");
   const bool newest = height == 0 && options.at_height == 0;
   if (newest && !options.by_history) {
     GALEN_ASSIGN(height, newest_executed(view));

@@ -65,6 +65,11 @@ Result<Hash> parse_id(const std::string& option, const std::string& text) {
   return bad(option, text, "an id is 64 hexadecimal digits");
 }
 
+Result<std::uint64_t> parse_number(const std::string& option, const std::string& text) {
+  if (auto value = number(text)) return *value;
+  return bad(option, text, "a whole number");
+}
+
 Result<RequestId> parse_request_id(const std::string& option, const std::string& text) {
   std::string digits;
   std::copy_if(text.begin(), text.end(), std::back_inserter(digits), [](char c) { return c != '-'; });

@@ -13,6 +13,7 @@
 namespace galen::galenctl {
 
 Result<Hash> parse_id(const std::string& option, const std::string& text);
+Result<std::uint64_t> parse_number(const std::string& option, const std::string& text);
 /// 32 hexadecimal digits, with or without the dashes of a UUID.
 Result<RequestId> parse_request_id(const std::string& option, const std::string& text);
 /// "Observation/123" with the source system.

@@ -7,15 +7,17 @@
 
 #include "galen/types/limits.hpp"
 #include "galen/types/report.hpp"
+#include "galenctl/arguments.hpp"
 #include "galenctl/evidence_file.hpp"
 #include "galenctl/files.hpp"
-#include "galenctl/noun_state.hpp"
+#include "galenctl/state_rows.hpp"
 
 namespace galen::galenctl {
 namespace {
 
 struct ExportOptions {
-  std::vector<std::string> transactions, records, consents, principals, access, documents;
+  std::vector<std::string> transactions, documents;
+  RowFlags rows;
   std::vector<std::uint32_t> operations;
   bool by_history = false;
   std::string genesis, path = "case.galen";
@@ -23,8 +25,8 @@ struct ExportOptions {
 
 class Export {
  public:
-  Export(Context& context, const ExportOptions& options, Client& client, Bytes genesis)
-      : context_(context), options_(options), client_(client) {
+  Export(const ExportOptions& options, std::vector<StateRow> rows, Client& client, Bytes genesis)
+      : options_(options), rows_(std::move(rows)), client_(client) {
     bundle_.genesis = std::move(genesis);
   }
 
@@ -33,24 +35,13 @@ class Export {
     bundle_.chain_id = genesis.chain_id;
     bundle_.members = genesis.member_set.encode();
     for (const auto& text : options_.transactions) GALEN_TRY(add_transaction(text));
-    std::vector<StateRow> rows;
-    for (const auto& text : options_.records) GALEN_TRY(add(rows, record_row(text)));
-    for (const auto& text : options_.consents) GALEN_TRY(add(rows, consent_row(text)));
-    for (const auto& text : options_.principals) GALEN_TRY(add(rows, principal_row(context_, text)));
-    for (const auto& text : options_.access) GALEN_TRY(add(rows, access_row(context_, text)));
-    GALEN_TRY(add_states(rows));
+    GALEN_TRY(add_states());
     for (std::size_t i = 0; i < options_.documents.size(); ++i) GALEN_TRY(add_opening(i));
     GALEN_TRY(add_consistency());
     return finish(genesis);
   }
 
  private:
-  static Status add(std::vector<StateRow>& rows, Result<StateRow> row) {
-    if (!row) return row.error();
-    rows.push_back(std::move(*row));
-    return {};
-  }
-
   Status add_transaction(const std::string& text) {
     GALEN_ASSIGN(auto id, parse_id("--tx", text));
     v1::GetTransactionProofRequest request;
@@ -65,9 +56,9 @@ class Export {
   }
 
   /// All rows at one height where the node can: that of the first one, unless a row has changed since.
-  Status add_states(const std::vector<StateRow>& rows) {
+  Status add_states() {
     Height height = 0;
-    for (const auto& row : rows) {
+    for (const auto& row : rows_) {
       v1::GetStateProofRequest request;
       request.set_kind(row.kind);
       request.set_key(row.key);
@@ -138,23 +129,25 @@ class Export {
     return std::move(bundle_);
   }
 
-  Context& context_;
   const ExportOptions& options_;
+  const std::vector<StateRow> rows_;
   Client& client_;
   EvidenceBundle bundle_;
 };
 
 Result<int> make_export(Context& context, const ExportOptions& options) {
-  if (options.transactions.empty() && options.records.empty() && options.consents.empty() &&
-      options.principals.empty() && options.access.empty())
-    return make_error(ErrorCode::INVALID_ARGUMENT,
-                      "name what to show: --tx, --record, --consent, --principal or --access");
-  if (options.documents.size() > options.records.size())
+  GALEN_ASSIGN(auto rows, options.rows.rows(context));
+  if (options.transactions.empty() && rows.empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT, "name what to show: --tx, " + RowFlags::names());
+  const auto records = std::count_if(rows.begin(), rows.end(), [](const StateRow& row) {
+    return row.kind == static_cast<std::uint32_t>(StateKind::record);
+  });
+  if (options.documents.size() > static_cast<std::size_t>(records))
     return make_error(ErrorCode::INVALID_ARGUMENT, "each --document belongs to a --record, in the same order");
   GALEN_ASSIGN(auto genesis_path, context.genesis_path(options.genesis));
   GALEN_ASSIGN(auto genesis, read_text_file(genesis_path));
   GALEN_ASSIGN(auto client, context.connect());
-  GALEN_ASSIGN(auto bundle, Export(context, options, client, to_bytes(std::string_view(genesis))).run());
+  GALEN_ASSIGN(auto bundle, Export(options, std::move(rows), client, to_bytes(std::string_view(genesis))).run());
   auto file = bundle.encode();
   if (!bundle.openings.empty())
     context.output.note(
@@ -170,13 +163,10 @@ void add_evidence(CLI::App& app, Context& context) {
   auto* make = add_verb(app, "evidence", "export", "Put proofs, certificates, members and genesis into one file");
   make->add_option("--tx", options->transactions, "A transaction's id; may be repeated");
   make->add_option("--operation", options->operations, "Of each transaction show this operation only, from 0");
-  make->add_option("--record", options->records, "A record's pointer id: its state now; may be repeated");
+  options->rows.add_to(make);
   make->add_option("--document", options->documents,
                    "With the document of the i-th record and the key that opens its commitment (--as admin, at the "
                    "custodian)");
-  make->add_option("--consent", options->consents, "A consent's id");
-  make->add_option("--principal", options->principals, "A principal's id, or a patient's name");
-  make->add_option("--access", options->access, "The head of a patient's access list");
   make->add_flag("--short", options->by_history, "Through the history tree of later blocks");
   make->add_option("--genesis", options->genesis, "genesis.json (default: of --dir)");
   make->add_option("-o,--out", options->path, "File to write (default case.galen)");

@@ -59,18 +59,24 @@ Result<std::optional<Bytes>> encode_past_block(const View& view, Height height) 
   return std::optional<Bytes>(std::move(out).take());
 }
 
+Result<PastBlockParts> split_past_block(ByteSpan bytes) {
+  ByteReader in(bytes);
+  PastBlockParts out;
+  out.block = in.sized(limits::kFrameBytesMax);
+  out.outcomes = in.sized(kPastOutcomesBytesMax);
+  out.results_root_below = in.fixed<Hash>();
+  out.commit = in.sized(limits::kCertificateBytesMax);
+  out.executed = in.sized(limits::kCertificateBytesMax);
+  if (!in.done()) return malformed("a wrong length");
+  return out;
+}
+
 Result<PastBlock> check_past_block(const EpochChain& epochs, const PastWanted& wanted, ByteSpan bytes) {
   const auto suite = epochs.suite();
-  ByteReader in(bytes);
-  auto block_bytes = in.sized(limits::kFrameBytesMax);
-  auto outcome_bytes = in.sized(kPastOutcomesBytesMax);
+  GALEN_ASSIGN(const auto parts, split_past_block(bytes));
   PastBlock past;
-  past.results_root_below = in.fixed<Hash>();
-  auto commit = in.sized(limits::kCertificateBytesMax);
-  auto executed = in.sized(limits::kCertificateBytesMax);
-  if (!in.done()) return malformed("a wrong length");
-
-  GALEN_ASSIGN(auto block, Block::decode(epochs.context_of(1), block_bytes));
+  past.results_root_below = parts.results_root_below;
+  GALEN_ASSIGN(auto block, Block::decode(epochs.context_of(1), parts.block));
   const auto& header = block.skeleton.header;
   if (header.height != wanted.height || header.digest(suite) != wanted.digest)
     return bad_proof("it is another block");
@@ -79,7 +85,7 @@ Result<PastBlock> check_past_block(const EpochChain& epochs, const PastWanted& w
   const auto& members = epochs.members_of(header.epoch);
   for (const auto& batch : block.batches) GALEN_TRY(batch->verify_signatures(context, members));
 
-  auto outcomes = decode_outcomes(outcome_bytes);
+  auto outcomes = decode_outcomes(parts.outcomes);
   if (!outcomes) return malformed("its outcomes");
   if (outcomes->size() != count_items(block)) return bad_proof("its outcomes are not one for each item");
   past.outcomes = std::move(*outcomes);
@@ -89,7 +95,7 @@ Result<PastBlock> check_past_block(const EpochChain& epochs, const PastWanted& w
       wanted.results_root)
     return bad_proof("its outcomes do not lead to the certified results root");
   past.block = std::make_shared<const Block>(std::move(block));
-  GALEN_TRY(check_certificates(epochs, wanted, commit, executed, past));
+  GALEN_TRY(check_certificates(epochs, wanted, parts.commit, parts.executed, past));
   return past;
 }
 

@@ -1,3 +1,4 @@
+#include "galen/ledger/past_block.hpp"
 #include "galen/ledger/scrub.hpp"
 
 namespace galen::ledger {
@@ -34,6 +35,18 @@ Result<StoredBlock> StoredBlock::decode(ByteSpan bytes) {
   GALEN_TRY(read(in, out.commit));
   GALEN_TRY(read(in, out.executed));
   if (!in.done()) return make_error(ErrorCode::MALFORMED, "A stored block has a wrong length.");
+  return out;
+}
+
+Result<StoredBlock> StoredBlock::of_past_block(ByteSpan bytes) {
+  GALEN_ASSIGN(auto parts, split_past_block(bytes));
+  StoredBlock out{to_bytes(parts.block), to_bytes(parts.outcomes), {}, {}};
+  if (!parts.commit.empty()) {
+    GALEN_ASSIGN(out.commit, QuorumCertificate::decode(parts.commit));
+  }
+  if (!parts.executed.empty()) {
+    GALEN_ASSIGN(out.executed, ExecutedCertificate::decode(parts.executed));
+  }
   return out;
 }
 

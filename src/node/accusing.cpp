@@ -4,6 +4,7 @@
 #include "galen/base/log.hpp"
 #include "galen/contracts/membership.hpp"
 #include "galen/crypto/random.hpp"
+#include "galen/types/state_key.hpp"
 #include "node/intake.hpp"
 
 namespace galen::node {
@@ -27,7 +28,7 @@ void Intake::accuse() {
 
 Status Intake::accuse(MemberIndex member, Accusation& accusation) {
   const auto epoch = identity_.context.epoch;
-  const auto key = contracts::equivocation_key(epoch, identity_.id_of(member));
+  const auto key = equivocation_key(epoch, identity_.id_of(member));
   GALEN_ASSIGN(const auto proven, view_->state(static_cast<std::uint8_t>(StateKind::equivocation), key));
   if (proven) {
     accusation.settled = true;

@@ -10,6 +10,7 @@
 #include "galen/base/thread_name.hpp"
 #include "galen/ledger/scrub.hpp"
 #include "galen/node/file_access.hpp"
+#include "node/stored_fetch.hpp"
 
 namespace galen::node {
 namespace {
@@ -108,7 +109,7 @@ Status Divergence::compare_states(const ledger::View& view, MemberIndex peer, Re
   const auto height = head.header.height;
   std::optional<Hash> root_there;
   auto ask = [&](unsigned depth, const Hash& path) -> Result<Bytes> {
-    auto answer = question_.ask(peer, PeerMessageKind::fetch_tree, tree_question(height, depth, path));
+    auto answer = question_.ask(peer, PeerMessageKind::fetch_tree, PeerMessageKind::tree, tree_question(height, depth, path));
     if (!answer || answer->size() < Hash::kSize)
       return Error{ErrorCode::NOT_FOUND, "the peer has no such page any more"};
     root_there = ByteReader(*answer).fixed<Hash>();
@@ -128,10 +129,9 @@ Status Divergence::compare_states(const ledger::View& view, MemberIndex peer, Re
 Status Divergence::compare_outcomes(const ledger::View& view, MemberIndex peer, Report& report) {
   GALEN_ASSIGN(auto here, view.outcomes(report.height));
   if (!here) return {};  // not executed yet
-  auto answer = question_.ask(peer, PeerMessageKind::fetch_stored, ByteWriter(8).u64(report.height).bytes());
-  if (!answer) return Error{ErrorCode::NOT_FOUND, "the peer does not have the block"};
-  GALEN_ASSIGN(auto stored, ledger::StoredBlock::decode(*answer));
-  GALEN_ASSIGN(auto there, ledger::decode_outcomes(stored.outcomes));
+  auto stored = fetch_stored(question_, peer, report.height);
+  if (!stored) return Error{ErrorCode::NOT_FOUND, "the peer does not have the block"};
+  GALEN_ASSIGN(auto there, ledger::decode_outcomes(stored->outcomes));
   for (std::size_t i = 0; i < std::min(here->size(), there.size()); ++i)
     if ((*here)[i] != there[i]) report.outcomes.push_back({i, (*here)[i].code, there[i].code});
   return {};

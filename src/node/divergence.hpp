@@ -27,8 +27,8 @@ class Divergence {
   /// A quorum certified other roots at this height. Later calls do nothing.
   void begin(Height height);
   void stop();
-  /// Any thread: a peer's answer to fetch_tree or fetch_stored.
-  void on_answer(MemberIndex from, ByteSpan body) { question_.on_answer(from, body); }
+  /// Any thread: what may be a peer's answer, with its kind; false unless it was asked for here.
+  bool on_answer(MemberIndex from, ByteSpan message) { return question_.on_answer(from, message); }
 
   /// The work itself, on the calling thread: the path of the file, or why there is none.
   Result<std::string> write_down(Height height);

@@ -140,6 +140,7 @@ struct Node::State {
   Status make_mesh();
   void say(consensus::Target to, std::shared_ptr<const Bytes> bytes);
   void on_frame(net::Frame&& frame);
+  bool is_mending_answer(MemberIndex from, ByteSpan message);
   HighAnswer high_answer(std::uint64_t nonce) const;
   void on_identity_in_use(MemberIndex by, std::string_view text);
   void send_vote(consensus::Target to, std::shared_ptr<const Bytes> bytes);
@@ -335,10 +336,7 @@ void Node::State::make_callers() {
       VerifyPool::Ports{.send = [this](MemberIndex to, net::Lane lane, Bytes bytes) { return mesh->send(to, lane, std::move(bytes)); },
                         .has_room = [this](MemberIndex member) { return mesh->has_room(member); },
                         .repair_answer =
-                            [this](MemberIndex from, ByteSpan body) {
-                              scrubber->on_stored(from, body);
-                              divergence->on_answer(from, body);
-                            },
+                            [this](MemberIndex from, ByteSpan message) { (void)is_mending_answer(from, message); },
                         .high = [this](std::uint64_t nonce) { return high_answer(nonce); },
                         .high_answer = [this](MemberIndex from, ByteSpan body) { return barrier->on_answer(from, body); },
                         .shut_out = [this](MemberIndex member) { mesh->shut_out(member, "it sent many invalid messages"); },
@@ -380,6 +378,11 @@ void Node::State::make_sync() {
                       .fatal = on_fatal});
 }
 
+// Two threads ask, for blocks and for the state tree.
+bool Node::State::is_mending_answer(MemberIndex from, ByteSpan message) {
+  return scrubber->on_answer(from, message) || divergence->on_answer(from, message);
+}
+
 // What joins and fills has threads of its own; the rest is checked by the verify threads.
 void Node::State::on_frame(net::Frame&& frame) {
   if (interposer && !interposer->hears(frame.from, frame.payload)) return;
@@ -387,6 +390,8 @@ void Node::State::on_frame(net::Frame&& frame) {
   const bool bulk = frame.lane == net::Lane::bulk;
   if (bulk && is_sync_request(kind))
     sync_server->on_request(std::move(frame));
+  else if (bulk && kind == PeerMessageKind::past_piece && is_mending_answer(frame.from, frame.payload))
+    return;  // the scrub and a node that diverged take large blocks as the sync thread does
   else if (bulk && is_sync_answer(kind))
     joining->on_answer(std::move(frame));
   else

@@ -10,11 +10,12 @@ constexpr std::chrono::seconds kAnswerTimeout{3};
 
 }  // namespace
 
-std::optional<Bytes> PeerQuestion::ask(MemberIndex peer, PeerMessageKind kind, ByteSpan body) {
+std::optional<Bytes> PeerQuestion::ask(MemberIndex peer, PeerMessageKind kind, PeerMessageKind answer_kind,
+                                       ByteSpan body) {
   std::unique_lock lock(mutex_);
   if (stopped_) return std::nullopt;
   peer_ = peer;
-  asked_ = to_bytes(body);
+  asked_ = peer_message(answer_kind, body);
   answer_.reset();
   lock.unlock();
   const bool sent = send_(peer, peer_message(kind, body));
@@ -26,13 +27,14 @@ std::optional<Bytes> PeerQuestion::ask(MemberIndex peer, PeerMessageKind kind, B
   return answer;
 }
 
-void PeerQuestion::on_answer(MemberIndex from, ByteSpan body) {
+bool PeerQuestion::on_answer(MemberIndex from, ByteSpan message) {
   std::lock_guard lock(mutex_);
-  if (peer_ != from || answer_ || body.size() < asked_.size() ||
-      !std::equal(asked_.begin(), asked_.end(), body.begin()))
-    return;
-  answer_ = to_bytes(body.subspan(asked_.size()));
+  if (peer_ != from || answer_ || message.size() < asked_.size() ||
+      !std::equal(asked_.begin(), asked_.end(), message.begin()))
+    return false;
+  answer_ = to_bytes(message.subspan(asked_.size()));
   changed_.notify_all();
+  return true;
 }
 
 void PeerQuestion::stop() {

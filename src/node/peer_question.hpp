@@ -16,11 +16,11 @@ class PeerQuestion {
   using Send = std::function<bool(MemberIndex, Bytes)>;  ///< bulk lane; false when the peer is not connected
   explicit PeerQuestion(Send send) : send_(std::move(send)) {}
 
-  /// Sends kind ‖ body; the answer begins with the same body and is returned without it. Nothing when the peer is not
-  /// connected, says nothing for some seconds, or does not have what is asked for.
-  std::optional<Bytes> ask(MemberIndex peer, PeerMessageKind kind, ByteSpan body);
-  /// Any thread.
-  void on_answer(MemberIndex from, ByteSpan body);
+  /// Sends kind ‖ body; the answer, of kind `answer`, begins with the same body and is returned without it. Nothing when
+  /// the peer is not connected, says nothing for some seconds, or does not have what is asked for.
+  std::optional<Bytes> ask(MemberIndex peer, PeerMessageKind kind, PeerMessageKind answer, ByteSpan body);
+  /// Any thread. `message` with its kind; false unless it was asked for.
+  bool on_answer(MemberIndex from, ByteSpan message);
   /// Ends a waiting ask, and all later ones at once.
   void stop();
 
@@ -29,7 +29,7 @@ class PeerQuestion {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<MemberIndex> peer_;
-  Bytes asked_;
+  Bytes asked_;  ///< how the answer begins, its kind included
   std::optional<Bytes> answer_;
   bool stopped_ = false;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "galen/execution/proofs.hpp"
+#include "galen/types/state_key.hpp"
 #include "galen/v1/ledger_service.pb.h"
 #include "galen/v1/record_service.pb.h"
 #include "node/disclosure.hpp"
@@ -37,7 +38,8 @@ Result<std::string> Queries::get_transaction_proof(const ledger::View& view, con
 
 Result<std::string> Queries::get_state_proof(const ledger::View& view, const std::string& bytes) {
   GALEN_ASSIGN(auto request, parse<galen::v1::GetStateProofRequest>(bytes));
-  if (request.kind() > 0xff) return Error{ErrorCode::INVALID_ARGUMENT, "kind: no row has such a kind"};
+  if (state_key_bytes(request.kind()) != request.key().size())
+    return Error{ErrorCode::INVALID_ARGUMENT, "kind, key: no row has such a kind and length of key"};
   Disclosure disclosure(view, identity_.member_id());
   GALEN_ASSIGN(bool shown, disclosure.state_row(static_cast<StateKind>(request.kind()), as_bytes(request.key())));
   if (!shown) return not_yours_to_read("the row");

@@ -12,6 +12,7 @@
 #include "galen/base/log.hpp"
 #include "galen/base/thread_name.hpp"
 #include "node/log_scrub.hpp"
+#include "node/stored_fetch.hpp"
 
 namespace galen::node {
 namespace {
@@ -290,9 +291,7 @@ bool Scrubber::is_any_damaged(Height first, std::size_t count) {
 std::optional<std::vector<ledger::StoredBlock>> Scrubber::fetch(MemberIndex peer, Height first, std::size_t count) {
   std::vector<ledger::StoredBlock> out;
   for (auto height = first; height < first + count; ++height) {
-    auto answer = question_.ask(peer, PeerMessageKind::fetch_stored, ByteWriter(8).u64(height).bytes());
-    if (!answer) return std::nullopt;
-    auto stored = ledger::StoredBlock::decode(*answer);
+    auto stored = fetch_stored(question_, peer, height);
     if (!stored) return std::nullopt;
     out.push_back(std::move(*stored));
   }

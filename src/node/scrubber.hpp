@@ -36,8 +36,8 @@ class Scrubber {
 
   void start();
   void stop();
-  /// Any thread: a peer's answer to fetch_stored.
-  void on_stored(MemberIndex from, ByteSpan body) { question_.on_answer(from, body); }
+  /// Any thread: what may be a peer's answer, with its kind; false unless it was asked for here.
+  bool on_answer(MemberIndex from, ByteSpan message) { return question_.on_answer(from, message); }
 
   /// One full pass, on the calling thread; false when it was stopped or failed.
   bool pass();

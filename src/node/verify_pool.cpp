@@ -100,7 +100,7 @@ Status VerifyPool::handle(const net::Frame& frame) {
     case PeerMessageKind::high: return ports_.high_answer(frame.from, body);
     case PeerMessageKind::blocks: return sync_.on_blocks(frame.from, body);
     case PeerMessageKind::tree:
-    case PeerMessageKind::stored: return ports_.repair_answer(frame.from, body), Status();
+    case PeerMessageKind::stored: return ports_.repair_answer(frame.from, frame.payload), Status();
     default: break;
   }
   return Error{ErrorCode::MALFORMED, "an unknown kind of message"};

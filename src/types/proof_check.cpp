@@ -3,6 +3,7 @@
 
 #include "galen/crypto/merkle.hpp"
 #include "galen/crypto/sparse_merkle.hpp"
+#include "galen/types/state_key.hpp"
 #include "types/proof_parts.hpp"
 
 namespace galen {
@@ -89,19 +90,6 @@ Status check_history(const EpochChain& epochs, const CertifiedBlock::History& pr
   return {};
 }
 
-std::size_t state_key_bytes(std::uint8_t kind) {
-  switch (static_cast<StateKind>(kind)) {
-    case StateKind::grant_index:
-      return 64;
-    case StateKind::access_head:
-      return 36;
-    case StateKind::parameters:
-      return 0;
-    default:
-      return 32;
-  }
-}
-
 }  // namespace
 
 bool BlockVerdict::proves_results(crypto::Suite suite, const Hash& results_root_here) const {
@@ -149,7 +137,7 @@ Result<StateVerdict> check_state_row_proof(const EpochChain& epochs, const Block
     return proof_error(ErrorCode::BAD_PROOF, part + field, sentence);
   };
   if (!block.state_root) return bad(".block", "the block's certificate proves no state of its height");
-  if (proof.kind < 1 || proof.kind > 6 || proof.key.size() != state_key_bytes(proof.kind))
+  if (state_key_bytes(proof.kind) != proof.key.size())
     return proof_error(ErrorCode::MALFORMED, part + ".key", "no row has such a kind and length");
   auto decoded = crypto::StateProof::decode(proof.proof);
   if (!decoded) return proof_error(ErrorCode::MALFORMED, part + ".proof", "its bytes do not decode");

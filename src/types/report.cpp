@@ -2,6 +2,7 @@
 #include "galen/types/report.hpp"
 
 #include "types/report_words.hpp"
+#include "types/state_words.hpp"
 
 namespace galen {
 
@@ -113,7 +114,7 @@ std::string state_json(const Genesis& genesis, const StateVerdict& verdict, cons
   return "{\"kind\":" + quoted(state_kind_text(verdict.kind)) + ",\"key\":" + quoted(to_hex(verdict.key)) +
          ",\"present\":" + (verdict.value ? "true" : "false") +
          ",\"value\":" + quoted(verdict.value ? to_hex(*verdict.value) : "") +
-         ",\"text\":" + quoted(state_text(genesis, verdict)) + ",\"height\":" + std::to_string(verdict.height) +
+         ",\"row\":" + state_row_json(verdict) + ",\"text\":" + quoted(state_text(genesis, verdict)) + ",\"height\":" + std::to_string(verdict.height) +
          ",\"time_ms\":" + std::to_string(block.header.time_ms) + "," + certified_json(genesis, block) + "}";
 }
 

@@ -9,6 +9,11 @@
 
 namespace galen {
 
+std::string hex(const std::string& bytes);
+/// "TREAT", or the number where there is no code.
+std::string purpose_text(std::uint32_t purpose);
+/// An enumerator without its prefix; a number without a name stays a number.
+std::string word(const std::string& name, std::string_view prefix, int number);
 /// "2026-11-23 04:05:06 UTC"
 std::string time_text(TimestampMs time_ms);
 /// A JSON string.
@@ -20,10 +25,6 @@ std::string member_names_json(const Genesis& genesis, const std::vector<Principa
 /// "NO_CONSENT", or the number where this release has no name.
 std::string reason_text(ledger::v1::DecisionReason reason);
 std::string decision_json(const Genesis& genesis, const ledger::v1::AccessEntry& entry);
-/// "record", "consent" …
-std::string state_kind_text(StateKind kind);
-/// One sentence about a row's content.
-std::string state_text(const Genesis& genesis, const StateVerdict& state);
 /// The lines on what the certificates and genesis cannot show, common to all kinds.
 std::string limits_text();
 

@@ -84,6 +84,12 @@ def check_evidence(consortium, permitted, denied, consent):
     _, verdict, _ = made(consortium, jail, "state proof", "state", "prove", "--record", os.urandom(32).hex(), "--short",
                          node="A")
     check(not verdict["states"][0]["present"], f"a record that was never anchored: {verdict}")
+    member = json.loads((jail.root / "genesis.json").read_text())["members"][1]["name"]
+    for row in (["--membership"], ["--epoch", "2"], ["--member", member], ["--claim-name", "Nobody"], ["--certified-roots"],
+                ["--equivocation", f"1:{member}"], ["--proposal", os.urandom(32).hex()]):
+        _, verdict, page = made(consortium, jail, "state proof", "state", "prove", *row, node="A")
+        check(not verdict["states"][0]["present"] and "there was no such row" in page, f"{row}: {verdict}")
+    made(consortium, jail, "state proof", "state", "prove", "--leadership", node="A")  # there if a view failed
     _, verdict, _ = made(consortium, jail, "consistency proof", "ledger", "consistency", "--from", "1", node="A")
     check(verdict["consistency"][0]["from_height"] == 1 < verdict["consistency"][0]["to_height"], f"{verdict}")
 
@@ -103,4 +109,4 @@ def check_evidence(consortium, permitted, denied, consent):
     check(len(verdict["transactions"]) == 1 and len(verdict["states"]) == 2, f"{verdict}")
     alone, page = jail.verify(data, genesis=False)
     check(alone["valid"] and alone["genesis_from_file"] and "compare the chain id" in page, f"{alone} {page}")
-    print(f"evidence of {len(data)} bytes and 12 other proofs verify in an empty chroot; neighbours of a bulk stay hidden")
+    print(f"evidence of {len(data)} bytes and 20 other proofs verify in an empty chroot; neighbours of a bulk stay hidden")

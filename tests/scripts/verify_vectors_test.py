@@ -8,6 +8,7 @@ Without GALEN_VERIFY only galen_verify.py is held against the index. GALEN_FULL=
 """
 
 import argparse
+import collections
 import concurrent.futures
 import copy
 import json
@@ -15,6 +16,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import subprocess
 import sys
 import tempfile
@@ -38,6 +40,7 @@ def python_verdict(data, genesis_bytes):
 
 
 def cpp_verdict(program, path, genesis):
+    """One file, one process, as people call it."""
     command = [program, str(path)] + ([str(genesis)] if genesis else []) + ["--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode not in (0, 1) or not done.stdout:
@@ -45,10 +48,49 @@ def cpp_verdict(program, path, genesis):
     verdict = json.loads(done.stdout)
     if verdict["valid"] != (done.returncode == 0):
         return ("EXIT %d" % done.returncode, done.stdout)
+    return answer_of(verdict)
+
+
+def answer_of(verdict):
     if verdict["valid"]:
         return ("VALID", "")
     error = verdict["error"]
     return (error["reason"], error.get("part") or part_of(error["message"]))
+
+
+class ListedVerdicts:
+    """galen-verify --list, kept running: to start a process takes longer than most verdicts."""
+
+    def __init__(self, program):
+        self.program = program
+        self.process = None
+        self.folder = tempfile.TemporaryDirectory()
+
+    def verdict(self, data, genesis):
+        if self.process is None:
+            self.process = subprocess.Popen([self.program, "--list"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        path = pathlib.Path(self.folder.name) / "file.galen"
+        path.write_bytes(data)
+        line = "%s\t%s\n" % (path, genesis or "")
+        try:
+            self.process.stdin.write(line.encode())
+            self.process.stdin.flush()
+            ready, _, _ = select.select([self.process.stdout], [], [], 120)
+            answer = self.process.stdout.readline() if ready else b""
+        except BrokenPipeError:
+            answer = b""
+        if answer:
+            return answer_of(json.loads(answer))
+        # It died over this file, or thinks for ever; the next one gets another process.
+        self.process.kill()
+        code, self.process = self.process.wait(), None
+        return ("EXIT %d" % code, "")
+
+    def close(self):
+        if self.process:
+            self.process.stdin.close()
+            self.process.wait()
+        self.folder.cleanup()
 
 
 def part_of(message):
@@ -138,31 +180,47 @@ def mutate_tree(rng, tree, other):
 
 
 class Comparison:
+    """Compares on one file after the other; keeps those on which the two differ."""
+
     def __init__(self, program, keep):
         self.program = program
+        self.listed = ListedVerdicts(program) if program else None
         self.keep = keep
         self.differ = []
+        self.answers = collections.Counter()
 
-    def one(self, name, data, genesis, wanted=None):
-        """Compares on one file's bytes; runs in several threads, whose time is the programs'."""
+    def one(self, name, data, genesis, wanted=None, alone=None):
+        """`alone`: the file's path, to be given to a process of its own."""
         python = cpp = python_verdict(data, genesis.read_bytes() if genesis else None)
         if self.program:
-            with tempfile.NamedTemporaryFile(suffix=".galen") as file:
-                file.write(data)
-                file.flush()
-                cpp = cpp_verdict(self.program, file.name, genesis)
+            cpp = cpp_verdict(self.program, alone, genesis) if alone else self.listed.verdict(data, genesis)
         if cpp == python == (wanted or python):
-            return python[0]
+            self.answers[python[0]] += 1
+            return
+        self.answers["differs"] += 1
         self.differ.append((name, wanted, cpp, python))
         if self.keep:
             (pathlib.Path(self.keep) / (name.replace("/", "-") + ".galen")).write_bytes(data)
-        return "differs"
 
     def told(self):
         for name, wanted, cpp, python in self.differ[:40]:
             print("%s: galen-verify %s, galen_verify.py %s%s" % (name, cpp, python,
                                                                 ", wanted %s" % (wanted,) if wanted else ""))
         return len(self.differ)
+
+    def close(self):
+        if self.listed:
+            self.listed.close()
+
+
+def compare_mutations(options, name, good, numbers):
+    """A share of a suite's mutations, in a process of its own: most of the time is Python's."""
+    compare = Comparison(options.program, options.keep)
+    for number in numbers:
+        compare.one("%s-mutation-%d-%d" % (name, options.seed, number), mutation(options.seed, number, good),
+                    FOLDERS[name] / "genesis.json")
+    compare.close()
+    return compare.answers, compare.differ
 
 
 def check_openssl(good):
@@ -188,11 +246,10 @@ def check_known_answers():
     return sm3 == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0" and holds and not changed
 
 
-def check_list():
+def check_list(command):
     """Lines of --list that name no genesis.json, no file or no name at all: each gets its verdict, and the next ones too."""
     lines = b"receipt_executed.galen\nproof_consistency.galen\t\nnone\na\0b\nna\xffme\nevidence.galen\n"
-    done = subprocess.run([sys.executable, "-B", str(ROOT / "scripts/verify/galen_verify.py"), "--list"], input=lines,
-                          cwd=GOLDEN, capture_output=True, check=False)
+    done = subprocess.run([*command, "--list"], input=lines, cwd=GOLDEN, capture_output=True, check=False)
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
     got = ["VALID" if verdict["valid"] else verdict["error"]["reason"] for verdict in verdicts]
     return done.returncode == 1 and got == ["INVALID_ARGUMENT"] * 2 + ["IO_ERROR"] * 3 + ["VALID"]
@@ -205,26 +262,25 @@ def check_suite(options, name, index):
     mine = [entry for entry in index if entry["file"].startswith("sm2-sm3/") == (name == "sm2-sm3")]
     compare = Comparison(options.program, options.keep)
     vectors = {entry["file"]: (VECTORS / entry["file"]).read_bytes() for entry in mine}
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(compare.one, entry["file"], vectors[entry["file"]],
-                            GOLDEN / entry["genesis"] if entry["genesis"] else None,
-                            ("VALID", "") if entry["valid"] else (entry["reason"], entry["part"])) for entry in mine]
-        for job in jobs:
-            job.result()
-        # The files that the first implementation made are good ones too.
-        made = [(path.name, path.read_bytes()) for path in sorted(folder.glob("*.galen"))]
-        for job in [pool.submit(compare.one, name, data, genesis, ("VALID", "")) for name, data in made]:
-            job.result()
-        good = [vectors[entry["file"]] for entry in mine if entry["valid"] and entry["genesis"]]
-        good += [data for _, data in made]
-        jobs = [pool.submit(compare.one, "%s-mutation-%d-%d" % (name, options.seed, i), mutation(options.seed, i, good),
-                            genesis) for i in range(options.mutations)]
-        answers = {}
-        for job in jobs:
-            answers[job.result()] = answers.get(job.result(), 0) + 1
+    for entry in mine:
+        compare.one(entry["file"], vectors[entry["file"]], GOLDEN / entry["genesis"] if entry["genesis"] else None,
+                    ("VALID", "") if entry["valid"] else (entry["reason"], entry["part"]))
+    # The files that the first implementation made are good ones too.
+    made = sorted(folder.glob("*.galen"))
+    for path in made:
+        compare.one(path.name, path.read_bytes(), genesis, ("VALID", ""), alone=path)
+    compare.close()
+    good = [vectors[entry["file"]] for entry in mine if entry["valid"] and entry["genesis"]]
+    good += [path.read_bytes() for path in made]
+    answers, shares = collections.Counter(), options.jobs * 8
+    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+        for told, differ in pool.map(compare_mutations, [options] * shares, [name] * shares, [good] * shares,
+                                     [range(i, options.mutations, shares) for i in range(shares)]):
+            answers += told
+            compare.differ += differ
     print("%s: %d vectors and %d mutations: %d differ" % (name, len(mine) + len(made), options.mutations,
                                                           len(compare.differ)))
-    print("answers to mutations:", ", ".join("%s %d" % pair for pair in sorted(answers.items(), key=lambda p: -p[1])))
+    print("answers to mutations:", ", ".join("%s %d" % pair for pair in answers.most_common()))
     return not compare.told() and check_openssl([(data, genesis.read_bytes()) for data in good])
 
 
@@ -234,16 +290,20 @@ def main():
     parser.add_argument("--suite", choices=list(FOLDERS), help="this one only")
     parser.add_argument("--mutations", type=int, default=10000 if os.environ.get("GALEN_FULL") else 300)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--keep")
     options = parser.parse_args()
+    options.program = options.program and str(pathlib.Path(options.program).resolve())
     print("seed", options.seed, flush=True)
     index = json.loads((VECTORS / "index.json").read_text())
     sound = check_known_answers()
     if not sound:
         print("the known answers of SM2 and SM3 are missed")
-    if not check_list():
-        print("--list does not answer every line")
-        sound = False
+    programs = [[sys.executable, "-B", str(ROOT / "scripts/verify/galen_verify.py")]]
+    for program in programs + ([[options.program]] if options.program else []):
+        if not check_list(program):
+            print(program[-1], "--list does not answer every line")
+            sound = False
     for name in [options.suite] if options.suite else FOLDERS:
         sound = check_suite(options, name, index) and sound
     remade = subprocess.run([sys.executable, "-B", str(VECTORS / "make_vectors.py"), "--check"], check=False).returncode

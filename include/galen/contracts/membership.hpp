@@ -43,14 +43,6 @@ struct EpochMembers {
 /// The voters of one epoch, past or present; nothing if the chain has not come to it.
 Result<std::optional<EpochMembers>> load_epoch(const Genesis& genesis, Epoch epoch, const RowReader& read);
 
-/// Key of the row (StateKind::epoch).
-Bytes epoch_key(Epoch epoch);
-/// Key of the row (StateKind::equivocation) of a member of that epoch.
-Bytes equivocation_key(Epoch epoch, const PrincipalId& member);
-/// Keys of the rows (StateKind::member_claim) that keep a consensus key and a name from being given to anybody else.
-Hash member_key_claim(crypto::Suite suite, ByteSpan consensus_key);
-Hash member_name_claim(crypto::Suite suite, ByteSpan name);
-
 /// Before the items of a block: keeps the root that its header certifies, while somebody learns.
 void begin_block(const Membership& membership, const BlockHeader& header, StateView& state);
 /// After the items of an epoch_end block: the pending list becomes the current one of the next height. CORRUPT when

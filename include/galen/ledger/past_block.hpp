@@ -38,6 +38,13 @@ struct PastBlock {
 
 /// Nothing when this ledger lacks the block or what belongs to it.
 Result<std::optional<Bytes>> encode_past_block(const View& view, Height height);
+/// What encode_past_block() wrote, unchecked. MALFORMED.
+struct PastBlockParts {
+  ByteSpan block, outcomes;
+  Hash results_root_below;
+  ByteSpan commit, executed;  ///< empty: none
+};
+Result<PastBlockParts> split_past_block(ByteSpan bytes);
 /// With the members of the block's epoch. MALFORMED, BAD_PROOF, BAD_SIGNATURE, BAD_CERTIFICATE, and what decoding gives.
 Result<PastBlock> check_past_block(const EpochChain& epochs, const PastWanted& wanted, ByteSpan bytes);
 

@@ -28,6 +28,8 @@ struct StoredBlock {
   Bytes encode() const;
   /// MALFORMED.
   static Result<StoredBlock> decode(ByteSpan bytes);
+  /// Of encode_past_block(), unchecked. MALFORMED.
+  static Result<StoredBlock> of_past_block(ByteSpan bytes);
   /// NOT_FOUND unless both rows are there; damaged ones are CORRUPT.
   static Result<StoredBlock> load(const View& view, Height height);
 };

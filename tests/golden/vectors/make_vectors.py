@@ -18,6 +18,7 @@ from bad_receipts import bad_receipts
 from editing import Vectors
 from epoch_sample import build_epochs, good_epochs
 from good import build, good_vectors
+from member_rows import bad_member_rows, build_member_rows, good_member_rows
 
 
 def main():
@@ -34,6 +35,9 @@ def main():
         several = build_epochs(GOLDEN / folder)
         good_epochs(v, several)
         bad_epochs(v, several)
+        rows = build_member_rows(GOLDEN / folder)
+        good_member_rows(v, rows)
+        bad_member_rows(v, rows)
         files.update(v.files)
         index += v.index
     return write(files, index, "--check" in sys.argv)

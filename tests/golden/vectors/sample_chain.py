@@ -14,7 +14,7 @@ GOLDEN = HERE.parent
 sys.path.insert(0, str(GOLDEN.parent.parent / "scripts" / "verify"))
 import state
 import suite as suites
-from codec import uint, write_message, write_varint
+from codec import absent, uint, write_message, write_varint
 from genesis import Genesis
 from signing import private_key, public_key, sign
 
@@ -214,7 +214,7 @@ class SampleChain:
 
     def put(self, kind, key, values):
         table = state.ROWS[kind][2]
-        whole = {f.name: [] if f.repeated else 0 if f.kind in ("uint", "fixed64") else b"" for f in table.values()}
+        whole = {f.name: [] if f.repeated else absent(f) for f in table.values()}
         whole.update(values, format=1)
         self.rows[kind, key] = write_message(table, whole)
 

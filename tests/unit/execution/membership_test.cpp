@@ -2,7 +2,9 @@
 // second node as well, from nothing; and what a node that joined derives from past blocks is what executing them wrote.
 #include "galen/execution/admission.hpp"
 #include "galen/execution/past_rows.hpp"
+#include "galen/execution/proofs.hpp"
 #include "galen/types/membership.hpp"
+#include "galen/types/state_key.hpp"
 #include "unit/execution/chain_fixture.hpp"
 
 namespace galen::execution::test {
@@ -172,6 +174,41 @@ class MembershipTest : public ExecutionTest {
   crypto::PrivateKey guest_key = crypto::PrivateKey::generate(kSuite),
                      guest_admin_key = crypto::PrivateKey::generate(kSuite);
 };
+
+TEST_F(MembershipTest, ItsRowsAreProved) {
+  const auto proposal_id = approve(newcomer());
+  auto proved = [&](StateKind kind, ByteSpan key) {
+    const auto file = take(
+        build_state_proof(chain.genesis.context(), node.view(), static_cast<std::uint8_t>(kind), key, 0, {}));
+    const auto verdict = take(verify_state_file(chain.genesis, take(StateProofFile::decode(file.encode()))));
+    EXPECT_EQ(verdict.state.height, last.height);
+    return verdict.state.value.has_value();
+  };
+  execute(std::vector<BatchPtr>{});  // its header certifies a root for the learner
+  ASSERT_TRUE(node.store().put_certificate(chain.executed_certificate(last)));
+  EXPECT_TRUE(proved(StateKind::membership, {}));
+  EXPECT_TRUE(proved(StateKind::member, guest));
+  EXPECT_FALSE(proved(StateKind::member, service_a));
+  EXPECT_TRUE(proved(StateKind::member_claim, member_key_claim(kSuite, guest_key.public_key())));
+  EXPECT_TRUE(proved(StateKind::member_claim, member_name_claim(kSuite, as_bytes(std::string_view("Newcomer")))));
+  EXPECT_FALSE(proved(StateKind::member_claim, member_name_claim(kSuite, as_bytes(std::string_view("Nobody")))));
+  EXPECT_TRUE(proved(StateKind::proposal, proposal_id));
+  EXPECT_TRUE(proved(StateKind::certified_roots, {}));
+  EXPECT_FALSE(proved(StateKind::epoch, epoch_key(2)));
+}
+
+TEST_F(MembershipTest, TheMembersOfAnEpochAreProved) {
+  let_in();
+  chain.keys.pop_back();  // the block that ended the epoch is certified by the members of genesis
+  ASSERT_TRUE(node.store().put_certificate(chain.executed_certificate(last)));
+  const auto file = take(build_state_proof(chain.genesis.context(), node.view(),
+                                           static_cast<std::uint8_t>(StateKind::epoch), epoch_key(2), 0, {}));
+  const auto verdict = take(verify_state_file(chain.genesis, take(StateProofFile::decode(file.encode()))));
+  pb::EpochState epoch;
+  ASSERT_TRUE(verdict.state.value &&
+              epoch.ParseFromArray(verdict.state.value->data(), static_cast<int>(verdict.state.value->size())));
+  EXPECT_EQ(epoch.members(), to_string(take(node.executor().membership()).members.encode()));
+}
 
 TEST_F(MembershipTest, AHospitalComesVotesAndGoes) {
   let_in();

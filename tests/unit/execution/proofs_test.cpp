@@ -1,6 +1,7 @@
 #include "galen/execution/proofs.hpp"
 
 #include "galen/types/report.hpp"
+#include "galen/types/state_key.hpp"
 #include "unit/execution/chain_fixture.hpp"
 
 namespace galen::execution::test {
@@ -118,7 +119,14 @@ TEST_F(ProofsTest, RowsAndTheirAbsence) {
   EXPECT_FALSE(verified(take(state(StateKind::record, random_id<PointerId>(chain.rng)))).value);
   EXPECT_TRUE(verified(take(state(StateKind::parameters, {}))).value);
   EXPECT_TRUE(verified(take(state(StateKind::principal, chain.member(2)))).value);
-  EXPECT_EQ(state(StateKind{7}, {}).error().code, ErrorCode::INVALID_ARGUMENT);
+  for (auto kind : {StateKind::membership, StateKind::certified_roots, StateKind::leadership}) {
+    EXPECT_FALSE(verified(take(state(kind, {}))).value);
+    EXPECT_EQ(state(kind, pointer).error().code, ErrorCode::INVALID_ARGUMENT);
+  }
+  EXPECT_FALSE(verified(take(state(StateKind::epoch, epoch_key(2)))).value);
+  EXPECT_FALSE(verified(take(state(StateKind::equivocation, equivocation_key(1, chain.member(2))))).value);
+  EXPECT_EQ(state(StateKind{0}, {}).error().code, ErrorCode::INVALID_ARGUMENT);
+  EXPECT_EQ(state(StateKind{15}, {}).error().code, ErrorCode::INVALID_ARGUMENT);
 
   // Later, at the height before: what has not changed can be proved there, by the header that confirms it.
   confirm(done);

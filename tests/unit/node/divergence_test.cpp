@@ -67,7 +67,7 @@ class DivergenceTest : public execution::test::ExecutionTest {
       const auto body = ByteSpan(question).subspan(1);
       const bool tree = question[0] == static_cast<std::uint8_t>(PeerMessageKind::fetch_tree);
       auto answer = take(tree ? answer_fetch_tree(*view, body) : answer_fetch_stored(*view, body));
-      self->on_answer(to, ByteSpan(answer).subspan(1));
+      EXPECT_TRUE(self->on_answer(to, answer));
       return true;
     });
     self = &divergence;

@@ -127,7 +127,7 @@ class IntakeTest : public ExecutionTest {
   }
   bool is_proven(MemberIndex member) {
     return node.state<ledger::v1::EquivocationState>(StateKind::equivocation,
-                                                     contracts::equivocation_key(1, chain.member(member)))
+                                                     equivocation_key(1, chain.member(member)))
         .has_value();
   }
   /// Long enough for two sweeps.

@@ -9,6 +9,7 @@
 #include "node/joiner.hpp"
 #include "node/sync_server.hpp"
 #include "unit/execution/chain_fixture.hpp"
+#include "unit/node/large_block.hpp"
 
 namespace galen::node {
 namespace {
@@ -146,26 +147,9 @@ class JoinerTest : public ExecutionTest {
   std::optional<ledger::PastWanted> own_lowest_;
 };
 
-/// Four batches of decisions, each with an answer more than twice its size: what fits a block fills no answer.
 class LargeBlockTest : public JoinerTest {
  protected:
-  std::vector<BatchPtr> first_batches() override {
-    std::vector<BatchPtr> out;
-    for (MemberIndex origin : {0, 0, 1, 1}) {
-      auto question = ask();
-      question.mutable_decide()->set_requester(chain.member(origin).str());
-      const auto& author = origin == 0 ? service_a : service_b;
-      std::vector<BatchItem> items;
-      const auto bytes_of = [](const BatchItem& item) { return item.transaction.bytes().size() + 64; };
-      std::size_t bytes = 0;
-      do {
-        items.push_back(chain.item(author, std::vector(limits::kOperationsPerTransactionMax, question)));
-        bytes += bytes_of(items.back());
-      } while (bytes + bytes_of(items.back()) <= limits::kBatchBytesMax);
-      out.push_back(chain.batch(origin, std::move(items)));
-    }
-    return out;
-  }
+  std::vector<BatchPtr> first_batches() override { return test::large_batches(chain, service_a, service_b, ask()); }
   Height large() const { return 2; }  // block 1 registers everybody
 };
 

@@ -13,7 +13,8 @@
 #include "node/fetch_answers.hpp"
 #include "node/repair_answers.hpp"
 #include "node/sync_server.hpp"
-#include "unit/execution/chain_fixture.hpp"
+#include "galen/ledger/past_block.hpp"
+#include "unit/node/large_block.hpp"
 
 namespace galen::node {
 namespace {
@@ -24,7 +25,6 @@ using execution::test::TestNode;
 class ScrubberTest : public execution::test::ExecutionTest {
  protected:
   ScrubberTest() : identity{chain.genesis, 0, chain.genesis.context(), chain.keys[0]}, peer(chain) {
-    std::optional<execution::ExecutedBlock> executed;
     for (int i = 0; i < 20; ++i) {
       auto block =
           chain.block({chain.batch(0, {chain.item(service_a, {anchor(), anchor()})})}, executed ? &*executed : nullptr);
@@ -75,10 +75,33 @@ class ScrubberTest : public execution::test::ExecutionTest {
     ++asked[to];
     if (!connected.contains(to)) return false;
     auto view = take(peer.store().snapshot());
-    auto reply = take(answer_fetch_stored(*view, ByteSpan(question).subspan(1)));
-    if (liars.contains(to)) reply[reply.size() / 2] ^= 1;
-    scrubber.on_stored(to, ByteSpan(reply).subspan(1));
+    const bool piece = question[0] == static_cast<std::uint8_t>(PeerMessageKind::fetch_past_piece);
+    auto reply = piece ? served(question) : take(answer_fetch_stored(*view, ByteSpan(question).subspan(1)));
+    pieces += piece ? 1 : 0;
+    if (liars.contains(to) && reply.size() > 64) reply[reply.size() / 2] ^= 1;
+    // What was not asked is taken for no answer, though it names the same block.
+    auto other = reply;
+    other[0] = static_cast<std::uint8_t>(PeerMessageKind::tree);
+    EXPECT_FALSE(scrubber.on_answer(to, other));
+    EXPECT_FALSE(scrubber.on_answer(static_cast<MemberIndex>(to + 1), reply));
+    EXPECT_TRUE(scrubber.on_answer(to, reply));
     return true;
+  }
+  /// By the thread that hands out past blocks.
+  Bytes served(const Bytes& question) {
+    std::promise<Bytes> out;
+    const ledger::SnapshotFiles files(peer.directory());
+    SyncServer server(identity, peer.store(), files,
+                      {.send = [&](MemberIndex, Bytes bytes) { out.set_value(std::move(bytes)); },
+                       .has_room = [](MemberIndex) { return true; },
+                       .fatal = [&](const Error& error) { ADD_FAILURE() << error.message; }});
+    server.start();
+    net::Frame frame;
+    frame.payload = question;
+    server.on_request(std::move(frame));
+    auto answer = out.get_future().get();
+    server.stop();
+    return answer;
   }
   std::unique_ptr<Scrubber> make() {
     auto self = std::make_shared<Scrubber*>(nullptr);
@@ -97,7 +120,21 @@ class ScrubberTest : public execution::test::ExecutionTest {
   TestNode peer;
   std::set<MemberIndex> connected{1, 2, 3}, liars;
   std::map<MemberIndex, int> asked;
-  int checkpoints = 0;
+  int checkpoints = 0, pieces = 0;
+  std::optional<execution::ExecutedBlock> executed;  ///< the newest
+};
+
+/// Another block on top, which makes up most of the ledger.
+class LargeBlockScrubTest : public ScrubberTest {
+ protected:
+  LargeBlockScrubTest() {
+    auto block = chain.block(test::large_batches(chain, service_a, service_b, ask()), &*executed);
+    certify(peer, peer.apply(block));
+    certify(node, node.apply(block));
+    EXPECT_TRUE(node.store().checkpoint());
+    settle();
+  }
+  Height large() const { return chain.parent.height; }
 };
 
 TEST_F(ScrubberTest, NothingIsFoundInAWholeLedger) {
@@ -124,6 +161,23 @@ TEST_F(ScrubberTest, AFlippedByteIsFoundFetchedAndGone) {
   EXPECT_TRUE(second->pass());
   EXPECT_EQ(health.scrub().found, before.found)
       << "the counts go on where the last life left them, and nothing is left to find";
+}
+
+TEST_F(LargeBlockScrubTest, ABlockThatFitsNoFrameIsTakenInPieces) {
+  auto encoded = take(ledger::encode_past_block(peer.view(), large()));
+  ASSERT_GT(encoded->size(), limits::kFrameBytesMax);
+  const auto file = blocks_file();
+  ASSERT_GT(file.bytes, encoded->size() / 2) << "the byte in its middle is one of the large block";
+  flip(file.path, file.bytes / 2);
+  liars = {1};
+  EXPECT_TRUE(make()->pass());
+  EXPECT_GE(health.scrub().found, 2u);
+  EXPECT_EQ(health.scrub().repaired, health.scrub().found);
+  EXPECT_EQ(health.scrub().left, "");
+  EXPECT_GT(asked[2], 0) << "what 1 sends does not prove itself";
+  EXPECT_GE(pieces, 2 * static_cast<int>(encoded->size() / kPastPieceBytes));
+  EXPECT_NE(blocks_file().number, file.number);
+  EXPECT_EQ(take(ledger::encode_past_block(node.view(), large())), encoded);
 }
 
 // Else any member stops this node by asking for every block until it meets the damage.

@@ -4,8 +4,11 @@
 
 #include <random>
 
+#include "galen/types/json.hpp"
 #include "galen/types/limits.hpp"
 #include "galen/types/report.hpp"
+#include "galen/types/state_key.hpp"
+#include "unit/suite.hpp"
 #include "unit/test_seed.hpp"
 #include "unit/types/sample_evidence.hpp"
 
@@ -253,8 +256,8 @@ TEST(EvidenceTest, PartsOfAStateProof) {
   };
   fails(ErrorCode::BAD_PROOF, "state.block", [&](auto& f) { f.block = s.by_history(4, 8, 11); });
   fails(ErrorCode::BAD_PROOF, "state.proof", [&](auto& f) { f.block = s.at_once(3); });
-  fails(ErrorCode::MALFORMED, "state.key", [](auto& f) { f.proof.kind = 7; });
-  fails(ErrorCode::MALFORMED, "state.key", [](auto& f) { f.proof.kind = 4; });
+  for (int kind : {0, 4, 7, 8, 13, 14, 15, 255})
+    fails(ErrorCode::MALFORMED, "state.key", [&](auto& f) { f.proof.kind = static_cast<std::uint8_t>(kind); });
   fails(ErrorCode::MALFORMED, "state.key", [](auto& f) { f.proof.key.pop_back(); });
   fails(ErrorCode::MALFORMED, "state.proof", [](auto& f) { f.proof.proof.pop_back(); });
   fails(ErrorCode::BAD_PROOF, "state.proof", [](auto& f) { f.proof.kind = 3; });
@@ -266,6 +269,66 @@ TEST(EvidenceTest, PartsOfAStateProof) {
   fails(ErrorCode::BAD_PROOF, "state.proof",
         [&](auto& f) { f.proof.key = to_bytes(sample_id<PointerId>("pointer never anchored").span()); });
   fails(ErrorCode::MALFORMED, "file", [](auto& f) { f.proof.key.resize(65); });
+}
+
+/// Rows of every kind, written by the other implementation: the bytes are those that this one writes, and are told.
+TEST(EvidenceTest, EveryKindOfRowIsProvedAndTold) {
+  const auto folder = std::string(GALEN_SOURCE_DIR) + "/tests/golden/vectors/" +
+                      (test::suite() == crypto::Suite::sm2_sm3 ? "sm2-sm3/" : "") + "good/state-";
+  auto file_of = [&](const std::string& name) {
+    return to_bytes(std::string_view(test::read_text(folder + name + ".galen")));
+  };
+  auto tells = [&](const std::string& name, StateKind kind, const auto& message, const char* text, const char* json) {
+    const auto bytes = file_of(name);
+    auto file = StateProofFile::decode(bytes);
+    ASSERT_TRUE(file) << name;
+    EXPECT_EQ(file->proof.kind, static_cast<std::uint8_t>(kind)) << name;
+    auto report = verify(bytes);
+    ASSERT_TRUE(report) << name << why(report);
+    EXPECT_NE(report->text.find(text), std::string::npos) << report->text;
+    EXPECT_NE(report->json.find(json), std::string::npos) << report->json;
+    EXPECT_TRUE(JsonDocument::parse(report->json)) << report->json;
+    auto again = message;
+    ASSERT_TRUE(file->proof.value && again.ParseFromArray(file->proof.value->data(),
+                                                          static_cast<int>(file->proof.value->size())));
+    EXPECT_EQ(again.SerializeAsString(), as_text(*file->proof.value)) << name << ": its canonical form";
+  };
+  namespace pb = ledger::v1;
+  tells("membership", StateKind::membership, pb::MembershipState{}, "membership: epoch 2, the next members are ",
+        "\"next_height\":2");
+  tells("epoch", StateKind::epoch, pb::EpochState{}, "epoch 2: from block 1 on the members are Hospital A, Hospital B,",
+        "\"first_height\":1");
+  tells("member", StateKind::member, pb::MemberState{}, "LEARNER, named H\xc3\xb4pital E, administrator ",
+        "\"status\":\"MEMBER_STATUS_LEARNER\"");
+  tells("claim", StateKind::member_claim, pb::MemberClaimState{}, " since block 2", "\"height\":2");
+  tells("proposal", StateKind::proposal, pb::ProposalState{},
+        "approved by Hospital A, Hospital B, Hospital C, rejected by Hospital D, decided in block 2",
+        "\"change\":{\"promote\":{\"member\":");
+  tells("certified-roots", StateKind::certified_roots, pb::CertifiedRootsState{},
+        "64 roots that learners may show, from block 1 to block 64", "\"roots\":[{\"height\":1,");
+  tells("equivocation", StateKind::equivocation, pb::EquivocationState{},
+        "equivocation of Hospital B in epoch 2: signed two values in one place, as PREPARE of view 0 for block 2; shown "
+        "by Hospital C",
+        "\"kind\":\"SIGNED_KIND_PREPARE\"");
+  tells("leadership", StateKind::leadership, pb::LeadershipState{},
+        "views led in vain: 3 by the member in place 1, 300 by the member in place 3; left out: the member in place 0 in "
+        "views 4294967296 to before 9223372036854775808 (decided in block 2), the member in place 3 in views 0 to before 5",
+        "\"failures\":[0,3,0,300]");
+  for (const char* absent : {"epoch-absent", "equivocation-absent", "leadership-absent"})
+    EXPECT_NE(verify(file_of(absent))->text.find("there was no such row"), std::string::npos) << absent;
+  auto odd = verify(file_of("member-unreadable"));
+  ASSERT_TRUE(odd) << why(odd);
+  EXPECT_NE(odd->text.find("value ff"), std::string::npos);
+  EXPECT_NE(odd->json.find("\"row\":null"), std::string::npos);
+}
+
+TEST(EvidenceTest, KeysHaveTheLengthOfTheirKind) {
+  const std::map<int, std::size_t> wanted = {{1, 32}, {2, 32}, {3, 32},  {4, 64},  {5, 36}, {6, 0},   {7, 0},
+                                             {8, 8},  {9, 32}, {10, 32}, {11, 32}, {12, 0}, {13, 40}, {14, 0}};
+  for (std::uint32_t kind = 0; kind < 600; ++kind) {
+    auto found = wanted.find(static_cast<int>(kind));
+    EXPECT_EQ(state_key_bytes(kind), found == wanted.end() ? std::optional<std::size_t>() : found->second) << kind;
+  }
 }
 
 TEST(EvidenceTest, PartsOfAConsistencyProof) {
