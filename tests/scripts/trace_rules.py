@@ -119,16 +119,19 @@ def check_commit(epoch, mine, line):
     mine.commits.add((view, height))
 
 
-def check_view_change(epoch, mine, me, header):
+def check_wish(epoch, mine, me, target):
+    others = epoch.asked_for_at_least(target) - {me}
+    require(target <= mine.view + 1 or len(others) > epoch.faults
+            or len(epoch.asked_for_at_least(target - 1)) >= epoch.quorum, "V1, V2",
+            f"asks for view {target} from view {mine.view}, and too few others do")
+
+
+def check_view_change(mine, header):
     target, reported = header["target"], tuple(header["high"][:2])
     for place in mine.commits:
         require(place[0] >= target or place <= reported, "R7", f"{reported} was reported to view {target} after COMMIT {place}")
     require(mine.reports.get(target, reported) == reported, "R7", f"two reports to view {target}")
     mine.reports[target] = reported
-    others = epoch.asked_for_at_least(target) - {me}
-    require(target <= mine.view + 1 or len(others) > epoch.faults
-            or len(epoch.asked_for_at_least(target - 1)) >= epoch.quorum, "V1, V2",
-            f"asks for view {target} from view {mine.view}, and too few others do")
 
 
 def check_entry(epoch, line):
@@ -160,11 +163,21 @@ class Trace:
                 (check_prepare if kind == "PREPARE" else check_commit)(epoch, mine, line)
                 self.checked[kind] += 1
         elif own_header and own_header["target"] not in mine.reports:
-            check_view_change(epoch, mine, me, own_header)
+            check_view_change(mine, own_header)
             self.checked[kind] += 1
         elif own_header:
             require(mine.reports[own_header["target"]] == tuple(own_header["high"][:2]), "R7", "two reports to one view")
         epoch.learn(line, me)
+
+    def happen(self, line, epoch, mine):
+        if line["event"] == "view_change_sent":
+            check_wish(epoch, mine, epoch.members.index(line["who"]), line["view"])
+            self.checked["wish"] += 1
+        elif line["event"] == "view_entered":
+            check_entry(epoch, line)
+            self.checked["view"] += 1
+        if line["event"] in ("view_entered", "resumed"):
+            mine.view = max(mine.view, line["view"])
 
     def close(self, only=None):
         """No more votes are to come."""
@@ -189,12 +202,8 @@ class Trace:
             for (_, who), mine in self.promises.items():
                 if who == line["who"]:
                     mine.forget()
-        elif what == "event" and line["event"] in ("view_entered", "resumed"):
-            mine = self.promises[line["epoch"], line["who"]]
-            if line["event"] == "view_entered":
-                check_entry(self.epochs[line["epoch"]], line)
-                self.checked["view"] += 1
-            mine.view = max(mine.view, line["view"])
+        elif what == "event":
+            self.happen(line, self.epochs[line["epoch"]], self.promises[line["epoch"], line["who"]])
 
 
 def run(program, seed, group):
@@ -227,7 +236,7 @@ def main():
             problems.append(problem)
             print(problem)
     print(f"{len(seeds)} traces: " + ", ".join(f"{count} {kind}" for kind, count in sorted(total.items())) + f"; {len(problems)} broken")
-    if not problems and not all(total[kind] for kind in ("PREPARE", "COMMIT", "VIEW-CHANGE", "view")):
+    if not problems and not all(total[kind] for kind in ("PREPARE", "COMMIT", "VIEW-CHANGE", "view", "wish")):
         print("a kind was never checked")
         return 1
     return 1 if problems else 0
