@@ -57,6 +57,13 @@ row fails "weakened R7: VIEW-CHANGE reports less than was COMMITted" votes "${sm
 row fails "weakened V4: NEW-VIEW on any report, not the maximum" votes "${small[@]}" -DV4=0
 row fails "weakened V4: NEW-VIEW mixes targets" votes -DVIEWS=3 -DHEIGHTS=1 -DV4m=0
 row holds "weakened V4e: a left epoch end is then never committed" votes "${small[@]}" -DENDS=2 -DREACH=6 -DV4e=0
+row holds "amnesia: who votes again contradicts nothing it forgot (L5, L6)" amnesia
+row fails "reached: recovered by a NEW-VIEW after a COMMIT was lost" amnesia -DREACH=1
+row fails "reached: recovered by a certificate of the view" amnesia -DREACH=2
+row fails "reached: it had voted in view V+1 before the loss" amnesia -DREACH=3
+row fails "weakened 8 b: no silence after the answers" amnesia -DSILENCE=0
+row fails "weakened 8 c: the floor above V, not V+1" amnesia -DFLOOR=0
+row fails "weakened 8 c: highQC is not taken over" amnesia -DHIGHQC=0
 
 [ $rows -gt 0 ] || { echo "model: no row with '$word' in its name" >&2; exit 2; }
 [ $bad = 0 ] || { echo "model: a row is not as it should be" >&2; exit 1; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <vector>
 
 #include "galen/consensus/replica.hpp"
@@ -53,8 +54,14 @@ class LoggedBatches {
   std::map<Hash, std::size_t> by_digest_;
 };
 
+/// `identity` becomes that of the epoch that the ledger leads to: its members, the place and the key of this one in it. `own`
+/// is what it knows of itself before the ledger is open. CONFIG_INVALID: none of the keys is the one that the epoch names.
+Status enter_epoch(const ledger::Store& store, const Participant& own, std::span<const crypto::PrivateKey> keys,
+                   Identity& identity);
 /// What the log says of the epoch that the ledger leads to (docs/spec/consensus.md 11).
 Result<consensus::SafetyState> recover_safety(const Identity& identity, const ledger::Store& store, const LogReplay& replay);
+/// A state that follows from the end of the epoch before stands in the log before anything else of the epoch.
+Status begin_epoch(const Identity& identity, const LogReplay& replay, const consensus::SafetyState& safety, Log& log);
 
 /// Executes the committed blocks of the log above the ledger's height, in order; a gap ends it: the rest comes from the
 /// peers.

@@ -235,28 +235,6 @@ MemberIndex place_of(const PrincipalId& id, const Participants& participants) {
   return static_cast<MemberIndex>(found - all.begin());
 }
 
-/// Epoch, participants and the key that the epoch names, as the applied height has them.
-Status enter_epoch(const Config& config, const ledger::Store& store, Identity& identity) {
-  GALEN_ASSIGN(auto view, store.snapshot());
-  GALEN_ASSIGN(const auto membership, execution::load_membership(identity.genesis, *view));
-  GALEN_ASSIGN(auto checked, check_config(config));
-  const auto own = own_participant(config, identity.member_id(), checked.consensus_keys.front());
-  GALEN_ASSIGN(identity.participants, load_participants(identity.genesis, *view, membership, own));
-  identity.self = place_of(own.member.id, *identity.participants);
-  identity.context.epoch = membership.epoch;
-  identity.context.members_hash = membership.members.hash(identity.context.suite);
-  const auto& named = identity.participants->all[identity.self].member.consensus_key;
-  for (auto& key : checked.consensus_keys) {
-    if (key.public_key() != named) continue;
-    identity.consensus_key = std::move(key);
-    return {};
-  }
-  return Error{ErrorCode::CONFIG_INVALID,
-               fmt::format("{}: neither keys.consensus nor keys.consensus_next is the key {} that epoch {} names for "
-                           "member \"{}\"",
-                           config.path, named.hex(), membership.epoch, config.member)};
-}
-
 /// Epochs of which the log holds a record: u16 version ‖ u64 epoch ‖ … (consensus/safety.hpp).
 std::set<Epoch> recorded_epochs(const LogReplay& replay) {
   std::set<Epoch> out;
@@ -267,17 +245,6 @@ std::set<Epoch> recorded_epochs(const LogReplay& replay) {
     if (in.ok()) out.insert(epoch);
   }
   return out;
-}
-
-/// A state that follows from the end of the epoch before stands in the log before anything else of the epoch.
-Status begin_epoch(const Identity& identity, const LogReplay& replay, const consensus::SafetyState& safety, Log& log) {
-  GALEN_ASSIGN(const auto held, consensus::recover(identity.context.epoch, identity.context.suite, replay.safety));
-  if (!safety.recorded() || (held.recorded() && held.mode() == safety.mode())) return {};
-  std::vector<OwnedLogRecord> first;
-  for (auto& record : safety.records()) first.push_back({kLogConsensus, true, std::move(record.payload)});
-  GALEN_ASSIGN([[maybe_unused]] auto appended, log.append_turn(std::span<const OwnedLogRecord>(first)));
-  log::info("epoch={} begins here members={} role={}", identity.context.epoch, identity.members().size(), to_name(identity.role()));
-  return {};
 }
 
 }  // namespace
@@ -298,6 +265,36 @@ Result<consensus::SafetyState> recover_safety(const Identity& identity, const le
   if (!epochs.empty() && *epochs.rbegin() > identity.context.epoch)
     GALEN_TRY(state.apply(consensus::amnesia_record(identity.context.epoch)));
   return state;
+}
+
+Status enter_epoch(const ledger::Store& store, const Participant& own, std::span<const crypto::PrivateKey> keys,
+                   Identity& identity) {
+  GALEN_ASSIGN(auto view, store.snapshot());
+  GALEN_ASSIGN(const auto membership, execution::load_membership(identity.genesis, *view));
+  GALEN_ASSIGN(identity.participants, load_participants(identity.genesis, *view, membership, own));
+  identity.self = place_of(own.member.id, *identity.participants);
+  identity.context.epoch = membership.epoch;
+  identity.context.members_hash = membership.members.hash(identity.context.suite);
+  const auto& named = identity.participants->all[identity.self].member.consensus_key;
+  for (const auto& key : keys) {
+    if (key.public_key() != named) continue;
+    identity.consensus_key = key;
+    return {};
+  }
+  return Error{ErrorCode::CONFIG_INVALID,
+               fmt::format("neither keys.consensus nor keys.consensus_next is the key {} that epoch {} names for "
+                           "member \"{}\"",
+                           named.hex(), membership.epoch, own.name)};
+}
+
+Status begin_epoch(const Identity& identity, const LogReplay& replay, const consensus::SafetyState& safety, Log& log) {
+  GALEN_ASSIGN(const auto held, consensus::recover(identity.context.epoch, identity.context.suite, replay.safety));
+  if (!safety.recorded() || (held.recorded() && held.mode() == safety.mode())) return {};
+  std::vector<OwnedLogRecord> first;
+  for (auto& record : safety.records()) first.push_back({kLogConsensus, true, std::move(record.payload)});
+  GALEN_ASSIGN([[maybe_unused]] auto appended, log.append_turn(std::span<const OwnedLogRecord>(first)));
+  log::info("epoch={} begins here members={} role={}", identity.context.epoch, identity.members().size(), to_name(identity.role()));
+  return {};
 }
 
 Result<Identity> load_identity(const Config& config) {
@@ -338,7 +335,13 @@ Result<Opened> open_data_dir(const Config& config, Identity& identity) {
     GALEN_TRY(check_vault_follows(vault, *opened.log, replay.started_over));
   GALEN_ASSIGN(auto bodies, LoggedBatches::index(identity, replay));
   GALEN_TRY(replay_blocks(identity, replay, bodies, *executor, *store));
-  GALEN_TRY(enter_epoch(config, *store, identity));
+  GALEN_ASSIGN(auto checked, check_config(config));
+  const auto own = own_participant(config, identity.member_id(), checked.consensus_keys.front());
+  if (auto entered = enter_epoch(*store, own, checked.consensus_keys, identity); !entered) {
+    auto error = entered.error();
+    if (error.code == ErrorCode::CONFIG_INVALID) error.message = config.path + ": " + error.message;
+    return error;
+  }
 
   Opened out{.data_dir = std::move(data_dir),
              .failures = std::move(failures),

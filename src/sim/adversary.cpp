@@ -188,9 +188,12 @@ MessagePtr Adversary::signed_again(Message message) const {
 MessagePtr Adversary::variant(const PrePrepare& message) {
   auto m = message;
   auto& header = m.block.header;
-  switch (rng_.below(4)) {
+  switch (rng_.below(5)) {
     case 0:
       header.flags ^= kTenureEnd;
+      break;
+    case 2:
+      add_odd_batches(m.block);
       break;
     case 1:
       if (!m.block.batch_digests.empty()) {
@@ -302,8 +305,11 @@ void Adversary::change_header(BlockHeader& h) {
 }
 
 void Adversary::change_certificate(QuorumCertificate& c) {
-  switch (rng_.below(5)) {
+  switch (rng_.below(6)) {
     case 0:
+      ++c.signers.member_count;
+      break;
+    case 5:
       c.phase = c.phase == VotePhase::commit ? VotePhase::prepare : VotePhase::commit;
       break;
     case 1:

@@ -32,6 +32,11 @@ class Adversary {
   /// Now and then, of its own accord; `view` is its replica's.
   void acts(View view, Outbox& out);
 
+  /// A batch of its own that no block may hold, or not together with another one.
+  void owns(const Hash& odd_batch) { odd_batches_.push_back(odd_batch); }
+
+  bool makes_odd_batches() const { return does(Lie::equivocates) || does(Lie::mutates); }
+
   bool does(Lie lie) const { return (lies_ >> static_cast<unsigned>(lie) & 1U) != 0; }
 
  private:
@@ -49,6 +54,7 @@ class Adversary {
   consensus::MessagePtr malformed(const consensus::Message& message);
   void malform_new_view(consensus::Justification& justification);
   void repeat_batch(BlockSkeleton& block);
+  void add_odd_batches(BlockSkeleton& block);
   void change_header(BlockHeader& header);
   void change_certificate(QuorumCertificate& certificate);
   std::optional<QuorumCertificate> some_certificate();
@@ -65,6 +71,7 @@ class Adversary {
   std::vector<std::uint32_t> unheard_;
   std::vector<QuorumCertificate> certificates_;
   std::vector<consensus::MessagePtr> memory_;
+  std::vector<Hash> odd_batches_;
   std::map<VoteSubject, int> voted_;
 };
 

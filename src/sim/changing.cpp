@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sim/node.hpp"
+#include "sim/record.hpp"
 
 namespace galen::sim {
 
@@ -23,6 +24,7 @@ Epoch Simulation::epoch_after(const Node& node) const {
 
 void Simulation::take_seat(Node& node, Epoch epoch, Recovered recovered) {
   const auto& set = epochs_->of(epoch);
+  if (options_.record) options_.record->epoch(epoch, set);
   auto seat = std::make_unique<Seat>();
   seat->epoch = epoch;
   seat->index = set.index_of(node.identity).value_or(kNoMember);
@@ -36,13 +38,14 @@ void Simulation::take_seat(Node& node, Epoch epoch, Recovered recovered) {
   config.members = set.members;
   config.self = seat->index;
   config.parameters.view_timeout_ms = kTimeoutMs;
-  config.parameters.idle_block_interval_ms = 1500;
+  config.parameters.idle_block_interval_ms = options_.idle_ms;
   config.parameters.tenure_blocks = 5;
   config.parameters.window = options_.window;
   config.parameters.exec_lag_max = options_.exec_lag_max;
   config.parameters.clock_skew_max_ms = 5000;
   config.rng_seed = rng_.next();
-  config.tenure_ms = 2000;
+  config.tenure_ms = options_.tenure_ms;
+  config.pool_batches_per_origin = options_.pool_batches;
   seat->replica = std::make_unique<Replica>(config, std::move(recovered));
   node.seat = std::move(seat);
   give(node, epoch, Tick{});

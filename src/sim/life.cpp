@@ -4,7 +4,7 @@
 
 #include "galen/base/assert.hpp"
 #include "sim/node.hpp"
-#include "sim/reached.hpp"
+#include "sim/record.hpp"
 
 namespace galen::sim {
 
@@ -112,6 +112,7 @@ void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
     node.durable = node.log.size();
     node.lost_log = true;
     checker_->forgot(static_cast<MemberIndex>(node.identity));
+    if (options_.record) options_.record->forgets(now_, node.identity);
     if (rng_.chance(1, 2)) {
       node.log.insert(node.log.begin(), LogEntry{amnesia_record(epoch_after(node)), {}, {}});
       ++node.durable;
@@ -146,11 +147,13 @@ void Simulation::note_events(Node& node, Seat& seat, const Effects& effects) {
       trace(node, std::string(consensus::to_name(event.kind)) + " view " + std::to_string(event.view) + " height " +
                       std::to_string(event.height) + " value " + std::to_string(event.value));
     if (!node.is_honest()) continue;
-    ++tally_.kinds[event.kind];
-    if (has_branches(event.kind)) ++tally_.branches[branch_name(event)];
-    if (event.kind == EventKind::proposal_refused) ++tally_.refusals[static_cast<RefusalReason>(event.value)];
+    if (options_.record) options_.record->happens(now_, node.identity, seat.epoch, event);
+    if (event.kind == EventKind::view_entered || event.kind == EventKind::resumed) seat.view = event.view;
+    if (event.kind == EventKind::view_change_sent) seat.asked = event.view;
+    note_event(event);
     if (event.kind == EventKind::voting_started && seat.is_fresh)
       node.forgot_for_good = checker_->began_anew(who, seat.epoch) || node.forgot_for_good;
+    seat.votes |= event.kind == EventKind::voting_started || event.kind == EventKind::resumed;
     votes = votes || event.kind == EventKind::voting_started || event.kind == EventKind::resumed;
     // Where the end of the epoch may have been born before, it counts as forgetful until it votes in the next one.
     if (event.kind == EventKind::resumed && epochs_->of(seat.epoch).change_pending_from) node.lost_until = seat.epoch + 1;
@@ -187,6 +190,10 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
     for (auto& record : persist.records) node.log.push_back({std::move(record), {}, {}});
   }
   note_votes(node);
+  if (node.is_honest() && !effects.commits.empty() && seat.is_member()) {
+    if (!seat.votes) count(Rule::r6_not_voting);
+    if (seat.asked > seat.view) count(Rule::r6_changing);
+  }
   for (auto& block : effects.commits) committed(node, block);
   for (const auto& one : effects.sends()) {
     if (one.after && one.after->value() > seat.durable_token)
@@ -200,10 +207,20 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
       if (nodes_[place]->incarnation == incarnation) give(*nodes_[place], epoch, Signed{token, signature});
     });
   }
-  for (auto& fetch : effects.fetch_batches)
+  for (auto& fetch : effects.fetch_batches) {
+    // The core may have had no room for one when it came.
+    std::erase_if(fetch.digests, [&](const Hash& digest) {
+      if (node.bodies.count(digest) == 0) return false;
+      at(0, [this, place, incarnation, epoch, digest] {
+        if (nodes_[place]->incarnation == incarnation) give(*nodes_[place], epoch, BatchArrived{batches_.at(digest).pending});
+      });
+      return true;
+    });
+    if (fetch.digests.empty()) continue;
     at(latency(), [this, place, epoch, hint = fetch.hint, digests = std::move(fetch.digests)] {
       answer_batches(place_of(epoch, hint), place, digests);
     });
+  }
   for (auto& fetch : effects.fetch_blocks)
     at(latency(), [this, place, epoch, hint = fetch.hint, from = fetch.from] {
       answer_blocks(place_of(epoch, hint), place, from);

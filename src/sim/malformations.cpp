@@ -1,10 +1,21 @@
 // What a mutating member makes of its own messages beyond a changed bit or field: the shapes that each check of
 // consensus/verify.cpp and each reason to refuse a proposal is there for.
+#include <algorithm>
+
 #include "sim/adversary.hpp"
 
 namespace galen::sim {
 
 using namespace consensus;
+
+namespace {
+
+void fit_header(crypto::Suite suite, BlockSkeleton& block) {
+  block.header.batch_count = static_cast<std::uint32_t>(block.batch_digests.size());
+  block.header.body_root = body_root(suite, block.batch_digests);
+}
+
+}  // namespace
 
 /// Properly signed and wrong in one way; nothing if the message offers none.
 MessagePtr Adversary::malformed(const Message& message) {
@@ -15,6 +26,8 @@ MessagePtr Adversary::malformed(const Message& message) {
       malform_new_view(m->justification);
     } else if (rng_.chance(1, 8)) {
       m->justification = {Justification::Kind::epoch_end, {}, some_certificate()};
+    } else if (!odd_batches_.empty() && rng_.chance(1, 2)) {
+      add_odd_batches(m->block);
     } else {
       repeat_batch(m->block);
     }
@@ -64,8 +77,16 @@ void Adversary::repeat_batch(BlockSkeleton& block) {
       if (!again || rng_.chance(1, 2)) again = older->block.batch_digests.front();
   if (!again) return;
   digests.push_back(*again);
-  block.header.batch_count = static_cast<std::uint32_t>(digests.size());
-  block.header.body_root = body_root(context_->suite, digests);
+  fit_header(context_->suite, block);
+}
+
+/// Of its newest ones; by a clock that goes ahead, but no further than others put up with.
+void Adversary::add_odd_batches(BlockSkeleton& block) {
+  auto& digests = block.batch_digests;
+  for (auto odd = odd_batches_.rbegin(); odd != odd_batches_.rend() && odd - odd_batches_.rbegin() < 3; ++odd)
+    if (std::find(digests.begin(), digests.end(), *odd) == digests.end()) digests.push_back(*odd);
+  block.header.time_ms += rng_.below(4000);
+  fit_header(context_->suite, block);
 }
 
 }  // namespace galen::sim

@@ -3,6 +3,7 @@
 
 #include "sim/journal.hpp"
 #include "sim/node.hpp"
+#include "sim/record.hpp"
 
 namespace galen::sim {
 
@@ -37,6 +38,8 @@ void Simulation::send(Node& node, Seat& seat, const Target& to, const MessagePtr
     return;
   }
   if (node.is_honest()) checker_->said(static_cast<MemberIndex>(node.identity), *message, seat.epoch, seat.index);
+  if (node.is_honest()) note_rules(seat, *message);
+  if (options_.record && node.is_honest()) options_.record->says(now_, node.identity, seat.epoch, *message);
   auto members = epochs_->of(seat.epoch).members.size();
   for (MemberIndex member = 0; member < members; ++member)
     if (member != seat.index && (!to || *to == member)) post(node.place, seat.epoch, member, message, 0);
@@ -85,6 +88,7 @@ void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const Me
     return at(latency(), [this, from, to, ours = node.seat->epoch] { hear_of_epoch(from, to, ours); });
   auto sender = epochs_->of(epoch).index_of(nodes_[from]->identity);
   if (!sender || !verified(from, *sender, epoch, message)) return;
+  if (options_.record && !nodes_[from]->is_honest()) options_.record->hears(now_, nodes_[from]->identity, epoch, *message);
   if (rng_.chance(1, 64)) {
     auto copy = decode_of_epoch(context_.suite, encode_in(epoch, *message));
     if (!copy || copy->epoch != epoch || !(copy->message == *message))

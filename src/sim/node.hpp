@@ -27,6 +27,8 @@ struct Simulation::Seat {
   std::uint64_t ticked = UINT64_MAX;
   std::uint64_t woken = UINT64_MAX;
   bool is_fresh = false;  ///< its log knew nothing of this epoch
+  View view = 0, asked = 0;  ///< that it has entered, and the highest one it has asked for, in this life
+  bool votes = false;        ///< since this life began
 
   bool is_member() const { return index != consensus::kNoMember; }
 };
@@ -70,6 +72,7 @@ struct Simulation::Node {
 
 inline constexpr std::uint64_t kWallStart = 1'700'000'000'000ULL;
 inline constexpr std::uint64_t kTimeoutMs = 300;
+inline constexpr std::uint64_t kStopMs = 400;  ///< for what a member that is to stop still has to say
 
 /// Roots as a chain over the block digests: a replica that executed other blocks, or in another order, shows it.
 inline ExecutedSubject execute_block(const ExecutedSubject& before, const Hash& digest) {

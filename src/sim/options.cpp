@@ -58,6 +58,9 @@ Options draw(std::uint64_t seed, Group group) {
     if (out.byzantine <= 1) out.members = 4 + changes.below(4);
     faulty = faults_tolerated(out.members);
   }
+  Rng limits(seed + 7373);  // apart as well
+  if (limits.chance(1, 8)) out.tenure_ms = 150, out.idle_ms = 200;  // so short that a slow leader is soon left (R8)
+  if (limits.chance(1, 8)) out.pool_batches = 1 + limits.below(3);
   // Members that lie count against the same budget as members that have forgotten.
   if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
   return out;

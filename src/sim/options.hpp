@@ -14,6 +14,7 @@
 namespace galen::sim {
 
 class Journal;
+class Record;
 
 /// How a Byzantine member lies; each one draws its own set.
 enum class Lie : std::uint8_t {
@@ -66,8 +67,12 @@ struct Options {
   std::uint32_t without_lies = 0;     ///< bits by Lie, the same
   bool trace = false;
   Journal* journal = nullptr;  ///< gets what the trace would say, and every message that arrives
+  Record* record = nullptr;    ///< gets what the rules of voting are about
   std::uint32_t window = 8;
   std::uint32_t exec_lag_max = 16;
+  std::uint64_t tenure_ms = 2000;
+  std::uint64_t idle_ms = 1500;      ///< of heartbeats
+  std::size_t pool_batches = 1024;   ///< of each origin
   std::uint64_t chaos_ms = 4000;
   std::uint64_t settle_ms = 30'000;  ///< the bound on progress after healing
   const Keyring* keyring = nullptr;  ///< tags when null

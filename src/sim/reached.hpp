@@ -16,7 +16,7 @@ std::string branch_name(const consensus::Event& event);
 
 struct Reached {
   std::string table;      ///< markdown: kind, what, rule, how often
-  unsigned missing = 0;   ///< rows with a zero that is not explained
+  unsigned missing = 0;   ///< rows with a zero
   unsigned unlisted = 0;  ///< seen, but not in the list
 };
 Reached reached_table(const Tally& tally);

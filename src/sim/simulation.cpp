@@ -5,6 +5,7 @@
 
 #include "sim/journal.hpp"
 #include "sim/node.hpp"
+#include "sim/record.hpp"
 
 namespace galen::sim {
 
@@ -92,8 +93,6 @@ MemberSet Simulation::first_members() const {
   return MemberSet(std::move(list));
 }
 
-void Simulation::at(std::uint64_t delay, Action action) { queue_.push({now_ + delay, next_id_++, std::move(action)}); }
-
 void Simulation::fail(const std::string& what) { checker_->fail(what); }
 
 Tally Simulation::tally() const {
@@ -101,6 +100,7 @@ Tally Simulation::tally() const {
   out.virtual_ms = now_;
   for (unsigned fault = 0; fault < happened_.size(); ++fault)
     if (happened_[fault] > 0) out.faults[std::string(to_name(static_cast<Fault>(fault)))] += happened_[fault];
+  add_events(out);
   out.blocks = checker_->highest();
   out.views_burned = checker_->views_burned();
   return out;
@@ -119,11 +119,12 @@ void Simulation::await_votes() {
 /// A client hands a batch to some node, which sends it to all.
 void Simulation::submit() {
   auto origin = rng_.below(nodes_.size());
-  const auto* seat = nodes_[origin]->seat.get();
+  auto* seat = nodes_[origin]->seat.get();
   if (nodes_[origin]->up && seat->is_member()) {
     Batch batch{{small_hash(3, next_batch_++), seat->index, kWallStart + now_ + 5'000 + rng_.below(50'000),
                  100 + rng_.below(1000)},
                 seat->epoch};
+    if (seat->adversary && seat->adversary->makes_odd_batches() && rng_.chance(1, 3)) make_odd(*seat, batch.pending);
     batches_.emplace(batch.pending.digest, batch);
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
       if (to != origin && (!linked(origin, to) || is_lost())) continue;
@@ -132,6 +133,23 @@ void Simulation::submit() {
   }
   auto pause = rng_.chance(1, 20) ? rng_.below(1500) : rng_.below(120);
   at(1 + pause, [this] { submit(); });
+}
+
+/// One that pools take and no block may hold: soon expired, valid for too long, or too large beside another of its origin.
+void Simulation::make_odd(Seat& seat, PendingBatch& batch) {
+  GenesisParameters limits;
+  switch (rng_.below(3)) {
+    case 0:
+      batch.valid_until_ms = kWallStart + now_ + 200 + rng_.below(1500);
+      break;
+    case 1:
+      batch.valid_until_ms = kWallStart + now_ + limits.ttl_max_ms + 6000 + rng_.below(3000);
+      break;
+    default:
+      batch.bytes = limits.member_block_bytes_max - rng_.below(100);
+      break;
+  }
+  seat.adversary->owns(batch.digest);
 }
 
 void Simulation::disturb() {
@@ -143,8 +161,12 @@ void Simulation::disturb() {
     if (nodes_[place]->up) {
       bool lose = may_lose_log(*nodes_[place]) && rng_.chance(1, 3) && is_planned(Fault::amnesia);
       bool lose_ledger = lose && rng_.chance(1, 2);
-      if (lose || is_planned(Fault::crash)) count(lose ? Fault::amnesia : Fault::crash), crash(place, lose, lose_ledger);
-      at(1 + rng_.below(rng_.chance(1, 2) ? 30 : 1500), [this, place] {
+      bool in_order = !lose && rng_.chance(1, 8) && is_planned(Fault::crash);
+      if (in_order)
+        stop_in_order(place);
+      else if (lose || is_planned(Fault::crash))
+        count(lose ? Fault::amnesia : Fault::crash), crash(place, lose, lose_ledger);
+      at((in_order ? kStopMs : 0) + 1 + rng_.below(rng_.chance(1, 2) ? 30 : 1500), [this, place] {
         if (!nodes_[place]->up) start(place);
       });
     }
@@ -196,6 +218,12 @@ bool Simulation::settled() const {
 }
 
 std::string Simulation::run() {
+  if (options_.record) {
+    std::vector<Identity> liars;
+    for (const auto& node : nodes_)
+      if (!node->is_honest() && node->place < identities_) liars.push_back(node->identity);
+    options_.record->begins(options_.seed, liars);
+  }
   auto members = epochs_->of(1).members.size();
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     bool comes_later = i >= members && i < identities_;
@@ -212,13 +240,11 @@ std::string Simulation::run() {
   for (const auto& node : nodes_)
     if (!node->is_honest()) at(100 + rng_.below(100), [this, place = node->place] { lie(place); });
   at(options_.chaos_ms, [this] { heal(); });
-  while (!queue_.empty() && checker_->failure().empty()) {
-    auto next = std::move(const_cast<Scheduled&>(queue_.top()));
-    queue_.pop();
-    if (next.at > deadline_) break;
-    now_ = next.at;
+  while (!agenda_.empty() && checker_->failure().empty()) {
+    if (agenda_.next_at() > deadline_) break;
+    now_ = agenda_.next_at();
     ++tally_.events;
-    next.action();
+    agenda_.run_next();
     if (is_healed_ && (tally_.events & 63) == 0 && settled()) break;
     if (tally_.events > kEventsMax) fail("too many events");
   }

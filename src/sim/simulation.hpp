@@ -5,18 +5,18 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <map>
 #include <memory>
-#include <queue>
 #include <string>
 
 #include "galen/base/rng.hpp"
 #include "galen/consensus/replica.hpp"
 #include "sim/adversary.hpp"
+#include "sim/agenda.hpp"
 #include "sim/checker.hpp"
 #include "sim/epochs.hpp"
 #include "sim/options.hpp"
+#include "sim/rules.hpp"
 
 namespace galen::sim {
 
@@ -55,9 +55,11 @@ class Simulation {
     consensus::PendingBatch pending;
     Epoch epoch = 1;
   };
-  using Action = std::function<void()>;
 
-  void at(std::uint64_t delay, Action action);
+  template <class Action>
+  void at(std::uint64_t delay, Action&& action) {
+    agenda_.at(now_ + delay, std::forward<Action>(action));
+  }
   void note(std::uint64_t value) { digest_ = (digest_ ^ value) * 0x100000001b3ULL; }
   void fail(const std::string& what);
   void trace(const Node& node, const std::string& text) const;
@@ -70,6 +72,7 @@ class Simulation {
   MemberSet first_members() const;
   void add_node(Identity identity, std::optional<std::uint32_t> lies);
   void submit();
+  void make_odd(Seat& seat, consensus::PendingBatch& batch);
   void disturb();
   void lie(std::size_t place);
   void heal();
@@ -77,8 +80,10 @@ class Simulation {
     return options_.faults && (options_.without >> static_cast<unsigned>(fault) & 1U) == 0;
   }
   void count(Fault fault) { ++happened_[static_cast<std::size_t>(fault)]; }
+  void count(Rule rule) { ++rules_[static_cast<std::size_t>(rule)]; }
 
   // trouble.cpp: what disturb() does besides crashes and partitions
+  void stop_in_order(std::size_t place);
   void trouble();
   void flap(unsigned times);
   bool is_cut(std::size_t from, std::size_t to) const;
@@ -94,6 +99,11 @@ class Simulation {
   void give(Node& node, Epoch epoch, const consensus::Input& input);
   void carry_out(Node& node, Seat& seat, consensus::Effects effects);
   void note_events(Node& node, Seat& seat, const consensus::Effects& effects);
+
+  // rules.cpp
+  void note_rules(const Seat& seat, const consensus::Message& message);
+  void note_event(const consensus::Event& event);
+  void add_events(Tally& to) const;
   void note_votes(Node& node);
   void sync(Node& node);
   void wake(Node& node, Seat& seat, std::uint64_t at_ms);
@@ -136,14 +146,7 @@ class Simulation {
   BlockHeader block_zero_;
   Hash zero_digest_;
 
-  struct Scheduled {
-    std::uint64_t at;
-    std::uint64_t id;
-    Action action;
-    bool operator<(const Scheduled& other) const { return std::tie(at, id) > std::tie(other.at, other.id); }
-  };
-  std::priority_queue<Scheduled> queue_;
-  std::uint64_t next_id_ = 0;
+  Agenda agenda_;
   std::uint64_t now_ = 0;
   std::uint64_t digest_ = 0xcbf29ce484222325ULL;
   std::uint64_t loss_percent_ = 0;
@@ -156,6 +159,8 @@ class Simulation {
   std::vector<std::unique_ptr<Node>> nodes_;  ///< one for each identity, and a second for each that runs twice
   std::vector<int> side_;
   std::array<std::uint64_t, static_cast<std::size_t>(Fault::count)> happened_{};
+  std::array<std::uint64_t, static_cast<std::size_t>(Rule::count)> rules_{};
+  std::array<std::array<std::uint64_t, 16>, 64> events_{};  ///< at honest members, by kind and by value below 16
   std::size_t identities_ = 0;    ///< whoever is or may become a member
   std::optional<Epochs> epochs_;
   Height executed_max_ = 0;       ///< by any node

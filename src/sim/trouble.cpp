@@ -35,6 +35,17 @@ void Simulation::trouble() {
   }
 }
 
+/// Asked to stop, it hands its tenure over; a while later its process ends.
+void Simulation::stop_in_order(std::size_t place) {
+  auto& node = *nodes_[place];
+  if (!node.up) return;
+  ++tally_.faults["stopped in good order"];
+  give(node, node.seat->epoch, consensus::StopRequested{});
+  at(kStopMs, [this, place, incarnation = node.incarnation] {
+    if (nodes_[place]->incarnation == incarnation) crash(place, false, false);
+  });
+}
+
 /// Two sides that part and meet again, faster than any timer.
 void Simulation::flap(unsigned times) {
   if (is_healed_ || times == 0) return;

@@ -1,14 +1,13 @@
 #include "sim/wan.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <memory>
-#include <queue>
 #include <vector>
 
 #include "galen/base/rng.hpp"
 #include "galen/consensus/replica.hpp"
+#include "sim/agenda.hpp"
 #include "sim/keyring.hpp"
 
 namespace galen::sim {
@@ -95,13 +94,10 @@ class Wan {
     end_us_ = options_.warm_us + options_.measure_us;
     for (auto& node : nodes_) at(rng_.below(1000), [this, &node] { give(node, Tick{}); });
     at(options_.warm_us / 2, [this] { arrive(); });
-    while (!queue_.empty()) {
-      auto next = std::move(const_cast<Scheduled&>(queue_.top()));
-      queue_.pop();
-      if (next.at > end_us_) break;
-      now_ = next.at;
+    while (!agenda_.empty() && agenda_.next_at() <= end_us_) {
+      now_ = agenda_.next_at();
       ++result_.events;
-      next.action();
+      agenda_.run_next();
     }
     auto seconds = static_cast<double>(options_.measure_us) / 1e6;
     result_.answered_per_s = static_cast<double>(latencies_.size()) / seconds;
@@ -117,14 +113,14 @@ class Wan {
   }
 
  private:
-  using Action = std::function<void()>;
-  struct Scheduled {
-    std::uint64_t at, id;
-    Action action;
-    bool operator<(const Scheduled& other) const { return std::tie(at, id) > std::tie(other.at, other.id); }
-  };
-  void at(std::uint64_t delay, Action action) { queue_.push({now_ + delay, next_id_++, std::move(action)}); }
-  void until(std::uint64_t when, Action action) { queue_.push({std::max(when, now_), next_id_++, std::move(action)}); }
+  template <class Action>
+  void at(std::uint64_t delay, Action&& action) {
+    agenda_.at(now_ + delay, std::forward<Action>(action));
+  }
+  template <class Action>
+  void until(std::uint64_t when, Action&& action) {
+    agenda_.at(std::max(when, now_), std::forward<Action>(action));
+  }
   /// Half a round trip, give or take a twentieth.
   std::uint64_t distance() { return options_.rtt_us * 19 / 40 + rng_.below(options_.rtt_us / 20 + 1); }
   bool is_measured() const { return now_ >= options_.warm_us; }
@@ -276,8 +272,8 @@ class Wan {
   ChainContext context_;
   MemberSet members_;
   std::vector<WanNode> nodes_;
-  std::priority_queue<Scheduled> queue_;
-  std::uint64_t next_id_ = 0, now_ = 0, end_us_ = 0, batches_made_ = 0, blocks_ = 0;
+  Agenda agenda_;
+  std::uint64_t now_ = 0, end_us_ = 0, batches_made_ = 0, blocks_ = 0;
   struct Made {
     PendingBatch batch;
     std::vector<std::uint64_t> arrivals;  ///< of its transactions

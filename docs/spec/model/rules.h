@@ -26,3 +26,12 @@
 #ifndef V4e
 #define V4e 1
 #endif
+#ifndef SILENCE
+#define SILENCE 1
+#endif
+#ifndef FLOOR
+#define FLOOR 1
+#endif
+#ifndef HIGHQC
+#define HIGHQC 1
+#endif

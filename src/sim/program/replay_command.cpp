@@ -5,6 +5,7 @@
 
 #include "sim/journal.hpp"
 #include "sim/program/commands.hpp"
+#include "sim/record.hpp"
 #include "sim/regressions.hpp"
 #include "sim/shrink.hpp"
 #include "sim/whole/cluster.hpp"
@@ -62,6 +63,7 @@ struct ReplayArguments {
   PlanArguments plan;
   unsigned layer = 1;
   bool trace = false;
+  bool json = false;
   bool diagram = false;
   std::string svg;
   std::optional<std::uint64_t> from_ms, to_ms;
@@ -97,9 +99,20 @@ int replay(const ReplayArguments& a, GivenOptions options) {
 }
 
 int replay(const ReplayArguments& a) {
+  if (a.json && !(a.trace && a.layer == 1)) {
+    std::fprintf(stderr, "galen-sim: --json is for --trace of layer 1\n");
+    return 2;
+  }
   if (a.layer == 2) return replay<Cluster>(a, draw_whole(a.plan.seed));
   auto options = a.plan.options();
-  return options ? replay<Simulation>(a, *options) : 2;
+  if (!options) return 2;
+  if (!a.json) return replay<Simulation>(a, *options);
+  Record record(stdout);
+  options->record = &record;
+  Simulation simulation(*options);
+  auto failure = simulation.run();
+  if (!failure.empty()) std::fprintf(stderr, "seed %llu: %s\n", static_cast<unsigned long long>(options->seed), failure.c_str());
+  return failure.empty() ? 0 : 1;
 }
 
 int shrink_one(const PlanArguments& plan, ShrinkOptions& how) {
@@ -130,6 +143,7 @@ void add_replay(CLI::App& app, int& code) {
       ->check(CLI::Range(1, 2))
       ->capture_default_str();
   command->add_flag("--trace", a->trace, "tell every step");
+  command->add_flag("--json", a->json, "the trace of layer 1 as lines of JSON: what the rules of voting are about");
   command->add_flag("--diagram", a->diagram, "a sequence diagram of the last moments, or of the time given");
   command->add_option("--svg", a->svg, "the diagram as a picture in this file");
   command->add_option("--from", a->from_ms, "virtual ms where the diagram begins");

@@ -15,9 +15,9 @@ using namespace consensus;
 namespace {
 
 constexpr std::uint64_t kEventsMax = 500'000;
-constexpr std::uint64_t kTimeoutMs = 300;
 constexpr Height kProgress = 8;
 constexpr std::size_t kReceiptsChecked = 3;  ///< on each node
+constexpr std::size_t kJoiners = 2;
 
 }  // namespace
 
@@ -30,6 +30,13 @@ WholeOptions draw_whole(std::uint64_t seed) {
   out.disk_lies = rng.chance(1, 2) && out.byzantine < faults_tolerated(out.members);
   out.blackout = rng.chance(1, 2);
   out.chaos_ms = 800 + rng.below(1600);
+  Rng changes(seed + 4242);  // apart, so that the other seeds stay what they were
+  if (changes.chance(1, 4)) {
+    out.changes = 1 + static_cast<unsigned>(changes.below(3));
+    out.members = 4 + changes.below(4);
+    out.disk_lies = out.disk_lies && out.byzantine < faults_tolerated(out.members);
+    out.chaos_ms += 2000;  // people take their time
+  }
   return out;
 }
 
@@ -40,33 +47,32 @@ SeedResult run_whole(const WholeOptions& options) {
 }
 
 Cluster::Cluster(const WholeOptions& options)
-    : options_(options), rng_(options.seed * 6007 + 17), world_(options.members, options.seed) {
-  const auto& members = world_.genesis().member_set;
+    : options_(options),
+      rng_(options.seed * 6007 + 17),
+      world_(options.members, options.changes > 0 ? kJoiners : 0, options.seed) {
   loss_percent_ = rng_.chance(1, 2) ? 0 : rng_.below(20);
   delay_max_ = 5 + rng_.below(40);
-  auto first_liar = rng_.below(members.size());
-  std::vector<bool> honest(members.size(), true);
-  for (std::size_t i = 0; i < options_.byzantine; ++i) honest[(first_liar + i) % members.size()] = false;
-  for (MemberIndex i = 0; i < members.size(); ++i) {
-    nodes_.push_back(std::make_unique<Node>(
-        node::Identity{world_.genesis(), i, world_.context(), world_.keyring().key(i)}, rng_.next()));
+  auto first_liar = rng_.below(options_.members);
+  std::vector<bool> honest(world_.identities(), true);
+  for (std::size_t i = 0; i < options_.byzantine; ++i) honest[(first_liar + i) % options_.members] = false;
+  for (Identity i = 0; i < world_.identities(); ++i) {
+    nodes_.push_back(std::make_unique<Node>(i, world_.node_identity(i), rng_.next()));
     auto& node = *nodes_.back();
     node.clock_offset = static_cast<std::int64_t>(rng_.below(400)) - 200;
     if (honest[i]) continue;
-    std::uint32_t lies = 0;
+    auto& lies = node.lies.emplace(0);
     for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
       if (static_cast<Lie>(lie) != Lie::twins && rng_.chance(1, 3)) lies |= 1U << lie;
-    node.adversary = std::make_unique<Adversary>(rng_.next(), world_.context(), members, world_.keyring(), i, lies,
-                                                 kTimeoutMs);
     for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
       if ((lies >> lie & 1U) != 0) count("member " + std::string(to_name(static_cast<Lie>(lie))));
   }
-  auto zero = world_.genesis().block_zero().digest(world_.context().suite);
-  checker_.emplace(world_.context(), members, world_.keyring(), zero, std::move(honest));
+  const auto& first = world_.of(1);
+  auto zero = world_.genesis().block_zero().digest(first.context.suite);
+  checker_.emplace(first.context, first.members, *first.keyring, zero, std::move(honest));
 }
 Cluster::~Cluster() = default;
 
-void Cluster::at(std::uint64_t delay, Node& node, Action action) {
+void Cluster::at(std::uint64_t delay, Node& node, std::function<void()> action) {
   at(delay, [&node, life = node.life, action = std::move(action)] {
     if (node.up && !node.dying && node.life == life) action();
   });
@@ -81,29 +87,20 @@ Tally Cluster::tally() const {
 }
 
 bool Cluster::is_calm() const {
-  return std::any_of(nodes_.begin(), nodes_.end(), [](const auto& n) { return n->is_honest() && n->is_suspect; });
-}
-
-/// At most f members lie, or may have forgotten, at any time.
-bool Cluster::may_hurt(const Node& node) const {
-  if (!options_.disk_lies || !node.is_honest() || is_healed_) return false;
-  std::size_t faulty = options_.byzantine;
-  for (const auto& other : nodes_)
-    faulty += other->is_honest() && (other->is_suspect || other->is_damaged || !other->is_believed) ? 1 : 0;
-  bool counted = node.is_suspect || node.is_damaged || !node.is_believed;
-  return faulty + (counted ? 0 : 1) <= faults_tolerated(nodes_.size());
+  const auto& first = world_.of(1).identities;
+  return std::any_of(first.begin(), first.end(), [&](auto i) { return nodes_[i]->is_honest() && nodes_[i]->is_suspect; });
 }
 
 /// A client of some member asks for something, now and then twice; its node puts what it has into a batch.
 void Cluster::submit() {
   auto& node = *nodes_[rng_.below(nodes_.size())];
-  if (lives(node)) {
-    auto valid_until = kWholeWallStart + now_ + 60'000;
+  if (lives(node) && node.identity.is_voter()) {
+    auto valid_until = kWholeWallStart + now_ + kValidMs;
     std::vector<BatchItem> items;
-    for (auto count = 1 + rng_.below(3); count > 0; --count) items.push_back(world_.new_request(node.index(), valid_until));
+    for (auto count = 1 + rng_.below(3); count > 0; --count) items.push_back(world_.new_request(node.place, valid_until));
     if (!retries_.empty() && rng_.chance(1, 8)) items.push_back(retries_[rng_.below(retries_.size())]);
     retries_.push_back(items.front());
-    take_batch(node, world_.batch(node.index(), std::move(items)), true);
+    send_batch(node, std::move(items));
   }
   at(1 + rng_.below(is_healed_ ? 250 : 150), [this] { submit(); });
 }
@@ -148,7 +145,7 @@ void Cluster::hurt_disk(Node& node) {
   auto lied = [&](const char* what) {
     count(what);
     node.is_believed = false;  // nobody can know what such a disk made it forget
-    checker_->disk_lied(node.index());
+    checker_->disk_lied(static_cast<MemberIndex>(node.place));
     node.effects_left = rng_.below(40);
   };
   // At rest: the node is down, or goes down now.
@@ -172,7 +169,7 @@ void Cluster::hurt_disk(Node& node) {
       node.disk.remove_all();
       node.is_made = false;
       node.is_suspect = true;
-      checker_->forgot(node.index());
+      checker_->forgot(static_cast<MemberIndex>(node.place));
       break;
     case 3:
       node.ledger_hurt |= node.files.flip_bit();
@@ -187,10 +184,10 @@ void Cluster::hurt_disk(Node& node) {
 }
 
 void Cluster::lie(Node& node) {
-  if (node.up && !node.dying && !is_calm_) {
+  if (node.up && !node.dying && !is_calm_ && node.adversary) {
     Adversary::Outbox outbox;
     node.adversary->acts(node.replica->status().view, outbox);
-    for (const auto& one : outbox) post(node, one.to, one.message, one.delay_ms);
+    post_lies(node, outbox);
   }
   at(20 + rng_.below(200), [this, &node] { lie(node); });
 }
@@ -211,8 +208,10 @@ void Cluster::heal() {
 bool Cluster::settled() const {
   for (const auto& node : nodes_) {
     if (!node->is_honest() || !node->is_believed) continue;
-    if (!node->up || node->dying || node->replica->status().mode != Mode::voting) return false;
+    if (!node->up || node->dying) return false;
     if (node->executor->applied_height() < healed_height_ + kProgress) return false;
+    if (!world_.of(world_.newest()).index_of(node->place)) continue;
+    if (node->epoch() != world_.newest() || node->replica->status().mode != Mode::voting) return false;
   }
   return true;
 }
@@ -226,17 +225,17 @@ std::string Cluster::run() {
     at(100 + rng_.below(200), [this] { disturb(); });
     for (auto& node : nodes_)
       if (!node->is_honest()) lie(*node);
+    if (options_.changes > 0) govern();
     at(options_.chaos_ms, [this] { heal(); });
   };
   begin(begin);
   auto give_up = options_.settle_ms;  // until all vote for the first time
-  while (!queue_.empty() && checker_->failure().empty()) {
-    auto next = std::move(const_cast<Scheduled&>(queue_.top()));
-    queue_.pop();
-    if (next.at > deadline_ || (is_calm_ && next.at > give_up)) break;
-    now_ = next.at;
+  while (!agenda_.empty() && checker_->failure().empty()) {
+    auto next = agenda_.next_at();
+    if (next > deadline_ || (is_calm_ && next > give_up)) break;
+    now_ = next;
     ++tally_.events;
-    next.action();
+    agenda_.run_next();
     bury();
     if (is_healed_ && (tally_.events & 63) == 0 && settled()) break;
     if (tally_.events > kEventsMax) fail("too many events");
@@ -256,29 +255,38 @@ void Cluster::check_end() {
         continue;
       }
       auto status = node->replica->status();
-      where += std::to_string(node->executor->applied_height()) + " " + std::string(consensus::to_name(status.mode)) +
-               " view " + std::to_string(status.view) + "/" + std::to_string(status.max_view_change) + "]";
+      where += std::to_string(node->executor->applied_height()) + " " +
+               std::string(node->identity.is_voter() ? consensus::to_name(status.mode) : "follows in") + " epoch " +
+               std::to_string(node->epoch()) + " view " + std::to_string(status.view) + "/" + std::to_string(status.max_view_change) + "]";
     }
     return fail("progress: none after healing at height " + std::to_string(healed_height_) + ":" + where);
   }
-  for (auto& node : nodes_)
-    if (node->is_honest() && node->is_believed) check_ledger(*node);
+  for (auto& node : nodes_) {
+    if (!node->is_honest() || !node->is_believed) continue;
+    check_ledger(*node);
+    check_epochs(*node);
+  }
 }
 
 /// What a client was told is in every ledger, and a receipt of it convinces who has only genesis.
 void Cluster::check_ledger(Node& node) {
+  // A bit that turned may be found only now.
+  auto cannot_read = [&](const Error& error) {
+    if (!node.ledger_hurt) fail("ledger: " + error.message);
+  };
   auto view = node.store->snapshot();
-  if (!view) return fail("ledger: " + view.error().message);
+  if (!view) return cannot_read(view.error());
   std::size_t receipts = 0;
-  auto who = "member " + std::to_string(node.index());
+  auto who = "member " + std::to_string(node.place);
   for (const auto& [id, height] : acknowledged_) {
     if (height > (*view)->height()) continue;  // newer than what this node has executed
     auto row = (*view)->transaction(id);
-    if (!row) return fail("ledger: " + row.error().message);
+    if (!row) return cannot_read(row.error());
     if (!*row) return fail("acknowledged: " + who + " does not have a transaction that a client was told about");
     if (receipts >= kReceiptsChecked || !rng_.chance(1, 4)) continue;
-    auto receipt = execution::build_receipt(world_.context(), **view, id);
+    auto receipt = execution::build_receipt(world_.genesis().context(), **view, id);
     if (!receipt && receipt.error().code == ErrorCode::UNAVAILABLE) continue;
+    if (!receipt && node.ledger_hurt) return;
     if (!receipt) return fail("receipt: " + who + ": " + receipt.error().message);
     auto verdict = verify_receipt(world_.genesis(), *receipt);
     if (!verdict) return fail("receipt: " + who + ": " + verdict.error().message);

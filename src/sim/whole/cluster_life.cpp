@@ -14,34 +14,37 @@ constexpr std::uint64_t kSegmentBytes = 256 * 1024;
 
 }  // namespace
 
+namespace {
+
+ledger::StoreOptions store_options(const World& world, LedgerFiles& files) {
+  return {.directory = kWholeDirectory,
+          .context = world.genesis().context(),
+          .block_cache_bytes = 1 << 20,
+          .environment = &files.environment()};
+}
+
+}  // namespace
+
+Status Cluster::use_ledger(Node& node, Result<std::unique_ptr<ledger::Store>> store) {
+  GALEN_ASSIGN(node.store, std::move(store));
+  node.executor = std::make_unique<execution::Executor>(world_.genesis(), *node.store);
+  GALEN_ASSIGN([[maybe_unused]] auto height, node.executor->start());
+  return {};
+}
+
 Status Cluster::make_ledger(Node& node) {
   node.files.remove_all();
   node.ledger_hurt = node.ledger_failed = false;
-  GALEN_ASSIGN(node.store, ledger::Store::create({.directory = kWholeDirectory,
-                                                  .context = world_.context(),
-                                                  .block_cache_bytes = 1 << 20,
-                                                  .environment = &node.files.environment()}));
-  node.executor = std::make_unique<execution::Executor>(world_.genesis(), *node.store);
-  GALEN_ASSIGN(auto height, node.executor->start());
-  (void)height;
-  GALEN_ASSIGN(auto durable, node.store->checkpoint());
-  (void)durable;
+  GALEN_TRY(use_ledger(node, ledger::Store::create(store_options(world_, node.files))));
+  GALEN_ASSIGN([[maybe_unused]] auto durable, node.store->checkpoint());
   return {};
 }
 
-Status Cluster::open_ledger(Node& node) {
-  GALEN_ASSIGN(node.store, ledger::Store::open({.directory = kWholeDirectory,
-                                                .context = world_.context(),
-                                                .block_cache_bytes = 1 << 20,
-                                                .environment = &node.files.environment()}));
-  node.executor = std::make_unique<execution::Executor>(world_.genesis(), *node.store);
-  GALEN_ASSIGN(auto height, node.executor->start());
-  (void)height;
-  return {};
-}
+Status Cluster::open_ledger(Node& node) { return use_ledger(node, ledger::Store::open(store_options(world_, node.files))); }
 
 /// As node::open_data_dir, without a vault.
 Status Cluster::open(Node& node) {
+  node.identity = world_.node_identity(node.place);
   if (!node.is_made) {
     node.disk.remove_all();  // of an init that power cut short
     GALEN_TRY(make_ledger(node));
@@ -61,29 +64,50 @@ Status Cluster::open(Node& node) {
   GALEN_ASSIGN(auto opened,
                node::Log::open(kWholeDirectory, [&](const node::ReplayedRecord& record) { replay.add(record); }, node.disk));
   node.log = std::move(opened.log);
-  node.pool = std::make_unique<node::BatchPool>(world_.genesis().member_set.size());
   GALEN_ASSIGN(auto bodies, node::LoggedBatches::index(node.identity, replay));
   GALEN_TRY(node::replay_blocks(node.identity, replay, bodies, *node.executor, *node.store));
-  auto epoch = world_.context().epoch;
-  auto safety = recover(epoch, world_.context().suite, replay.safety);
-  if (opened.verdict.torn_tail) count("log: torn turn dropped");
-  if (opened.verdict.records_repaired > 0) count("log: record read from its second copy");
-  if (opened.verdict.kind == node::LogVerdict::Kind::damaged) count("log: bodies lost");
-  if (opened.verdict.kind == node::LogVerdict::Kind::amnesia || !safety) {
-    if (!node.is_damaged && node.is_believed) fail("log: amnesia without damage: " + opened.verdict.reason);
-    count("log: amnesia found");
-    if (node.is_honest()) checker_->forgot(node.index());
-    node.is_suspect = true;
-    auto marker = amnesia_record(epoch);
-    GALEN_TRY(node.log->start_over(std::vector<node::OwnedLogRecord>{{node::kLogConsensus, true, marker.payload}}));
-    safety = recover(epoch, world_.context().suite, std::vector{marker});
-    if (!safety) return safety.error();
-  }
+  GALEN_TRY(node::enter_epoch(*node.store, world_.participant(node.place), world_.node_keys(node.place), node.identity));
+  learn_of_decision(node);
+  node.pool = std::make_unique<node::BatchPool>(node.identity.members().size());
+  GALEN_ASSIGN(auto safety, recover_promises(node, replay, opened.verdict));
   Recovered recovered;
-  node.safety = *safety;
-  recovered.safety = std::move(*safety);
+  node.safety = safety;
+  recovered.safety = std::move(safety);
   GALEN_TRY(node::load_ledger(node.identity, *node.store, recovered));
   GALEN_TRY(node::load_pending(node.identity, bodies, *node.pool, recovered));
+  GALEN_ASSIGN(node.left_over, node::load_left_over(node.identity, bodies, *node.store, recovered));
+  make_replica(node, std::move(recovered));
+  return {};
+}
+
+/// What the log has kept of the epoch, or a log begun anew where it is not known.
+Result<SafetyState> Cluster::recover_promises(Node& node, const node::LogReplay& replay, const node::LogVerdict& verdict) {
+  auto safety = node::recover_safety(node.identity, *node.store, replay);
+  if (verdict.torn_tail) count("log: torn turn dropped");
+  if (verdict.records_repaired > 0) count("log: record read from its second copy");
+  if (verdict.kind == node::LogVerdict::Kind::damaged) count("log: bodies lost");
+  auto who = static_cast<MemberIndex>(node.place);
+  if (verdict.kind != node::LogVerdict::Kind::amnesia && safety) {
+    if (node.epoch() > 1 && safety->recorded() && !recover(node.epoch(), node.identity.context.suite, replay.safety)->recorded())
+      count("begins an epoch " + std::string(consensus::to_name(safety->mode())));
+    if (safety->mode() == Mode::recovering) {
+      // Of an epoch that the log has outlived, or one that began while it had not recovered.
+      if (!node.is_suspect && node.is_honest()) checker_->forgot(who);
+      node.is_suspect = true;
+    }
+    GALEN_TRY(node::begin_epoch(node.identity, replay, *safety, *node.log));
+    return safety;
+  }
+  if (!node.is_damaged && node.is_believed) fail("log: amnesia without damage: " + verdict.reason);
+  count("log: amnesia found");
+  if (node.is_honest()) checker_->forgot(who);
+  node.is_suspect = true;
+  auto marker = amnesia_record(node.epoch());
+  GALEN_TRY(node.log->start_over(std::vector<node::OwnedLogRecord>{{node::kLogConsensus, true, marker.payload}}));
+  return recover(node.epoch(), node.identity.context.suite, std::vector{marker});
+}
+
+void Cluster::make_replica(Node& node, Recovered recovered) {
   node.log->set_snapshot_source([&node] {
     node.safety.prune(node.committed);
     std::vector<node::OwnedLogRecord> records;
@@ -93,14 +117,17 @@ Status Cluster::open(Node& node) {
   node.committed = recovered.tip.header.height;
   node.fresh_start = recovered.safety.mode() == Mode::fresh;
   Config config;
-  config.context = world_.context();
-  config.members = world_.genesis().member_set;
+  config.context = node.identity.context;
+  config.members = node.identity.members();
   config.self = node.index();
   config.parameters = world_.genesis().parameters;
   config.rng_seed = rng_.next();
   config.tenure_ms = 2000;
   node.replica = std::make_unique<Replica>(config, std::move(recovered));
-  return {};
+  const auto& set = world_.of(node.epoch());
+  if (node.lies && node.identity.is_voter())
+    node.adversary = std::make_unique<Adversary>(rng_.next(), set.context, set.members, *set.keyring, node.index(), *node.lies,
+                                                 kWholeTimeoutMs);
 }
 
 void Cluster::start(Node& node) {
@@ -120,12 +147,17 @@ void Cluster::start(Node& node) {
     node.disk.remove_all();
     node.is_made = false;
     node.is_suspect = true;
-    if (node.is_honest()) checker_->forgot(node.index());
+    if (node.is_honest()) checker_->forgot(static_cast<MemberIndex>(node.place));
     return;
   }
   node.is_damaged = false;
-  trace(node, "starts at height " + std::to_string(node.executor->applied_height()));
+  trace(node, "starts at height " + std::to_string(node.executor->applied_height()) + " in epoch " +
+                  std::to_string(node.epoch()) + " as " + std::string(node::to_name(node.identity.role())));
   give(node, Tick{});
+  if (!node.left_over.empty() && node.identity.is_voter() && lives(node)) {
+    count("batches of the epoch before made anew");
+    send_batch(node, std::exchange(node.left_over, {}));
+  }
 }
 
 /// Power is off from here on; what it had in memory goes when nobody is using it any more.
@@ -156,6 +188,8 @@ void Cluster::bury() {
     node.dying.reset();
     node.effects_left.reset();
     node.replica.reset();
+    node.adversary.reset();
+    node.left_over.clear();
     node.pool.reset();
     node.log.reset();
     node.executor.reset();
@@ -168,8 +202,11 @@ void Cluster::bury() {
     node.writing = node.executing = false;
     node.durable_token = node.recycle_before = 0;
     node.ticked = node.woken = UINT64_MAX;
-    node.disk.crash();
-    node.files.crash();
+    node.leaves = false;
+    if (!std::exchange(node.in_order, false)) {
+      node.disk.crash();
+      node.files.crash();
+    }
     at(1 + rng_.below(rng_.chance(1, 2) ? 30 : 1000), [this, &node] { start(node); });
   }
 }

@@ -17,33 +17,38 @@ constexpr Height kBlocksAnswerMax = 20;
 bool Cluster::linked(const Node& a, const Node& b) const { return is_healed_ || is_calm_ || a.side == b.side; }
 
 void Cluster::send(Node& node, const Target& to, const MessagePtr& message) {
-  if (node.is_honest() && node.is_believed) checker_->said(node.index(), *message);
+  if (node.is_honest() && node.is_believed)
+    checker_->said(static_cast<MemberIndex>(node.place), *message, node.epoch(), node.index());
   if (node.adversary && !is_calm_) {
     Adversary::Outbox outbox;
     node.adversary->says(to, message, outbox);
-    for (const auto& one : outbox) post(node, one.to, one.message, one.delay_ms);
-    return;
+    return post_lies(node, outbox);
   }
-  auto decoded = decode(world_.context().suite, encode(*message));
-  if (!decoded || !(*decoded == *message)) return fail("a message does not survive its encoding");
-  auto arriving = std::make_shared<const Message>(std::move(*decoded));
-  for (MemberIndex member = 0; member < nodes_.size(); ++member)
+  auto decoded = decode_of_epoch(node.identity.context.suite, encode_in(node.epoch(), *message));
+  if (!decoded || decoded->epoch != node.epoch() || !(decoded->message == *message))
+    return fail("a message does not survive its encoding");
+  auto arriving = std::make_shared<const Message>(std::move(decoded->message));
+  for (MemberIndex member = 0; member < node.identity.members().size(); ++member)
     if (member != node.index() && (!to || *to == member)) post(node, member, arriving, 0);
 }
 
 void Cluster::post(Node& from, MemberIndex to, const MessagePtr& message, std::uint64_t delay_ms) {
-  auto& other = *nodes_[to];
+  auto& other = node_of(from.epoch(), to);
   if (!linked(from, other) || is_lost()) return;
-  at(delay_ms + latency(), [this, &from, &other, message] { deliver(from, other, message); });
-  if (!is_healed_ && !is_calm_ && rng_.chance(1, 20))
-    at(1 + rng_.below(3 * delay_max_), [this, &from, &other, message] { deliver(from, other, message); });
+  auto arrives = [this, &from, &other, epoch = from.epoch(), message] { deliver(from, other, epoch, message); };
+  at(delay_ms + latency(), arrives);
+  if (!is_healed_ && !is_calm_ && rng_.chance(1, 20)) at(1 + rng_.below(3 * delay_max_), arrives);
 }
 
-bool Cluster::verified(const Node& from, const MessagePtr& message) {
-  if (judged_.first == message && judged_.second == from.index()) return verdict_;
-  auto status =
-      verify_message(world_.context(), world_.genesis().member_set, world_.keyring(), from.index(), *message);
-  judged_ = {message, from.index()};
+void Cluster::post_lies(Node& from, const Adversary::Outbox& outbox) {
+  for (const auto& one : outbox) post(from, one.to, one.message, one.delay_ms);
+}
+
+bool Cluster::verified(const Node& from, MemberIndex sender, Epoch epoch, const MessagePtr& message) {
+  if (judged_.first == message && judged_.second == sender) return verdict_;
+  const auto& set = world_.of(epoch);
+  auto status = verify_message(set.context, set.members, *set.keyring, sender, *message);
+  judged_ = {message, sender};
   verdict_ = status.has_value();
   if (verdict_) return true;
   if (from.is_honest()) fail("a message of an honest member does not verify: " + status.error().message);
@@ -51,24 +56,29 @@ bool Cluster::verified(const Node& from, const MessagePtr& message) {
   return false;
 }
 
-void Cluster::deliver(Node& from, Node& to, const MessagePtr& message) {
-  if (!to.up || !linked(from, to)) return;
-  note(message->index() * 64 + from.index() * 8 + to.index());
+void Cluster::deliver(Node& from, Node& to, Epoch epoch, const MessagePtr& message) {
+  if (!to.up || to.dying || !linked(from, to)) return;
+  note(message->index() * 256 + from.place * 16 + to.place);
   if (options_.journal != nullptr && !std::holds_alternative<Executed>(*message))
-    options_.journal->delivered(now_, from.index(), to.index(), std::string(consensus::to_name(*message)));
-  if (!verified(from, message)) return;
+    options_.journal->delivered(now_, from.place, to.place, std::string(consensus::to_name(*message)));
+  // The epoch travels beside the message: nothing in it may be judged by another epoch's members.
+  if (to.epoch() < epoch) return hear_of_epoch(to, from, epoch);
+  if (to.epoch() > epoch)
+    return at(latency(), [this, &from, &to, ours = to.epoch()] { hear_of_epoch(from, to, ours); });
+  auto sender = world_.of(epoch).index_of(from.place);
+  if (!sender || !verified(from, *sender, epoch, message)) return;
   if (to.adversary && !is_calm_) {
     Adversary::Outbox outbox;
     to.adversary->heard(message, outbox);
-    for (const auto& one : outbox) post(to, one.to, one.message, one.delay_ms);
-    if (!to.adversary->hears(from.index(), *message)) return;
+    post_lies(to, outbox);
+    if (!to.adversary->hears(*sender, *message)) return;
   }
-  give(to, MessageReceived{from.index(), message});
+  give(to, MessageReceived{*sender, message});
 }
 
 void Cluster::broadcast_batch(Node& node, const BatchPtr& batch) {
   for (auto& other : nodes_) {
-    if (other->index() == node.index() || !linked(node, *other) || is_lost()) continue;
+    if (other->place == node.place || !linked(node, *other) || is_lost()) continue;
     at(latency(), [this, &to = *other, batch] { take_batch(to, batch, false); });
   }
 }
@@ -83,7 +93,7 @@ void Cluster::answer_batches(Node& from, Node& to, const std::vector<Hash>& dige
       });
 }
 
-/// As many blocks as one answer may hold, up to the last one with a certificate of its own.
+/// As many blocks of one epoch as one answer may hold, up to the last one with a certificate of its own.
 void Cluster::answer_blocks(Node& from, Node& to, Height first) {
   if (!from.up || from.dying || !linked(from, to)) return;
   if (from.adversary && from.adversary->does(Lie::withholds) && rng_.chance(1, 2)) return;
@@ -96,14 +106,17 @@ void Cluster::answer_blocks(Node& from, Node& to, Height first) {
     auto block = (*snapshot)->block(height);
     auto own = (*snapshot)->commit_certificate(height);
     if (!block || *block == nullptr || !own) break;  // its ledger is hurt; reading for others finds out as well
+    if (!blocks.empty() && (*block)->skeleton.header.epoch != blocks.front()->skeleton.header.epoch) break;
     blocks.push_back(*block);
     if (*own && (*own)->subject.height == height) certificate = **own, covered = blocks.size();
   }
   blocks.resize(covered);
   if (!certificate) return;
   at(latency(), [this, &from, &to, blocks = std::move(blocks), certificate = *certificate] {
-    if (!linked(from, to)) return;
-    if (!verify_certificate(world_.context(), world_.genesis().member_set, world_.keyring(), certificate))
+    // It may have gone over meanwhile, or is not there yet.
+    if (!lives(to) || !linked(from, to) || blocks.front()->skeleton.header.epoch != to.epoch()) return;
+    const auto& set = world_.of(to.epoch());
+    if (!verify_certificate(set.context, set.members, *set.keyring, certificate))
       return fail("certificate: a stored one does not verify");
     for (const auto& block : blocks) {
       if (!lives(to)) return;
@@ -118,15 +131,15 @@ void Cluster::answer_blocks(Node& from, Node& to, Height first) {
 }
 
 void Cluster::trace(const Node& node, const std::string& text) const {
-  if (options_.journal != nullptr) options_.journal->told(now_, node.index(), text);
+  if (options_.journal != nullptr) options_.journal->told(now_, node.place, text);
   if (options_.trace)
-    std::printf("%7llu  %u%s %s\n", static_cast<unsigned long long>(now_), node.index(), node.is_honest() ? " " : "!",
+    std::printf("%7llu  %zu%s %s\n", static_cast<unsigned long long>(now_), node.place, node.is_honest() ? " " : "!",
                 text.c_str());
 }
 
 std::vector<std::string> Cluster::place_names() const {
   std::vector<std::string> out;
-  for (const auto& node : nodes_) out.push_back(std::to_string(node->index()) + (node->is_honest() ? "" : " lies"));
+  for (const auto& node : nodes_) out.push_back(std::to_string(node->place) + (node->is_honest() ? "" : " lies"));
   return out;
 }
 

@@ -25,11 +25,12 @@ struct Cluster::Turn {
 struct Cluster::Pass : Cluster::Turn {};
 
 struct Cluster::Node {
-  Node(node::Identity who, std::uint64_t seed)
-      : identity(std::move(who)), disk(seed), files(seed + 1), safety(identity.context.epoch, identity.context.suite) {}
+  Node(Identity which, node::Identity who, std::uint64_t seed)
+      : place(which), identity(std::move(who)), disk(seed), files(seed + 1) {}
 
-  node::Identity identity;
-  std::unique_ptr<Adversary> adversary;  ///< of a Byzantine member
+  const Identity place;              ///< in nodes_, and for the whole run; its index is one of an epoch
+  node::Identity identity;           ///< of the epoch it has opened for
+  std::optional<std::uint32_t> lies;  ///< of a Byzantine member
   SimulatedDisk disk;
   LedgerFiles files;
   bool is_made = false;        ///< has a data directory
@@ -38,6 +39,8 @@ struct Cluster::Node {
   bool ledger_hurt = false;    ///< a bit of its ledger turned since that was made
   bool ledger_failed = false;  ///< reads that damage gave away: the operator repairs the ledger before the next start
   bool is_believed = true;     ///< its disk never lied to it
+  Epoch lost_until = 1;        ///< counts against f until it votes in this epoch or a later one
+  std::uint64_t told_ms = 0;   ///< when it last heard that others are in a later epoch
   std::int64_t clock_offset = 0;
   std::uint64_t disk_ms = 0;
   int side = 0;
@@ -45,6 +48,8 @@ struct Cluster::Node {
   // Of one life; closed from the back.
   bool up = false;
   std::optional<std::string> dying;
+  bool in_order = false;  ///< it stops as asked: nothing of what it wrote gets lost
+  bool leaves = false;    ///< others take part now than it was opened with
   std::uint64_t life = 0;
   std::optional<std::uint64_t> effects_left;  ///< then power fails
   std::unique_ptr<ledger::Store> store;
@@ -53,6 +58,8 @@ struct Cluster::Node {
   std::unique_ptr<node::BatchPool> pool;
   consensus::SafetyState safety;  ///< the store's own fold, for the head of a new segment
   std::unique_ptr<consensus::Replica> replica;
+  std::unique_ptr<Adversary> adversary;  ///< of a Byzantine member, where it has a vote
+  std::vector<BatchItem> left_over;      ///< of own batches of an earlier epoch that no block holds
   bool fresh_start = false;
   std::uint64_t ticked = UINT64_MAX, woken = UINT64_MAX;
   std::vector<node::OwnedLogRecord> lazy;
@@ -71,11 +78,14 @@ struct Cluster::Node {
   Height committed = 0;
   node::LogSeq recycle_before = 0;
 
-  MemberIndex index() const { return identity.self; }
-  bool is_honest() const { return adversary == nullptr; }
+  Epoch epoch() const { return identity.context.epoch; }
+  MemberIndex index() const { return identity.is_voter() ? identity.self : consensus::kNoMember; }
+  bool is_honest() const { return !lies; }
 };
 
 inline constexpr std::uint64_t kWholeWallStart = 1'700'000'000'000ULL;
+inline constexpr std::uint64_t kValidMs = 60'000;  ///< how long what a client sends may wait for its block
+inline constexpr std::uint64_t kWholeTimeoutMs = 300;
 inline constexpr const char* kWholeDirectory = "/node";
 
 }  // namespace galen::sim

@@ -34,7 +34,8 @@ void Cluster::step(Node& node, const Input& input, Pass& pass) {
 void Cluster::absorb(Node& node, Effects effects, Pass& pass) {
   report(node, effects);
   for (const auto& event : effects.events)
-    pass.votes_again |= event.kind == EventKind::voting_started || event.kind == EventKind::resumed;
+    pass.votes_again |= (event.kind == EventKind::voting_started || event.kind == EventKind::resumed) &&
+                        node.epoch() >= node.lost_until;
   for (auto& persist : effects.take_persists()) {
     for (auto& record : std::exchange(node.lazy, {})) pass.records.push_back(std::move(record));
     for (auto& record : persist.records) pass.records.push_back({node::kLogConsensus, true, std::move(record.payload)});
@@ -55,9 +56,9 @@ void Cluster::absorb(Node& node, Effects effects, Pass& pass) {
       node.early.push_back(std::move(certificate));
     }
   for (const auto& fetch : effects.fetch_batches)
-    at(latency(), node, [this, &node, fetch] { answer_batches(*nodes_[fetch.hint], node, fetch.digests); });
+    at(latency(), node, [this, &node, fetch] { answer_batches(node_of(node.epoch(), fetch.hint), node, fetch.digests); });
   for (const auto& fetch : effects.fetch_blocks)
-    at(latency(), node, [this, &node, fetch] { answer_blocks(*nodes_[fetch.hint], node, fetch.from); });
+    at(latency(), node, [this, &node, fetch] { answer_blocks(node_of(node.epoch(), fetch.hint), node, fetch.from); });
   if (effects.wake_at_ms && std::max(*effects.wake_at_ms, now_ + 1) < node.woken) {
     auto wake = node.woken = std::max(*effects.wake_at_ms, now_ + 1);
     at(wake - now_, node, [this, &node, wake] {
@@ -67,11 +68,13 @@ void Cluster::absorb(Node& node, Effects effects, Pass& pass) {
     });
   }
   for (const auto& request : effects.sign_requests)
-    step(node, Signed{request.token, world_.keyring().sign(node.index(), request.bytes)}, pass);
+    step(node, Signed{request.token, node.identity.consensus_key.sign(request.bytes)}, pass);
 }
 
 void Cluster::report(Node& node, const Effects& effects) {
-  for (const auto& event : effects.events) {
+  const auto who = static_cast<MemberIndex>(node.place);
+  const auto& set = world_.of(node.epoch());
+  for (auto event : effects.events) {
     if (options_.trace || options_.journal != nullptr)
       trace(node, std::string(consensus::to_name(event.kind)) + " view " + std::to_string(event.view) + " height " +
                       std::to_string(event.height) + " value " + std::to_string(event.value));
@@ -80,9 +83,12 @@ void Cluster::report(Node& node, const Effects& effects) {
     if (has_branches(event.kind)) ++tally_.branches[branch_name(event)];
     if (event.kind == EventKind::proposal_refused) ++tally_.refusals[static_cast<RefusalReason>(event.value)];
     if (!node.is_believed) continue;
-    if (event.kind == EventKind::voting_started && node.fresh_start) checker_->began_anew(node.index());
+    if (event.kind == EventKind::voting_started && node.fresh_start) checker_->began_anew(who, node.epoch());
+    // Where the end of the epoch may have been born before, it counts as forgetful until it votes in the next one.
+    if (event.kind == EventKind::resumed && set.change_pending_from) node.lost_until = node.epoch() + 1;
+    if (event.member < set.identities.size()) event.member = static_cast<MemberIndex>(set.identities[event.member]);
     // What a VIEW-CHANGE owes to blocks already given out is layer 1's check: no tip here.
-    checker_->reported(node.index(), event, std::nullopt);
+    checker_->reported(who, event, std::nullopt, node.epoch());
   }
 }
 
@@ -96,8 +102,14 @@ void Cluster::add_body(Node& node, const BatchPtr& batch) {
   node.lazy.push_back({node::kLogBatch, false, batch->bytes()});
 }
 
+void Cluster::send_batch(Node& node, std::vector<BatchItem> items) {
+  const auto& who = node.identity;
+  take_batch(node, std::make_shared<const Batch>(Batch::make(who.context, {who.self, std::move(items)}, who.consensus_key)), true);
+}
+
+/// A batch is good for one epoch only.
 void Cluster::take_batch(Node& node, const BatchPtr& batch, bool own) {
-  if (!lives(node)) return;
+  if (!lives(node) || batch->header().epoch != node.epoch()) return;
   Pass pass;
   node.ticked = now_;
   step(node, Tick{now_, kWholeWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)}, pass);
@@ -114,8 +126,9 @@ void Cluster::take_batch(Node& node, const BatchPtr& batch, bool own) {
 
 void Cluster::commit(Node& node, const Effects::CommittedBlock& committed) {
   const auto& header = committed.block.header;
-  note(header.height * 8 + node.index());
-  if (node.is_honest()) checker_->committed(node.index(), header.height - 1, committed);
+  note(header.height * 16 + node.place);
+  check_epoch_end(header);
+  if (node.is_honest()) checker_->committed(static_cast<MemberIndex>(node.place), header.height - 1, committed);
   auto block = std::make_shared<Block>();
   block->skeleton = committed.block;
   auto needed_from = node.log->stats().next_seq;
@@ -126,7 +139,7 @@ void Cluster::commit(Node& node, const Effects::CommittedBlock& committed) {
     if (auto seq = node.pool->used(digest); seq != 0) needed_from = std::min(needed_from, seq);
   }
   if (header.height != node.committed + 1)
-    return fail("order: member " + std::to_string(node.index()) + " gives out height " + std::to_string(header.height) +
+    return fail("order: member " + std::to_string(node.place) + " gives out height " + std::to_string(header.height) +
                 " after " + std::to_string(node.committed));
   node.committed = header.height;
   if (node.lazy.empty()) {
@@ -238,15 +251,19 @@ Status Cluster::apply_next(Node& node) {
   auto subject = executed.subject();
   auto [first, inserted] = roots_.emplace(executed.height, subject);
   if (node.is_honest() && first->second != subject)
-    fail("roots: member " + std::to_string(node.index()) + " has others at height " + std::to_string(executed.height));
+    fail("roots: member " + std::to_string(node.place) + " has others at height " + std::to_string(executed.height));
   for (const auto& item : executed.items) {
     if (!item.answers) continue;
     if (inserted && !answered_.insert(item.id).second) fail("exactly once: a request has two answers");
     if (node.is_honest() && item.origin == node.index()) acknowledged_.emplace(item.id, executed.height);
   }
+  learn_of_decision(node);
   if (!lives(node)) return {};
-  give(node, BlockExecuted{subject, std::nullopt, std::move(executed.leader_skips)});
-  if (lives(node) && executed.height % (4 + node.index() * 3) == 0)
+  BlockExecuted told{subject, std::nullopt, std::move(executed.leader_skips)};
+  if (executed.next_members) told.next_members = executed.next_members->hash(node.identity.context.suite);
+  give(node, told);
+  GALEN_TRY(look_at_participants(node));
+  if (lives(node) && executed.height % (4 + node.place * 3) == 0)
     at(rng_.below(10), node, [this, &node] { checkpoint(node); });
   return {};
 }

@@ -49,10 +49,12 @@ Result<double> sync_us(const std::string& directory) {
 
 /// Through the shipped executor into a ledger in memory.
 Result<double> execute_us() {
-  World world(4, 1);
+  World world(4, 0, 1);
+  const auto origin = world.node_identity(0);
+  const auto& context = origin.context;
   LedgerFiles files(1);
   GALEN_ASSIGN(auto store, ledger::Store::create({.directory = "/node",
-                                                  .context = world.context(),
+                                                  .context = context,
                                                   .block_cache_bytes = 1 << 20,
                                                   .environment = &files.environment()}));
   execution::Executor executor(world.genesis(), *store);
@@ -61,14 +63,14 @@ Result<double> execute_us() {
   std::vector<BatchItem> items;
   for (std::size_t i = 0; i < kTransactions; ++i) items.push_back(world.new_request(0, 1'700'000'060'000ULL));
   auto block = std::make_shared<Block>();
-  block->batches = {world.batch(0, std::move(items))};
+  block->batches = {std::make_shared<const Batch>(Batch::make(context, {origin.self, std::move(items)}, origin.consensus_key))};
   block->skeleton.batch_digests = {block->batches[0]->digest()};
-  auto suite = world.context().suite;
+  auto suite = context.suite;
   auto zero = world.genesis().block_zero();
   ledger::HistoryTree history(suite);
   history.append(zero.digest(suite));
   auto& header = block->skeleton.header;
-  header.chain_id = world.context().chain_id;
+  header.chain_id = context.chain_id;
   header.height = 1;
   header.parent = zero.digest(suite);
   header.time_ms = 1'700'000'000'000ULL;
@@ -90,7 +92,7 @@ Result<double> execute_us() {
 
 Result<WanCosts> measure_costs(const std::string& directory) {
   WanCosts out;
-  RealKeyring keys(4);
+  RealKeyring keys;
   const Bytes message(200, 7);
   auto signature = keys.key(0).sign(message);
   out.sign_us = microseconds([&] {

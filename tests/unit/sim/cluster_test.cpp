@@ -27,5 +27,23 @@ TEST(Cluster, NodesAreHurtAndNothingAcknowledgedIsLost) {
   EXPECT_GT(result.tally.faults["crash"], 0u);
 }
 
+TEST(Cluster, AdministratorsChangeTheMembersAndNodesGoOver) {
+  RunOptions run;
+  run.layer = 2;
+  run.seeds = 8;
+  run.run_one = [](std::uint64_t seed) {
+    auto options = draw_whole(seed);
+    options.changes = 2;
+    options.byzantine = 0;
+    options.chaos_ms = 4000;
+    return run_whole(options);
+  };
+  auto result = run_seeds(run);
+  EXPECT_TRUE(result.failures.empty()) << to_text(run, result);
+  EXPECT_GE(result.tally.faults["epoch ended"], 8u);
+  EXPECT_GT(result.tally.faults["epoch chain verified"], 0u);
+  EXPECT_GT(result.tally.faults["begins an epoch VOTING"], 0u);
+}
+
 }  // namespace
 }  // namespace galen::sim

@@ -81,9 +81,9 @@ TEST_F(Disk, OneBitTurns) {
 }
 
 TEST(LedgerFiles, ALedgerStandsWhereItsLastCheckpointLeftIt) {
-  World world(4, 1);
+  World world(4, 0, 1);
   LedgerFiles files(3);
-  ledger::StoreOptions options{.directory = "/node", .context = world.context(), .environment = &files.environment()};
+  ledger::StoreOptions options{.directory = "/node", .context = world.genesis().context(), .environment = &files.environment()};
   {
     auto store = ledger::Store::create(options);
     ASSERT_TRUE(store) << store.error().message;
