@@ -163,8 +163,13 @@ Result<int> status(Context& context, bool all) {
 Result<int> peers(Context& context) {
   GALEN_ASSIGN(auto client, context.connect());
   GALEN_ASSIGN(auto answer, client.call(v1::ListPeersRequest{}));
+  GALEN_ASSIGN(auto status, client.call(v1::GetStatusRequest{}));
+  auto counter = [&](const char* name, const v1::Peer& peer) {
+    auto found = status.counters().find(name + ("." + peer.member()));
+    return found == status.counters().end() ? 0 : found->second;
+  };
   std::vector<std::vector<std::string>> table = {
-      {"MEMBER", "ADDRESS", "STATE", "FOR", "RTT", "IN", "OUT", "HEIGHT", "LAST ERROR"}};
+      {"MEMBER", "ADDRESS", "STATE", "FOR", "RTT", "IN", "OUT", "CPU", "WAITED", "HEIGHT", "LAST ERROR"}};
   JsonWriter writer;
   writer.begin_object().key("peers").begin_array();
   bool all = true;
@@ -173,12 +178,14 @@ Result<int> peers(Context& context) {
     table.push_back({peer.member(), peer.address(), peer.connected() ? "connected" : "SILENT",
                      format_duration(peer.connected_ms()),
                      fmt::format("{:.1f} ms", static_cast<double>(peer.rtt_us()) / 1000), format_count(peer.bytes_in()),
-                     format_count(peer.bytes_out()), format_count(peer.height()), peer.last_error()});
+                     format_count(peer.bytes_out()), format_duration(counter("peer_cpu_ms", peer)),
+                     format_duration(counter("peer_throttled_ms", peer)), format_count(peer.height()), peer.last_error()});
     writer.begin_object().field("member", peer.member()).field("address", peer.address());
     writer.field("connected", peer.connected())
         .field("connected_ms", peer.connected_ms())
         .field("last_error", peer.last_error());
     writer.field("rtt_us", peer.rtt_us()).field("bytes_in", peer.bytes_in()).field("bytes_out", peer.bytes_out());
+    writer.field("cpu_ms", counter("peer_cpu_ms", peer)).field("throttled_ms", counter("peer_throttled_ms", peer));
     writer.field("height", peer.height()).field("second_processes", peer.second_processes());
     writer.field("second_process_address", peer.second_process_address())
         .field("second_process_ms", peer.second_process_ms())

@@ -29,6 +29,7 @@ Connection::Connection(ConnectionHost& host, Tcp::socket socket, std::shared_ptr
     : host_(host),
       socket_(std::move(socket)),
       timer_(socket_.get_executor()),
+      budget_timer_(socket_.get_executor()),
       dialled_(dialled),
       tls_(std::move(tls), dialled) {
   error_code error;
@@ -85,6 +86,7 @@ void Connection::on_readable(const error_code& wait_error) {
     }
     tls_.feed(ByteSpan(scratch.data(), count));
     on_tls_progress();
+    charge(count);
     if (state_ == State::closed) return;
   }
   if (error) {
@@ -234,23 +236,76 @@ void Connection::deliver(Lane lane, Bytes payload) {
   host_.on_message(*this, lane, std::move(payload), cost);
 }
 
-void Connection::grant() {
+// What came was granted bulk, or is charged to the rest: bytes of empty TLS records and of frame headers, too.
+void Connection::charge(std::size_t bytes) {
+  if (state_ != State::active) return;
+  const auto now = now_us();
+  received_ += bytes;
+  const auto bulk = decoder_.arrived_cost(Lane::bulk);
+  budget_->bulk.charge(bulk - bulk_charged_, now);
+  bulk_charged_ = bulk;
+  // A frame counts as arrived with its header, so for a moment there may be more bulk than bytes.
+  const auto rest = std::max(rest_charged_, received_ > bulk ? received_ - bulk : 0);
+  budget_->rest.charge(rest - rest_charged_, now);
+  rest_charged_ = rest;
+}
+
+// Returns whether the peer has to wait for its budget: it has room here, but hardly any of it may be granted yet.
+bool Connection::grant() {
   const auto most = host_.options().limits.bulk_unprocessed_max;
-  auto held = gate_->unprocessed(Lane::bulk) + (granted_ - delivered_);
-  if (held >= most || most - held < most / 4) return;
-  granted_ += most - held;
-  wire::put_control_u64(control_, wire::Type::credit, most - held);
+  const auto least = most / 4;
+  const auto held = gate_->unprocessed(Lane::bulk) + (granted_ - delivered_);
+  if (held >= most || most - held < least) return false;
+  const auto now = now_us();
+  const auto on_its_way = granted_ - decoder_.arrived_cost(Lane::bulk);  // granted, and not charged yet
+  const auto left = budget_->bulk.left(now) - static_cast<std::int64_t>(on_its_way);
+  if (left < static_cast<std::int64_t>(least)) {
+    wait_for_budget(budget_->bulk.wait_us(static_cast<std::int64_t>(on_its_way + least), now));
+    return on_its_way < least;
+  }
+  const auto more = std::min(most - held, static_cast<std::uint64_t>(left));
+  granted_ += more;
+  wire::put_control_u64(control_, wire::Type::credit, more);
+  return false;
+}
+
+bool Connection::is_over_budget() {
+  const auto now = now_us();
+  // Once it waits, it waits for more than the next few bytes.
+  const auto wanted = static_cast<std::int64_t>(over_budget_ ? host_.options().limits.votes_unprocessed_max / 16 : 1);
+  const auto wait_us = budget_->rest.wait_us(wanted, now);
+  if (wait_us > 0) wait_for_budget(wait_us);
+  return wait_us > 0;
+}
+
+void Connection::wait_for_budget(std::uint64_t us) {
+  const auto at = std::chrono::steady_clock::now() + std::chrono::microseconds(us);
+  if (budget_waits_ && budget_timer_.expiry() <= at) return;
+  budget_waits_ = true;
+  budget_timer_.expires_at(at);
+  budget_timer_.async_wait([self = shared_from_this()](const error_code& error) {
+    if (error) return;
+    self->budget_waits_ = false;
+    self->credits_released();
+  });
+}
+
+void Connection::note_throttled(bool is) {
+  if (throttled_since_us_ == 0 && !is) return;
+  const auto now = now_us();
+  if (throttled_since_us_ != 0) budget_->throttled_us += now - throttled_since_us_;
+  throttled_since_us_ = is ? now : 0;
 }
 
 void Connection::credits_released() {
   if (state_ != State::active) return;
-  grant();
+  const bool bulk_waits = grant();
   const auto most = host_.options().limits.votes_unprocessed_max;
-  bool was_paused = paused_;
-  if (gate_->unprocessed(Lane::votes) > (paused_ ? most / 2 : most))
-    paused_ = gate_->notify_when_votes_below(most / 2);
-  else
-    paused_ = false;
+  const bool was_paused = paused_;
+  votes_wait_ = gate_->unprocessed(Lane::votes) > (votes_wait_ ? most / 2 : most) && gate_->notify_when_votes_below(most / 2);
+  over_budget_ = is_over_budget();
+  paused_ = votes_wait_ || over_budget_;
+  note_throttled(bulk_waits || over_budget_);
   if (was_paused && !paused_) {
     last_received_us_ = now_us();  // silence while we did not listen is no sign of death
     arm_read();
@@ -260,12 +315,14 @@ void Connection::credits_released() {
 
 // --- life ------------------------------------------------------------------------------------------------------------
 
-void Connection::activate(std::uint64_t id, bool tell, std::shared_ptr<Credit::Gate> gate) {
+void Connection::activate(std::uint64_t id, bool tell, std::shared_ptr<Credit::Gate> gate,
+                          std::shared_ptr<ReceiveBudget> budget) {
   GALEN_ASSERT(state_ == State::ready);
   state_ = State::active;
   id_ = id;
   activated_at_us_ = now_us();
   gate_ = std::move(gate);
+  budget_ = std::move(budget);
   decoder_.admit_messages();
   if (tell) wire::put_control_u64(control_, wire::Type::activate, id);
   grant();
@@ -307,6 +364,8 @@ void Connection::finish(Refusal reason, std::string_view why, bool farewell) {
   auto self = shared_from_this();
   auto before = state_;
   state_ = State::closing;
+  budget_timer_.cancel();
+  if (before == State::active) note_throttled(false);
   if (before < State::active) host_.on_refused(*this, reason, why);
   host_.on_closing(self, why);
   if (farewell && tls_.established())

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "net/byte_budget.hpp"
 #include "net/credit_gate.hpp"
 #include "net/tls_channel.hpp"
 #include "net/wire.hpp"
@@ -73,11 +74,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void hold();
   /// Asks for a pong now.
   void ping();
-  /// Makes this the pair's connection (lower id: also tells the other side). `gate` counts what the peer delivers.
-  void activate(std::uint64_t id, bool tell, std::shared_ptr<Credit::Gate> gate);
+  /// Makes this the pair's connection (lower id: also tells the other side). `gate` counts what the peer delivers,
+  /// and `budget` bounds how fast.
+  void activate(std::uint64_t id, bool tell, std::shared_ptr<Credit::Gate> gate, std::shared_ptr<ReceiveBudget> budget);
   /// Sends what is queued, if the writer is free.
   void pump();
-  /// Credits were released: grants more bulk, reads on.
+  /// Credits were released, or the peer's budget has refilled: grants more bulk, reads on.
   void credits_released();
   /// Ends the connection; a farewell with the reason is sent if TLS is up.
   void close(Refusal reason, std::string_view why);
@@ -114,7 +116,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_lost(std::string_view why);
   bool within_window();
   void deliver(Lane lane, Bytes payload);
-  void grant();
+  void charge(std::size_t bytes);
+  bool grant();
+  bool is_over_budget();
+  void note_throttled(bool is);
+  void wait_for_budget(std::uint64_t us);
   void arm_timer(std::uint32_t ms);
   void on_timer();
   void finish(Refusal reason, std::string_view why, bool farewell);
@@ -124,7 +130,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   ConnectionHost& host_;
   Tcp::socket socket_;
-  boost::asio::steady_timer timer_;
+  boost::asio::steady_timer timer_, budget_timer_;
   const std::optional<MemberIndex> dialled_;
   std::string remote_, remote_ip_;
   TlsChannel tls_;
@@ -144,6 +150,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   std::shared_ptr<Credit::Gate> gate_;
   std::uint64_t granted_ = 0, delivered_ = 0;  ///< bulk cost granted to and completed by the other side
+  std::shared_ptr<ReceiveBudget> budget_;
+  std::uint64_t received_ = 0;                        ///< bytes of the wire since the activation
+  std::uint64_t bulk_charged_ = 0, rest_charged_ = 0;
+  bool votes_wait_ = false, over_budget_ = false;     ///< why it is paused
+  bool budget_waits_ = false;                         ///< budget_timer_ runs
+  std::uint64_t throttled_since_us_ = 0;              ///< 0: is not
   std::uint64_t last_received_us_ = 0;
   std::size_t discarded_ = 0;  ///< read while closing
 };

@@ -90,6 +90,7 @@ std::vector<PeerStatus> Mesh::Impl::peers() const {
       status = peer->status;
     }
     peer->queue.status(status.votes, status.bulk);
+    status.throttled_us = peer->budget->throttled_us;
     status.votes.unprocessed_bytes = peer->gate->unprocessed(Lane::votes);
     status.bulk.unprocessed_bytes = peer->gate->unprocessed(Lane::bulk);
     out.push_back(std::move(status));

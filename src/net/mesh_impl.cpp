@@ -229,7 +229,7 @@ void Mesh::Impl::use(Peer& peer, const ConnectionPtr& connection, std::uint64_t 
   peer.active = connection;
   if (peer.dialling == connection) peer.dialling = nullptr;
   peer.last_connection = id;
-  connection->activate(id, tell, peer.gate);
+  connection->activate(id, tell, peer.gate, peer.budget);
   peer.queue.connected();
   PeerHello hello{connection->version(), connection->hello().epoch, connection->hello().start_nonce,
                   connection->remote(), connection->dialled()};

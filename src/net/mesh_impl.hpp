@@ -23,12 +23,17 @@ namespace galen::net {
 /// One other member.
 struct Peer {
   Peer(MemberIndex member, const MeshLimits& limits, boost::asio::io_context& io)
-      : index(member), queue(limits), probe_timer(io) {}
+      : index(member),
+        queue(limits),
+        budget(std::make_shared<ReceiveBudget>(limits.received_bytes_per_s, limits.bulk_unprocessed_max,
+                                               limits.votes_unprocessed_max)),
+        probe_timer(io) {}
 
   const MemberIndex index;
   // Any thread:
   SendQueue queue;
   std::shared_ptr<Credit::Gate> gate;
+  const std::shared_ptr<ReceiveBudget> budget;  ///< but for throttled_us, the net thread
   mutable std::mutex status_mutex;
   PeerStatus status;
   // Net thread:

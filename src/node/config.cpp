@@ -73,6 +73,7 @@ const std::vector<Setting>& settings() {
       number_setting("api.memory_mib_max", FIELD(api.memory_mib_max)),
       number_setting("limits.open_writes_max", FIELD(limits.open_writes_max)),
       number_setting("limits.open_reads_max", FIELD(limits.open_reads_max)),
+      number_setting("limits.peer_mib_per_second_max", FIELD(limits.peer_mib_per_second_max)),
       number_setting("limits.log_segment_mib", FIELD(limits.log_segment_mib)),
       number_setting("limits.block_cache_mib", FIELD(limits.block_cache_mib)),
       number_setting("scrub.period_s", FIELD(scrub.period_s)),

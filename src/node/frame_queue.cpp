@@ -7,10 +7,13 @@ bool FrameQueue::try_push(net::Frame&& frame) {
   if (closed_) return false;
   const bool vote = frame.lane == net::Lane::votes;
   const auto bytes = frame.payload.size();
-  auto& members = (vote ? votes_ : bulk_).members;
+  auto& lane = vote ? votes_ : bulk_;
+  auto& members = lane.members;
   if (auto own = members.find(frame.from); own != members.end()) {
     const auto& waiting = own->second;
     if (waiting.frames.size() >= share_.items_max || waiting.bytes + bytes > share_.bytes_max) return false;
+  } else {
+    lane.shares.wake(frame.from);
   }
   auto& waiting = members[frame.from];
   waiting.bytes += bytes;
@@ -19,12 +22,9 @@ bool FrameQueue::try_push(net::Frame&& frame) {
   return true;
 }
 
-// The member behind the one whose turn it was.
 net::Frame FrameQueue::take(LaneQueue& lane) {
-  auto next = lane.members.upper_bound(lane.last);
-  if (next == lane.members.end()) next = lane.members.begin();
-  auto& [member, waiting] = *next;
-  lane.last = member;
+  auto next = lane.members.find(lane.shares.take(lane.members));
+  auto& waiting = next->second;
   auto frame = std::move(waiting.frames.front());
   waiting.frames.pop_front();
   waiting.bytes -= frame.payload.size();
@@ -46,6 +46,16 @@ std::optional<net::Frame> FrameQueue::pop_vote() {
   --vote_waiters_;
   if (closed_) return std::nullopt;
   return take(votes_);
+}
+
+void FrameQueue::handled(MemberIndex from, net::Lane lane, std::uint64_t cpu_us) {
+  std::lock_guard lock(mutex_);
+  (lane == net::Lane::votes ? votes_ : bulk_).shares.done(from, cpu_us);
+}
+
+std::uint64_t FrameQueue::cpu_us(MemberIndex member) const {
+  std::lock_guard lock(mutex_);
+  return votes_.shares.total_us(member) + bulk_.shares.total_us(member);
 }
 
 void FrameQueue::close() {

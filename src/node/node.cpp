@@ -328,6 +328,7 @@ void Node::State::make_callers() {
                                       Queries::Ports{.reply = reply,
                                                      .fatal = on_fatal,
                                                      .peers = [this] { return mesh->peers(); },
+                                                     .peer_cpu_us = [this](MemberIndex member) { return verify->cpu_us(member); },
                                                      .front_end_up = [this] { return front_end->up(); },
                                                      .identity_in_use = [this] { return identity_watch.told(now_ms()); }});
   events = std::make_unique<EventFeed>(identity, *opened.store, health, EventFeed::Ports{.reply = reply, .fatal = on_fatal});
@@ -429,6 +430,7 @@ Status Node::State::make_mesh() {
                            .listen = config.peers.listen,
                            .certificate_path = config.keys.tls_cert,
                            .key_path = config.keys.tls_key};
+  options.limits.received_bytes_per_s = std::size_t{config.limits.peer_mib_per_second_max} << 20;
   for (const auto& one : identity.participants->all) {
     auto address = config.peers.addresses.find(one.name);
     if (address == config.peers.addresses.end() && one.member.id != identity.member_id())

@@ -33,6 +33,7 @@ class Queries {
     std::function<void(const galen::node::v1::Reply&)> reply;
     std::function<void(const Error&)> fatal;
     std::function<std::vector<net::PeerStatus>()> peers;
+    std::function<std::uint64_t(MemberIndex)> peer_cpu_us;  ///< that what it sent has cost here
     std::function<bool()> front_end_up;
     /// Members that refuse this process because another one of this member is connected to them, with their words.
     std::function<std::vector<std::pair<MemberIndex, std::string>>()> identity_in_use;

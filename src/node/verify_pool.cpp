@@ -2,6 +2,7 @@
 
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
+#include "galen/base/thread_clock.hpp"
 #include "galen/base/thread_name.hpp"
 #include "node/fetch_answers.hpp"
 #include "node/repair_answers.hpp"
@@ -58,7 +59,10 @@ void VerifyPool::run(bool votes_only) {
   name_this_thread("verify");
   while (auto frame = votes_only ? queue_.pop_vote() : queue_.pop()) {
     auto began = system_clock().monotonic_us();
+    // Not the wall clock: what a frame waits for is not its sender's doing, and neither is what else the machine does.
+    auto cpu_began = thread_cpu_us();
     auto status = handle(*frame);
+    queue_.handled(frame->from, frame->lane, thread_cpu_us() - cpu_began);
     health_.counters.verify_us += system_clock().monotonic_us() - began;
     if (status) continue;
     if (status.error().code == ErrorCode::IO_ERROR || status.error().code == ErrorCode::CORRUPT)

@@ -1,6 +1,6 @@
 // The verify threads: everything a peer sends is decoded and its signatures are checked here, in parallel, before it reaches
-// the core; cheap checks come first (D6, D21). They also answer peers' requests for batches and blocks. Members are taken in
-// turn, and one thread takes nothing but votes (node/frame_queue.hpp): a member that floods slows itself.
+// the core; cheap checks come first (D6, D21). They also answer peers' requests for batches and blocks. Who has used least of
+// their time comes first, and one thread takes nothing but votes (node/frame_queue.hpp): a member that floods slows itself.
 //
 // What is of another epoch is not judged here. A later one means that blocks are missing: they are asked of the sender. In an
 // earlier one the sender is behind, and gets a word of this one, so that it asks (docs/spec/consensus.md 11).
@@ -42,6 +42,8 @@ class VerifyPool {
   /// The net thread; never waits. A frame that finds its sender's share of the queue full is dropped: the protocols above
   /// repeat what matters.
   void on_frame(net::Frame frame);
+  /// CPU time that the frames of a member have cost since the start.
+  std::uint64_t cpu_us(MemberIndex member) const { return queue_.cpu_us(member); }
 
  private:
   void run(bool votes_only);

@@ -39,6 +39,9 @@ struct MeshLimits {
   std::size_t bulk_unprocessed_max = 16 * 1024 * 1024;
   /// Vote bytes of a peer unprocessed here before its socket is no longer read.
   std::size_t votes_unprocessed_max = 8 * 1024 * 1024;
+  /// Bytes a second that are taken of one peer, after a burst as large as the two bounds above: three quarters of them bulk,
+  /// which is granted no faster, one quarter all else, beyond which its socket is no longer read. 0: without bound.
+  std::size_t received_bytes_per_s = 64 * 1024 * 1024;
   std::size_t accepts_per_second = 100;
   std::size_t handshakes_max = 128;             ///< accepted connections not yet authenticated
   std::size_t handshakes_per_address_max = 32;  ///< of them, from one IP address
@@ -118,6 +121,7 @@ struct PeerStatus {
   std::string second_process_address;
   std::int64_t second_process_ms = 0;
   std::uint64_t wire_bytes_in = 0, wire_bytes_out = 0;
+  std::uint64_t throttled_us = 0;  ///< for so long the peer had to wait with what it wanted to send (received_bytes_per_s)
   std::optional<std::uint64_t> rtt_us;
   std::int64_t certificate_not_after_s = 0;
   LaneStatus votes, bulk;

@@ -218,6 +218,49 @@ TEST(Mesh, VotesThatNobodyProcessesStopTheReading) {
   }));
 }
 
+// Nothing is dropped: what is beyond the budget waits at its sender, and the other lane does not.
+TEST(Mesh, BulkIsTakenNoFasterThanItsBudgetAndVotesPass) {
+  Consortium consortium(2);
+  auto options = consortium.options(1);
+  options.limits.received_bytes_per_s = 8'000'000;
+  options.limits.bulk_unprocessed_max = 2 * limits::kFrameBytesMax;
+  Node sender(consortium.options(0));
+  Node receiver(options);
+  sender.mesh->set_address(1, receiver.mesh->listen_address());
+  ASSERT_TRUE(sender.wait_up(1));
+  const auto began = std::chrono::steady_clock::now();
+  constexpr std::size_t kFrames = 24;
+  for (std::size_t i = 0; i < kFrames; ++i) ASSERT_TRUE(sender.mesh->send(1, Lane::bulk, Bytes(1'000'000)));
+  ASSERT_TRUE(eventually([&] { return receiver.peer(0).bulk.received_frames >= 10; }));
+  ASSERT_TRUE(sender.mesh->send(1, Lane::votes, text("a vote")));
+  ASSERT_TRUE(eventually([&] { return receiver.peer(0).votes.received_frames == 1; }));
+  EXPECT_LT(receiver.peer(0).bulk.received_frames, kFrames) << "it came before what was sent before it";
+  ASSERT_TRUE(receiver.wait_frames(kFrames + 1));
+  const auto took = std::chrono::steady_clock::now() - began;
+  // The burst at once; the rest, less what the last grant held, at three quarters of the rate.
+  EXPECT_GT(took, std::chrono::milliseconds(1'200));
+  EXPECT_TRUE(eventually([&] { return receiver.peer(0).throttled_us > 500'000; }));
+  EXPECT_EQ(sender.peer(1).bulk.dropped_frames, 0u);
+}
+
+TEST(Mesh, VotesBeyondTheirBudgetStopTheReading) {
+  Consortium consortium(2);
+  auto options = consortium.options(1);
+  options.limits.received_bytes_per_s = 4'000'000;
+  options.limits.votes_unprocessed_max = 1'000'000;
+  Node sender(consortium.options(0));
+  Node receiver(options);
+  sender.mesh->set_address(1, receiver.mesh->listen_address());
+  ASSERT_TRUE(sender.wait_up(1));
+  const auto began = std::chrono::steady_clock::now();
+  constexpr std::size_t kFrames = 80;
+  for (std::size_t i = 0; i < kFrames; ++i) ASSERT_TRUE(sender.mesh->send(1, Lane::votes, Bytes(50'000)));
+  ASSERT_TRUE(receiver.wait_frames(kFrames));
+  EXPECT_GT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(2'000)) << "1 MB, then 1 MB a second";
+  EXPECT_TRUE(eventually([&] { return receiver.peer(0).throttled_us > 1'000'000; }));
+  EXPECT_EQ(sender.peer(1).votes.dropped_frames, 0u);
+}
+
 TEST(Mesh, RoundTripIsMeasuredAndASilentPeerIsDropped) {
   Consortium consortium(2);
   auto options = consortium.options(0);

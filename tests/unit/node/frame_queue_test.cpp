@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <thread>
 
 namespace galen::node {
@@ -48,6 +49,24 @@ TEST(FrameQueueTest, NeitherLaneHoldsUpTheOther) {
   EXPECT_EQ(queue.pop()->lane, Lane::bulk);
   EXPECT_EQ(queue.pop()->lane, Lane::bulk);
   EXPECT_EQ(queue.pop()->lane, Lane::votes) << "rather than to stand still";
+}
+
+TEST(FrameQueueTest, WhoseFramesAreMuchWorkWaitsForTheOthers) {
+  FrameQueue queue({.items_max = 1000, .bytes_max = 1000, .credit_us = 0});
+  for (int i = 0; i < 200; ++i)
+    for (MemberIndex from : {1, 2}) EXPECT_TRUE(queue.try_push(frame(from, Lane::bulk)));
+  // Member 1's are batches, member 2's are questions; time passes only as it is told here.
+  std::map<MemberIndex, int> taken;
+  for (int i = 0; i < 110; ++i) {
+    const auto from = queue.pop()->from;
+    ++taken[from];
+    queue.handled(from, Lane::bulk, from == 1 ? 10'000 : 100);
+  }
+  EXPECT_LE(taken[1], 3) << "a hundredth of the frames is half of the time";
+  EXPECT_EQ(queue.cpu_us(1), taken[1] * 10'000u);
+  EXPECT_TRUE(queue.try_push(frame(1, Lane::votes)));
+  EXPECT_TRUE(queue.try_push(frame(2, Lane::votes)));
+  EXPECT_EQ(queue.pop_vote()->from, 1u) << "its votes do not wait for its batches";
 }
 
 TEST(FrameQueueTest, WaitersGetWhatTheyWaitForAndEndWhenItCloses) {

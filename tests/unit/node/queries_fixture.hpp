@@ -49,7 +49,8 @@ class QueriesTest : public ExecutionTest {
                          Queries::Options{.data_dir = dirs[i].path(), .addresses = {}},
                          Queries::Ports{.reply = [this](const Reply& reply) { answered.set_value(reply); },
                                         .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
-                                        .peers = [] { return std::vector<net::PeerStatus>(); },
+                                        .peers = [] { return std::vector<net::PeerStatus>{{.member = 1, .name = "B", .throttled_us = 4'000}}; },
+                                        .peer_cpu_us = [](MemberIndex member) { return member * 7'000u; },
                                         .front_end_up = [] { return true; },
                                         .identity_in_use = [] { return std::vector<std::pair<MemberIndex, std::string>>(); }});
       queries[i]->start();

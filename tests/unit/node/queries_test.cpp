@@ -3,6 +3,7 @@
 #include "galen/v1/access_service.pb.h"
 #include "galen/v1/consent_service.pb.h"
 #include "galen/v1/ledger_service.pb.h"
+#include "galen/v1/node_service.pb.h"
 #include "galen/v1/record_service.pb.h"
 #include "unit/node/queries_fixture.hpp"
 
@@ -32,6 +33,12 @@ TEST_F(QueriesTest, TheHistoryOfARecordHoldsTheRecord) {
   commit(0, chain.item(service_a, {status}));
   for (const auto& id : {first, second}) EXPECT_EQ(history_of(id), (std::vector{first, second, other, newest}));
   for (const auto& id : {other, newest}) EXPECT_EQ(history_of(id), (std::vector{other, newest}));
+}
+
+TEST_F(QueriesTest, TheStatusSaysWhatEachPeerCosts) {
+  auto status = decode<galen::v1::GetStatusResponse>(wait(ask_for(0, Method::get_status, galen::v1::GetStatusRequest())));
+  EXPECT_EQ(status.counters().at("peer_cpu_ms.B"), 7u);
+  EXPECT_EQ(status.counters().at("peer_throttled_ms.B"), 4u);
 }
 
 TEST_F(QueriesTest, PagesAndTokensSayNothingOfWhatIsHidden) {
