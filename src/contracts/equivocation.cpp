@@ -35,6 +35,7 @@ std::optional<MemberSet> voters_of(const Context& context, Epoch epoch, StateVie
 
 }  // namespace
 
+// 7 (1)
 Status check_report_equivocation(const pb::ReportEquivocation& operation) {
   if (operation.epoch() == 0) return invalid("report_equivocation.epoch must not be 0.");
   if (operation.member() == 0) return invalid("report_equivocation.member must be the member's place plus 1.");
@@ -49,17 +50,18 @@ Status check_report_equivocation(const pb::ReportEquivocation& operation) {
 
 Status run_report_equivocation(const Context& context, const pb::ReportEquivocation& operation, StateView& state) {
   const auto membership = current_membership(*context.genesis, state);
-  if (!membership.members.index_of(context.author))
+  if (!membership.members.index_of(context.author))  // 7 (2)
     return make_error(ErrorCode::PERMISSION_DENIED, "Only a member with a vote reports.");
+  // 7 (3)
   if (operation.epoch() > membership.epoch) return no_proof("The chain has not come to this epoch.");
   const auto voters = voters_of(context, operation.epoch(), state);
   if (!voters || operation.member() > voters->size()) return no_proof("The epoch had no member at this place.");
   const auto& culprit = (*voters)[static_cast<MemberIndex>(operation.member() - 1)];
   const auto key = equivocation_key(operation.epoch(), culprit.id);
-  if (load<pb::EquivocationState>(state, StateKind::equivocation, key))
+  if (load<pb::EquivocationState>(state, StateKind::equivocation, key))  // 7 (4)
     return make_error(ErrorCode::EVIDENCE_KNOWN, "That this member equivocated in this epoch is proven already.");
 
-  state.meter().charge(Meter::kKeyCheck + 2 * Meter::kSignatureCheck);
+  state.meter().charge(Meter::kKeyCheck + 2 * Meter::kSignatureCheck);  // 7 (5)
   const ChainContext signed_in{context.suite, context.genesis->chain_id, operation.epoch(),
                                voters->hash(context.suite)};
   GALEN_TRY(check_equivocation(signed_in, culprit.consensus_key, operation));
