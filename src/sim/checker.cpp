@@ -162,6 +162,7 @@ void Checker::check_certificate(const Effects::CommittedBlock& block) {
 
 /// V6: whose turn a view is follows from the chain below the block it stands on.
 void Checker::check_leader(const BlockHeader& header) {
+  if (headers_.size() != header.height) return;  // something went wrong before
   auto n = of(header.epoch).members->size();
   auto base = base_exec_height(header, [&](Height height) { return std::optional(headers_[height]); });
   auto leadership = leaderships_.back();

@@ -131,6 +131,13 @@ constexpr std::array kScenarios{
                return o;
              },
              [](const Tally& t) { return count_of(t.faults, "one_way"); }},
+    Scenario{"36", "leaders-left-out", "members that are not there for so long that others lead in their place, and come back",
+             [](Options o) {
+               o.byzantine = 0, o.amnesia = false, o.chaos_ms = 20'000;
+               only_faults(o, {Fault::one_way, Fault::crash, Fault::delay});
+               return o;
+             },
+             [](const Tally& t) { return count_of(t.faults, "a view is led in another's place"); }},
 };
 
 }  // namespace

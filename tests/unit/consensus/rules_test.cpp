@@ -775,6 +775,17 @@ TEST(Rules, V6WhoIsLeftOutDoesNotProposeAndTheLeaderInItsPlaceMayEndTheView) {
   EXPECT_EQ(b.asked_for(), 6u);
 }
 
+TEST(Rules, V6WhoDoesNotLeadAViewMakesNobodyAskForItsBlocks) {
+  for (MemberIndex sender : {0, 3}) {
+    Lone b;
+    auto unknown = b.block(0, nullptr);
+    b.propose(b.executed(b.block(0, &unknown), 0, sender));
+    b.tick(500);
+    EXPECT_EQ(b.said_of<FetchSkeleton>() > 0, sender == 0);
+    EXPECT_EQ(b.replica->status().in_flight, 0u);
+  }
+}
+
 TEST(Rules, V6AMemberThatStartsAgainKnowsTheLeaderFromTheChain) {
   for (bool base_is_known : {true, false}) {
     LeftOut at(1);
