@@ -68,6 +68,8 @@ Result<CertifiedBlock> certify_by_history(const ledger::View& view, const BlockH
     }
     return out;
   }
+  // All that there will ever be up to there has been looked at: whoever waited would wait in vain.
+  if (at != 0 && at <= view.height()) return invalid("No header up to at_height confirms that height.");
   return not_yet();
 }
 

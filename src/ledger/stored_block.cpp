@@ -12,7 +12,9 @@ void append(ByteWriter& out, const std::optional<Certificate>& certificate) {
 
 template <class Certificate>
 Status read(ByteReader& in, std::optional<Certificate>& certificate) {
-  if (in.u8() != 1) return {};
+  const auto present = in.u8();
+  if (present > 1) return make_error(ErrorCode::MALFORMED, "A stored block says neither that there is a certificate nor that there is none.");
+  if (present == 0) return {};
   GALEN_ASSIGN(certificate, Certificate::decode(in.sized(limits::kFrameBytesMax)));
   return {};
 }

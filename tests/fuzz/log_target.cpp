@@ -2,7 +2,11 @@
 // of the ledger. A flipped byte must not lead further than to an error.
 #include "fuzz/fuzz.hpp"
 #include "galen/base/crc32c.hpp"
+#include "galen/ledger/history_tree.hpp"
 #include "galen/ledger/rows.hpp"
+#include "ledger/database.hpp"
+#include "ledger/epoch_rows.hpp"
+#include "ledger/past_store.hpp"
 #include "node/log_format.hpp"
 #include "node/log_records.hpp"
 
@@ -81,6 +85,11 @@ GALEN_FUZZ_TARGET(ledger_rows) {
     GALEN_ASSERT(again.has_value() && *again == *row);
   }
   if (auto outcomes = ledger::decode_outcomes(input)) expect_same(ledger::encode_outcomes(*outcomes), input);
+  if (auto link = ledger::decode_epoch_row(input)) expect_same(ledger::encode_epoch_row(*link), input);
+  if (auto position = ledger::PastPosition::decode(input)) expect_same(position->encode(), input);
+  if (auto place = ledger::HeightAndHash::decode(input)) expect_same(place->encode(), input);
+  ledger::decode_changes(input).has_value();
+  ledger::HistoryTree::decode(crypto::Suite::p256_sha256, input).has_value();
 }
 
 }  // namespace galen

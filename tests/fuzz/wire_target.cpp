@@ -46,6 +46,10 @@ GALEN_FUZZ_TARGET(socket_frames) {
 }
 
 GALEN_FUZZ_TARGET(consensus_message) {
+  if (auto travelled = consensus::decode_of_epoch(crypto::Suite::p256_sha256, input)) {
+    auto again = consensus::encode_in(travelled->epoch, travelled->message);
+    GALEN_ASSERT(std::equal(again.begin(), again.end(), input.begin(), input.end()));
+  }
   auto message = consensus::decode(crypto::Suite::p256_sha256, input);
   if (!message) return;
   auto encoded = consensus::encode(*message);

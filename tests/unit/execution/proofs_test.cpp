@@ -76,6 +76,8 @@ TEST_F(ProofsTest, OneOfABulkAtOnceAndThroughTheHistory) {
   EXPECT_EQ(full.block.certified_height, head);
   EXPECT_GT(head, confirming + 20);
   EXPECT_EQ(transaction(id, {}, {.at_height = head - 1}).error().code, ErrorCode::UNAVAILABLE) << "not certified";
+  for (auto before : {done.height - 1, done.height})
+    EXPECT_EQ(transaction(id, {}, {.at_height = before}).error().code, ErrorCode::INVALID_ARGUMENT) << "never will be";
 }
 
 TEST_F(ProofsTest, ABlockWithoutCertificatesHangsOnALaterOne) {
