@@ -56,6 +56,9 @@ class LoggedBatches {
 /// What the log says of the epoch that the ledger leads to (docs/spec/consensus.md 11).
 Result<consensus::SafetyState> recover_safety(const Identity& identity, const ledger::Store& store, const LogReplay& replay);
 
+/// A state that follows from the end of the epoch before stands in the log before anything else of the epoch.
+Status begin_epoch(const Identity& identity, const LogReplay& replay, const consensus::SafetyState& safety, Log& log);
+
 /// Executes the committed blocks of the log above the ledger's height, in order; a gap ends it: the rest comes from the
 /// peers.
 Status replay_blocks(const Identity& identity, const LogReplay& replay, const LoggedBatches& bodies,

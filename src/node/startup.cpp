@@ -220,7 +220,8 @@ MemberIndex place_of(const PrincipalId& id, const Participants& participants) {
   return static_cast<MemberIndex>(found - all.begin());
 }
 
-/// Epoch, participants and the key that the epoch names, as the applied height has them.
+/// Epoch, participants and the key that the epoch names, as the applied height has them. Without that key the node follows: one
+/// that goes through the chain again after its key was replaced has only the newer ones.
 Status enter_epoch(const Config& config, const ledger::Store& store, Identity& identity) {
   GALEN_ASSIGN(auto view, store.snapshot());
   GALEN_ASSIGN(const auto membership, execution::load_membership(identity.genesis, *view));
@@ -230,16 +231,12 @@ Status enter_epoch(const Config& config, const ledger::Store& store, Identity& i
   identity.self = place_of(own.member.id, *identity.participants);
   identity.context.epoch = membership.epoch;
   identity.context.members_hash = membership.members.hash(identity.context.suite);
-  const auto& named = identity.participants->all[identity.self].member.consensus_key;
-  for (auto& key : checked.consensus_keys) {
-    if (key.public_key() != named) continue;
-    identity.consensus_key = std::move(key);
-    return {};
-  }
-  return Error{ErrorCode::CONFIG_INVALID,
-               fmt::format("{}: neither keys.consensus nor keys.consensus_next is the key {} that epoch {} names for "
-                           "member \"{}\"",
-                           config.path, named.hex(), membership.epoch, config.member)};
+  take_key(identity, std::move(checked.consensus_keys));
+  if (!identity.can_sign)
+    log::error("cannot vote reason=CANNOT_SIGN epoch={} member={} key={}: neither keys.consensus nor keys.consensus_next is "
+               "the key that the epoch names; this node follows and executes, and votes from the epoch on whose key it has",
+               membership.epoch, config.member, identity.participants->all[identity.self].member.consensus_key.hex());
+  return {};
 }
 
 /// Epochs of which the log holds a record: u16 version ‖ u64 epoch ‖ … (consensus/safety.hpp).
@@ -254,7 +251,11 @@ std::set<Epoch> recorded_epochs(const LogReplay& replay) {
   return out;
 }
 
-/// A state that follows from the end of the epoch before stands in the log before anything else of the epoch.
+}  // namespace
+
+// Until this turn is durable the log says of the new epoch nothing at all, and the fold of the one before gives the same answer at
+// the next start: its records are there, since segments are given up after checkpoints only, whose height is then in the new epoch.
+// The turn holds all that there is to say of the new epoch, so a segment that it begins has a whole head.
 Status begin_epoch(const Identity& identity, const LogReplay& replay, const consensus::SafetyState& safety, Log& log) {
   GALEN_ASSIGN(const auto held, consensus::recover(identity.context.epoch, identity.context.suite, replay.safety));
   if (!safety.recorded() || (held.recorded() && held.mode() == safety.mode())) return {};
@@ -264,8 +265,6 @@ Status begin_epoch(const Identity& identity, const LogReplay& replay, const cons
   log::info("epoch={} begins here members={} role={}", identity.context.epoch, identity.members().size(), to_name(identity.role()));
   return {};
 }
-
-}  // namespace
 
 Result<consensus::SafetyState> recover_safety(const Identity& identity, const ledger::Store& store, const LogReplay& replay) {
   GALEN_ASSIGN(auto view, store.snapshot());
