@@ -76,7 +76,10 @@ import() { GALEN_FULL=1 python3 tests/cluster/test_import.py; }
 events() { GALEN_FULL=1 python3 tests/cluster/test_events.py; }
 exactly_once() { GALEN_FULL=1 python3 tests/cluster/test_exactly_once.py; }
 join() { GALEN_FULL=1 python3 tests/cluster/test_join.py; }
-members() { python3 tests/cluster/test_membership.py && python3 tests/cluster/test_new_member.py; }
+members() {
+  local name
+  for name in membership new_member ca_change membership_full restored_directory; do python3 "tests/cluster/test_$name.py" || return 1; done
+}
 chain() { scripts/bench.sh --chain; }
 vectors() { GALEN_FULL=1 python3 tests/scripts/verify_vectors_test.py "$GALEN_BIN/galen-verify" --keep "$dir"; }
 idle() { GALEN_IDLE_S=60 python3 tests/cluster/test_idle.py; }
@@ -125,7 +128,7 @@ figures() {
     events) grep -E '^a reader stood still' "$log" ;;
     exactly_once) grep -E '^retries' "$log" ;;
     join) grep -E '^D joined' "$log" ;;
-    members) grep -E 'acknowledged' "$log" | paste -sd';' ;;
+    members) grep -E 'acknowledged|voted again' "$log" | paste -sd';' ;;
     chain) grep -E '^targets: ' "$log" ;;
     idle) grep '^CPU when idle' "$log" ;;
     simulation) grep -E '^[0-9]+ seeds, [0-9]+ failed' "$log" | awk -F, '$1 + 0 < last { print before } { last = $1 + 0; before = $0 } END { print before }' | paste -sd '+' ;;

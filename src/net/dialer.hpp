@@ -31,6 +31,8 @@ class Dialer : public std::enable_shared_from_this<Dialer> {
   bool busy() const { return busy_; }
   /// The next wait is the shortest one again.
   void reset_backoff() { backoff_ms_ = 0; }
+  /// The next wait is this long, those after it are as ever.
+  void rest(std::uint32_t ms) { backoff_ms_ = ms; }
   void stop();
 
  private:

@@ -2,6 +2,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
+
 #include "net/mesh_impl.hpp"
 
 namespace galen::net {
@@ -40,6 +42,7 @@ std::string Mesh::listen_address() const { return impl_->listen_address(); }
 std::uint64_t Mesh::start_nonce() const { return impl_->start_nonce(); }
 void Mesh::set_address(MemberIndex member, std::string address) { impl_->set_address(member, std::move(address)); }
 void Mesh::shut_out(MemberIndex member, std::string why) { impl_->shut_out(member, std::move(why)); }
+Status Mesh::pin_also(MemberIndex member, const Hash& ca_fingerprint) { return impl_->pin_also(member, ca_fingerprint); }
 void Mesh::set_epoch(Epoch epoch) { impl_->set_epoch(epoch); }
 Status Mesh::reload_certificate() { return impl_->reload_certificate(); }
 std::int64_t Mesh::certificate_not_after_s() const { return impl_->tls()->not_after_s(); }
@@ -129,6 +132,23 @@ void Mesh::Impl::shut_out(MemberIndex member, std::string why) {
 }
 
 Status Mesh::Impl::reload_certificate() {
+  std::lock_guard lock(pins_mutex_);
+  return renew_tls();
+}
+
+Status Mesh::Impl::pin_also(MemberIndex member, const Hash& ca_fingerprint) {
+  GALEN_ASSERT(member < options_.members.size());
+  std::lock_guard lock(pins_mutex_);
+  // Nobody else reads this field: the net thread has the pins from its TLS context.
+  auto& pins = options_.members[member].more_ca_fingerprints;
+  if (std::find(pins.begin(), pins.end(), ca_fingerprint) != pins.end()) return {};
+  pins.push_back(ca_fingerprint);
+  auto renewed = renew_tls();
+  if (!renewed) pins.pop_back();
+  return renewed;
+}
+
+Status Mesh::Impl::renew_tls() {
   GALEN_ASSIGN(auto fresh, TlsContext::make(options_));
   std::lock_guard lock(tls_mutex_);
   tls_ = std::move(fresh);

@@ -356,6 +356,7 @@ void Mesh::Impl::on_refused(Connection& connection, Refusal reason, std::string_
     peer->status.last_error = fmt::format("{}: {}", to_reason(reason), detail);
   }
   ++refusals_[static_cast<std::size_t>(reason)];
+  if (reason == Refusal::MEMBER_REMOVED && connection.dialled()) note_removed(*peer);
   auto line = fmt::format(
       "handshake refused reason={} direction={} peer={} member={} subject=\"{}\" issuer=\"{}\" why=\"{}\"",
       to_reason(reason), connection.dialled() ? "dialled" : "accepted", connection.remote(),
@@ -364,6 +365,12 @@ void Mesh::Impl::on_refused(Connection& connection, Refusal reason, std::string_
     log::debug(line);
   else if (auto end = lines_.admit(peer ? peer->index : LogLimit::kNobody, to_reason(reason)))
     log::warn("{}{}", line, *end);
+}
+
+// Nobody is a member again who was removed, so this peer need not be asked often whether it has changed its mind.
+void Mesh::Impl::note_removed(Peer& peer) {
+  peer.dialer->rest(options_.timings.removed_backoff_ms);
+  if (callbacks_.on_removed) callbacks_.on_removed(peer.index);
 }
 
 void Mesh::Impl::on_closed(const ConnectionPtr& connection) {

@@ -68,6 +68,7 @@ class Mesh::Impl final : public ConnectionHost {
   std::uint64_t start_nonce() const { return start_nonce_; }
   void set_address(MemberIndex member, std::string address);
   void shut_out(MemberIndex member, std::string why);
+  Status pin_also(MemberIndex member, const Hash& ca_fingerprint);
   void set_epoch(Epoch epoch) { epoch_ = epoch; }
   Status reload_certificate();
   std::shared_ptr<const TlsContext> tls() const;
@@ -99,6 +100,7 @@ class Mesh::Impl final : public ConnectionHost {
   void use(Peer& peer, const ConnectionPtr& connection, std::uint64_t id, bool tell);
   void take_down(Peer& peer, std::string_view why);
   void note_process(Peer& peer, std::uint64_t nonce);
+  void note_removed(Peer& peer);
   void begin_shut_out(Peer& peer, const std::string& why);
   // second_process.cpp
   void begin_probe(Peer& peer, const ConnectionPtr& contender);
@@ -106,6 +108,7 @@ class Mesh::Impl final : public ConnectionHost {
   void on_probe_unanswered(Peer& peer);
   void admit_contender(Peer& peer);
   void refuse_second_process(Peer& peer, const ConnectionPtr& connection);
+  Status renew_tls();
   void wake();
   void begin_stop();
   void finish_stop_if_done();
@@ -113,6 +116,7 @@ class Mesh::Impl final : public ConnectionHost {
 
   MeshOptions options_;
   const MeshCallbacks callbacks_;
+  std::mutex pins_mutex_;  ///< of what a new TLS context is made of
   mutable std::mutex tls_mutex_;
   std::shared_ptr<const TlsContext> tls_;
   const std::uint64_t start_nonce_;

@@ -34,6 +34,9 @@ TlsFailure explain(unsigned long code) {
     case SSL_AD_REASON_OFFSET + SSL_AD_NO_APPLICATION_PROTOCOL:
       failure.reason = Refusal::ALPN;
       break;
+    case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REVOKED:
+      failure.reason = Refusal::MEMBER_REMOVED;
+      break;
     default:
       if (reason > SSL_AD_REASON_OFFSET) failure.reason = Refusal::REFUSED_BY_PEER;
   }
@@ -100,6 +103,8 @@ void TlsChannel::fail_with_openssl_error() {
     failure_ = TlsFailure{*session_.identity.refusal, session_.identity.detail};
   } else {
     failure_ = explain(ERR_peek_error());
+    // Before the handshake is through anybody on the way may have said so.
+    if (!established_ && failure_->reason == Refusal::MEMBER_REMOVED) failure_->reason = Refusal::REFUSED_BY_PEER;
   }
   ERR_clear_error();
 }

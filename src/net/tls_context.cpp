@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -56,6 +57,13 @@ std::string to_pem(X509* certificate) {
   char* data = nullptr;
   auto size = BIO_get_mem_data(bio.get(), &data);
   return std::string(data, static_cast<std::size_t>(size));
+}
+
+std::optional<Hash> fingerprint_of(X509* certificate) {
+  std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
+  unsigned int bytes = 0;
+  if (X509_digest(certificate, EVP_sha256(), digest.data(), &bytes) != 1) return std::nullopt;
+  return Hash::from(ByteSpan(digest.data(), bytes));
 }
 
 Refusal refusal_of(int verify_error) {
@@ -114,26 +122,33 @@ void TlsContext::apply_settings() {
   SSL_CTX_set_cert_verify_callback(ctx, &TlsContext::verify_callback, this);
 }
 
+Status TlsContext::add_anchors(Pin& pin, const std::string& pem, bool all) {
+  BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const auto before = pin.anchors.size();
+  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+    pin.anchors.emplace_back(certificate);
+    if (!all) break;
+  }
+  if (pin.anchors.size() == before)
+    return config_error(fmt::format("the CA certificate of member {} cannot be read: {}", pin.name, openssl_reason()));
+  ERR_clear_error();  // the end of the text is one
+  return {};
+}
+
 Status TlsContext::load_pins(const MeshOptions& options) {
   for (const auto& member : options.members) {
     Pin pin;
     pin.id = member.id;
     pin.name = member.name;
-    pin.fingerprint = member.ca_fingerprint;
-    if (member.ca_pem.empty()) {
-      pins_.push_back(std::move(pin));
-      continue;
-    }
-    BioPtr bio(BIO_new_mem_buf(member.ca_pem.data(), static_cast<int>(member.ca_pem.size())));
-    pin.ca.reset(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-    if (!pin.ca)
-      return config_error(
-          fmt::format("the CA certificate of member {} cannot be read: {}", member.name, openssl_reason()));
-    pin.store.reset(X509_STORE_new());
-    if (!pin.store || X509_STORE_add_cert(pin.store.get(), pin.ca.get()) != 1)
-      return make_error(ErrorCode::INTERNAL, openssl_reason());
+    pin.fingerprints = member.more_ca_fingerprints;
+    if (member.ca_pem.empty())
+      pin.fingerprints.push_back(member.ca_fingerprint);
+    else
+      GALEN_TRY(add_anchors(pin, member.ca_pem, false));
+    for (const auto& pem : member.more_ca_pems) GALEN_TRY(add_anchors(pin, pem, true));
     pins_.push_back(std::move(pin));
   }
+  former_ = options.former;
   return {};
 }
 
@@ -157,18 +172,25 @@ Status TlsContext::load_own(const MeshOptions& options) {
     return config_error(fmt::format("the TLS certificate {} does not name this member ({})", options.certificate_path,
                                     crypto::principal_uri(pins_[self_].id)));
   not_after_s_ = info.not_after_s;
-  if (!pins_[self_].ca) {
+  show_own_cas();
+  return judge_own(options);
+}
+
+// As the others will: better now in the log than later as a mystery at every peer.
+Status TlsContext::judge_own(const MeshOptions& options) const {
+  const auto& pin = pins_[self_];
+  const auto& member = options.members[self_];
+  if (pin.anchors.empty()) {
     log::error("the CA certificate that is pinned for this member is not here: the others will refuse certificate={}",
                options.certificate_path);
     return {};
   }
-  show_own_ca();
-  // Judge the own certificate as the others will: better now in the log than later as a mystery at every peer.
+  std::unique_ptr<X509_STORE, Release<X509_STORE, X509_STORE_free>> none(X509_STORE_new());
   std::unique_ptr<X509_STORE_CTX, Release<X509_STORE_CTX, X509_STORE_CTX_free>> presented(X509_STORE_CTX_new());
   STACK_OF(X509)* extra = nullptr;
   SSL_CTX_get_extra_chain_certs(ctx_.get(), &extra);
-  if (!presented ||
-      X509_STORE_CTX_init(presented.get(), pins_[self_].store.get(), SSL_CTX_get0_certificate(ctx_.get()), extra) != 1)
+  if (!none || !presented ||
+      X509_STORE_CTX_init(presented.get(), none.get(), SSL_CTX_get0_certificate(ctx_.get()), extra) != 1)
     return make_error(ErrorCode::INTERNAL, openssl_reason());
   int error = verify_chain(presented.get(), self_, true);
   if (error == X509_V_OK) error = verify_chain(presented.get(), self_, false);
@@ -179,33 +201,29 @@ Status TlsContext::load_own(const MeshOptions& options) {
   if (error != X509_V_OK)
     log::error("own TLS certificate is outside its validity, the others will refuse it certificate={} why={}",
                options.certificate_path, to_reason(why));
+  // One that was away while its CA changed does not know it yet, and has to be able to show what the others expect.
+  const auto pinned = member.ca_pem.empty() ? std::optional(member.ca_fingerprint) : fingerprint_of(pin.anchors.front().get());
+  const bool below_the_pin = std::any_of(pin.anchors.begin(), pin.anchors.end(), [&](const auto& anchor) {
+    return fingerprint_of(anchor.get()) == pinned && verify_to(anchor.get(), presented.get(), true) == X509_V_OK;
+  });
+  if (error == X509_V_OK && !below_the_pin)
+    log::warn("own TLS certificate is not below the CA that the ledger here pins for this member: only who knows of a change of it "
+              "lets this node in certificate={}",
+              options.certificate_path);
   return {};
 }
 
-// Whoever knows only its fingerprint takes it from here.
-void TlsContext::show_own_ca() {
-  X509* ca = pins_[self_].ca.get();
-  STACK_OF(X509)* chain = nullptr;
-  SSL_CTX_get0_chain_certs(ctx_.get(), &chain);
-  for (int i = 0; i < sk_X509_num(chain); ++i)
-    if (X509_cmp(sk_X509_value(chain, i), ca) == 0) return;
-  // One that OpenSSL does not like in a chain may still be a good anchor: those who have it need not be shown it.
-  if (SSL_CTX_add1_chain_cert(ctx_.get(), ca) != 1)
-    log::warn("the CA certificate cannot be shown to the other members error=\"{}\"", openssl_reason());
-}
-
-TlsContext::Store TlsContext::shown_anchor(STACK_OF(X509) * shown, const Hash& fingerprint) {
-  Store none(nullptr, X509_STORE_free);
-  for (int i = 0; i < sk_X509_num(shown); ++i) {
-    X509* certificate = sk_X509_value(shown, i);
-    std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
-    unsigned int bytes = 0;
-    if (X509_digest(certificate, EVP_sha256(), digest.data(), &bytes) != 1) continue;
-    if (Hash::from(ByteSpan(digest.data(), bytes)) != fingerprint) continue;
-    Store store(X509_STORE_new(), X509_STORE_free);
-    return store && X509_STORE_add_cert(store.get(), certificate) == 1 ? std::move(store) : std::move(none);
+// Whoever knows only a fingerprint takes the certificate from here.
+void TlsContext::show_own_cas() {
+  for (const auto& ca : pins_[self_].anchors) {
+    STACK_OF(X509)* chain = nullptr;
+    SSL_CTX_get0_chain_certs(ctx_.get(), &chain);
+    bool is_shown = false;
+    for (int i = 0; i < sk_X509_num(chain); ++i) is_shown |= X509_cmp(sk_X509_value(chain, i), ca.get()) == 0;
+    // One that OpenSSL does not like in a chain may still be a good anchor: those who have it need not be shown it.
+    if (!is_shown && SSL_CTX_add1_chain_cert(ctx_.get(), ca.get()) != 1)
+      log::warn("the CA certificate cannot be shown to the other members error=\"{}\"", openssl_reason());
   }
-  return none;
 }
 
 SSL* TlsContext::new_ssl(Session& session, bool dialled) const {
@@ -255,6 +273,9 @@ void TlsContext::judge(Session& session, X509_STORE_CTX* presented) const {
   std::optional<MemberIndex> member;
   for (std::size_t i = 0; i < pins_.size(); ++i)
     if (pins_[i].id == *info->principal) member = static_cast<MemberIndex>(i);
+  // The alert of this error tells it so (wire.md 1); whether the certificate is good does not matter any more.
+  if (!member && std::find(former_.begin(), former_.end(), *info->principal) != former_.end())
+    return refuse(Refusal::MEMBER_REMOVED, "names a member that was removed", X509_V_ERR_CERT_REVOKED);
   if (!member)
     return refuse(Refusal::WRONG_MEMBER, "names a principal that is no member", X509_V_ERR_APPLICATION_VERIFICATION);
   if (*member == self_)
@@ -270,21 +291,39 @@ void TlsContext::judge(Session& session, X509_STORE_CTX* presented) const {
   }
   std::string detail = fmt::format("claims member {}: {}", pins_[*member].name, X509_verify_cert_error_string(error));
   for (const auto& pin : pins_)
-    if (pin.ca && pin.id != *info->principal && X509_check_issued(pin.ca.get(), leaf) == X509_V_OK)
-      detail += fmt::format("; its issuer has the name of the CA of {}", pin.name);
+    for (const auto& anchor : pin.anchors)
+      if (pin.id != *info->principal && X509_check_issued(anchor.get(), leaf) == X509_V_OK)
+        detail += fmt::format("; its issuer has the name of the CA of {}", pin.name);
   refuse(refusal_of(error), std::move(detail), error);
 }
 
+// Each pin by itself: two CAs of one hospital may have the same name, and another pin's chain is no reason to refuse this one's.
 int TlsContext::verify_chain(X509_STORE_CTX* presented, MemberIndex member, bool peer_is_client) const {
   const auto& pin = pins_[member];
-  Store shown(nullptr, X509_STORE_free);
-  if (!pin.store) {
-    shown = shown_anchor(X509_STORE_CTX_get0_untrusted(presented), pin.fingerprint);
-    if (!shown) return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+  int error = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+  auto is_good = [&](X509* anchor) {
+    const int found = verify_to(anchor, presented, peer_is_client);
+    // What is wrong with a certificate of the right CA says more than that it is none of the others.
+    if (found == X509_V_OK || refusal_of(error) == Refusal::UNKNOWN_CA) error = found;
+    return found == X509_V_OK;
+  };
+  for (const auto& anchor : pin.anchors)
+    if (is_good(anchor.get())) return X509_V_OK;
+  STACK_OF(X509)* shown = X509_STORE_CTX_get0_untrusted(presented);
+  for (int i = 0; i < sk_X509_num(shown); ++i) {
+    const auto fingerprint = fingerprint_of(sk_X509_value(shown, i));
+    if (!fingerprint || std::find(pin.fingerprints.begin(), pin.fingerprints.end(), *fingerprint) == pin.fingerprints.end()) continue;
+    if (is_good(sk_X509_value(shown, i))) return X509_V_OK;
   }
+  return error;
+}
+
+int TlsContext::verify_to(X509* anchor, X509_STORE_CTX* presented, bool peer_is_client) {
+  std::unique_ptr<X509_STORE, Release<X509_STORE, X509_STORE_free>> store(X509_STORE_new());
   std::unique_ptr<X509_STORE_CTX, Release<X509_STORE_CTX, X509_STORE_CTX_free>> check(X509_STORE_CTX_new());
-  if (!check || X509_STORE_CTX_init(check.get(), pin.store ? pin.store.get() : shown.get(), X509_STORE_CTX_get0_cert(presented),
-                                    X509_STORE_CTX_get0_untrusted(presented)) != 1)
+  if (!store || X509_STORE_add_cert(store.get(), anchor) != 1 || !check ||
+      X509_STORE_CTX_init(check.get(), store.get(), X509_STORE_CTX_get0_cert(presented),
+                          X509_STORE_CTX_get0_untrusted(presented)) != 1)
     return X509_V_ERR_OUT_OF_MEM;
   auto* parameters = X509_STORE_CTX_get0_param(check.get());
   // The pin is the anchor even when it is an intermediate of the hospital's own PKI.

@@ -1,7 +1,7 @@
 // The TLS settings of the mesh and the pins of its members: TLS 1.3 only, mutual, no tickets, ALPN "galen/1". A peer is
-// accepted only if its certificate names exactly one member (SAN URI) and chains to the CA certificate pinned for that
-// very member. The pin is that certificate, or its fingerprint: each side shows its CA certificate with its own. Immutable after make, shared by all connections; a renewed certificate is a new context (D18,
-// reliability 6.1).
+// accepted only if its certificate names exactly one member (SAN URI) and chains to a CA certificate pinned for that
+// very member. A pin is that certificate, or its fingerprint: each side shows its CA certificate with its own. Immutable after
+// make, shared by all connections; a renewed certificate, or one more pin, is a new context (D18, reliability 6.1).
 #pragma once
 
 #include <openssl/ssl.h>
@@ -41,14 +41,13 @@ class TlsContext {
   TlsContext() = default;
   Status load_pins(const MeshOptions& options);
   Status load_own(const MeshOptions& options);
-  void show_own_ca();
+  Status judge_own(const MeshOptions& options) const;
+  void show_own_cas();
   void apply_settings();
   void judge(Session& session, X509_STORE_CTX* presented) const;
-  /// An X509_V_* error of the chain from the presented certificate to the member's pin.
+  /// An X509_V_* error of the chain from the presented certificate to one of the member's pins.
   int verify_chain(X509_STORE_CTX* presented, MemberIndex member, bool peer_is_client) const;
-  using Store = std::unique_ptr<X509_STORE, void (*)(X509_STORE*)>;
-  /// Of the certificates shown the one that the fingerprint names; null: none is.
-  static Store shown_anchor(STACK_OF(X509) * shown, const Hash& fingerprint);
+  static int verify_to(X509* anchor, X509_STORE_CTX* presented, bool peer_is_client);
   static int verify_callback(X509_STORE_CTX* presented, void* context);
   static int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_bytes, const unsigned char* in,
                          unsigned int in_bytes, void*);
@@ -60,12 +59,13 @@ class TlsContext {
   struct Pin {
     PrincipalId id;
     std::string name;
-    Hash fingerprint;  ///< counts where there is no certificate
-    std::unique_ptr<X509, Release<X509, X509_free>> ca;
-    std::unique_ptr<X509_STORE, Release<X509_STORE, X509_STORE_free>> store;
+    std::vector<std::unique_ptr<X509, Release<X509, X509_free>>> anchors;
+    std::vector<Hash> fingerprints;  ///< of further anchors, if they are shown
   };
+  static Status add_anchors(Pin& pin, const std::string& pem, bool all);
   std::unique_ptr<SSL_CTX, Release<SSL_CTX, SSL_CTX_free>> ctx_;
   std::vector<Pin> pins_;
+  std::vector<PrincipalId> former_;
   MemberIndex self_ = 0;
   std::int64_t not_after_s_ = 0;
 };

@@ -86,6 +86,7 @@ const std::vector<Setting>& settings() {
 #undef FIELD
 
 constexpr const char* kAddressesTable = "peers.addresses";
+constexpr const char* kCasTable = "peers.cas";
 
 std::string nearest_key(const std::string& key) {
   std::vector<std::string> keys;
@@ -119,6 +120,10 @@ Status check_keys(const std::string& path, const toml::table& table, const std::
       if (!node.is_table()) return at(path, node, "peers.addresses must be a table of member = \"host:port\"");
       continue;
     }
+    if (key == kCasTable) {
+      if (!node.is_table()) return at(path, node, "peers.cas must be a table of member = \"file\"");
+      continue;
+    }
     if (node.is_table()) {
       GALEN_TRY(check_keys(path, *node.as_table(), key + "."));
       continue;
@@ -146,6 +151,18 @@ Status read_addresses(const std::string& path, const toml::table& root, Config& 
     if (!value || value->rfind(':') == std::string::npos)
       return at(path, node, fmt::format("peers.addresses.{} must be \"host:port\"", std::string(name.str())));
     config.peers.addresses[std::string(name.str())] = *value;
+  }
+  return {};
+}
+
+Status read_cas(const std::string& path, const toml::table& root, Config& config) {
+  const auto* cas = root.at_path(kCasTable).as_table();
+  if (cas == nullptr) return {};
+  for (const auto& [name, node] : *cas) {
+    auto value = node.value<std::string>();
+    if (!node.is_string() || value->empty())
+      return at(path, node, fmt::format("peers.cas.{} must be the path of a CA certificate", std::string(name.str())));
+    config.peers.cas[std::string(name.str())] = *value;
   }
   return {};
 }
@@ -187,12 +204,17 @@ Result<Loaded> load(const std::string& path) {
   }
   GALEN_TRY(check_log_level(path, root, out.config.log_level));
   GALEN_TRY(read_addresses(path, root, out.config));
+  GALEN_TRY(read_cas(path, root, out.config));
   for (const auto& [name, address] : out.config.peers.addresses)
     out.values.push_back({fmt::format("{}.{}", kAddressesTable, name), address, path});
   auto& c = out.config;
   for (std::string* file : {&c.genesis, &c.data_dir, &c.log_file, &c.keys.consensus, &c.keys.consensus_next, &c.keys.tls_cert, &c.keys.tls_key,
                             &c.keys.master, &c.api.cert, &c.api.key, &c.api.client_ca, &c.api.program})
     *file = resolve(base, *file);
+  for (auto& [name, file] : c.peers.cas) {
+    out.values.push_back({fmt::format("{}.{}", kCasTable, name), file, path});
+    file = resolve(base, file);
+  }
   return out;
 }
 

@@ -210,6 +210,7 @@ void CoreLoop::absorb(consensus::Effects effects, Pass& pass) {
   for (const auto& event : effects.events) report(event);
   for (auto& evidence : effects.evidence) ports_.evidence(std::move(evidence));
   wake_at_ms_ = effects.wake_at_ms;
+  GALEN_ASSERT(effects.sign_requests.empty() || identity_.votes());
   for (const auto& request : effects.sign_requests)
     step(consensus::Signed{request.token, identity_.consensus_key.sign(request.bytes)}, pass);
   for (auto& fetch : effects.fetch_batches) this->fetch(std::move(fetch), pass);
@@ -319,6 +320,32 @@ void CoreLoop::report_recovering(const consensus::Event& event) {
   }
 }
 
+// What keeps this node's word from counting, whatever its Replica makes of its log.
+void CoreLoop::note_no_vote(CoreStatus& status) const {
+  if (status.mode == galen::v1::NODE_MODE_DIVERGED) return;
+  if (!identity_.is_voter()) {
+    const bool learns = identity_.role() == Role::learner;
+    status.mode = learns ? galen::v1::NODE_MODE_LEARNER : galen::v1::NODE_MODE_NO_MEMBER;
+    status.detail = learns ? "has no vote: follows and executes until it is promoted (galenctl member list)"
+                           : "no member of this epoch: follows as long as the others let it";
+  } else if (const auto told = health_.removed_by(); told.size() > identity_.members().faults()) {
+    std::string names;
+    for (auto member : told) names += (names.empty() ? "" : ", ") + identity_.member_name(member);
+    status.mode = galen::v1::NODE_MODE_NO_MEMBER;
+    status.detail = fmt::format("this member was removed, say {}: the node keeps what it has and is told nothing new; stop it when "
+                                "it is not needed any more",
+                                names);
+  } else if (!identity_.can_sign) {
+    const auto key = identity_.participants->all[identity_.self].member.consensus_key.hex();
+    status.mode = galen::v1::NODE_MODE_RECOVERING;
+    status.detail = fmt::format("{} ({}): follows and executes without voting, for node.toml names no file of the consensus key {}... "
+                                "that epoch {} has for this member. Name it as keys.consensus or keys.consensus_next and start "
+                                "again, or have a new key voted for",
+                                to_reason(ErrorCode::CANNOT_SIGN), static_cast<unsigned>(ErrorCode::CANNOT_SIGN), key.substr(0, 16),
+                                identity_.context.epoch);
+  }
+}
+
 void CoreLoop::publish_status() {
   auto status = replica_.status();
   CoreStatus out;
@@ -358,13 +385,8 @@ void CoreLoop::publish_status() {
       if (auto file = health_.divergence_file(); !file.empty()) out.detail += "; in what stands in " + file;
       break;
   }
-  if (!identity_.is_voter() && out.mode != galen::v1::NODE_MODE_DIVERGED) {
-    const bool learns = identity_.role() == Role::learner;
-    out.mode = learns ? galen::v1::NODE_MODE_LEARNER : galen::v1::NODE_MODE_NO_MEMBER;
-    out.detail = learns ? "has no vote: follows and executes until it is promoted (galenctl member list)"
-                        : "no member of this epoch: follows as long as the others let it";
-    if (behind) out.detail += "; " + *behind;
-  }
+  note_no_vote(out);
+  if (behind && !identity_.is_voter()) out.detail += "; " + *behind;
   if (health_.disk_full && out.mode != galen::v1::NODE_MODE_DIVERGED) {
     out.mode = galen::v1::NODE_MODE_DISK_FULL;
     out.detail = "the data directory's volume is full: this node neither votes nor writes until space is freed, then goes on "

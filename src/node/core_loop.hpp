@@ -105,6 +105,7 @@ class CoreLoop {
   void hold(Item& item);
   std::set<MemberIndex> take_peers_up();
   void publish_status();
+  void note_no_vote(CoreStatus& status) const;
 
   const Identity& identity_;
   consensus::Replica replica_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,20 @@ class Health {
     if (connected_.size() <= member) connected_.resize(member + 1u);
     connected_[member] = connected;
   }
+  /// A voter refuses this node because its member was removed, or takes it in after all; returns how many refuse it.
+  std::size_t note_removed(MemberIndex by, bool removed) {
+    std::lock_guard lock(mutex_);
+    if (removed)
+      removed_by_.insert(by);
+    else
+      removed_by_.erase(by);
+    return removed_by_.size();
+  }
+  /// More than f of them cannot all lie.
+  std::set<MemberIndex> removed_by() const {
+    std::lock_guard lock(mutex_);
+    return removed_by_;
+  }
   /// A member said that it has executed so far.
   void set_peer_height(MemberIndex member, Height height) {
     std::lock_guard lock(mutex_);
@@ -143,6 +158,7 @@ class Health {
   std::string divergence_file_;
   SyncStatus sync_;
   std::vector<bool> connected_;
+  std::set<MemberIndex> removed_by_;
   std::vector<Height> peer_heights_;
   std::vector<Epoch> peer_epochs_;
 };

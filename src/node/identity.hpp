@@ -15,6 +15,7 @@ struct Participant {
   Member member;
   std::string name;
   std::string ca_pem;  ///< its CA certificate; empty: only the fingerprint is known here
+  std::optional<Hash> next_ca = std::nullopt;  ///< the fingerprint that is pinned for it from the next epoch on, if it is another
   bool operator==(const Participant&) const = default;
 };
 
@@ -23,6 +24,7 @@ struct Participants {
   MemberSet voters;
   std::size_t learners = 0;
   std::vector<Participant> all;
+  std::vector<PrincipalId> former;  ///< voted in an earlier epoch and take no part now
 };
 
 enum class Role : std::uint8_t { voter, learner, none };
@@ -34,6 +36,8 @@ struct Identity {
   ChainContext context;  ///< of the epoch
   crypto::PrivateKey consensus_key;
   std::optional<Participants> participants = std::nullopt;  ///< nothing: the members of genesis
+  /// Whether consensus_key is the one that the epoch names for the own member. Without it the node follows and signs nothing.
+  bool can_sign = true;
 
   /// The voters.
   const MemberSet& members() const { return participants ? participants->voters : genesis.member_set; }
@@ -54,6 +58,8 @@ struct Identity {
     return participants && self < members().size() + participants->learners ? Role::learner : Role::none;
   }
   bool is_voter() const { return role() == Role::voter; }
+  /// What it says counts in this epoch: it has a vote, and the key to give it with.
+  bool votes() const { return is_voter() && can_sign; }
 };
 
 }  // namespace galen::node

@@ -49,10 +49,11 @@ Status check_against_genesis(const Config& config, const Genesis& genesis, const
     bool known = std::any_of(genesis.members.begin(), genesis.members.end(), [&](const auto& m) { return m.name == name; });
     if (!known) return invalid(config, fmt::format("peers.addresses.{} is no member of {}", name, config.genesis));
   }
-  if (keys.front().public_key() != genesis.members[*self].consensus_key)
-    return Error{ErrorCode::CONFIG_INVALID,
-                 fmt::format("{}: not the consensus key that genesis names for member \"{}\"", config.keys.consensus,
-                             config.member)};
+  // Nor is it an error: the ledger may be made anew by a member that has had another key since.
+  const auto& named = genesis.members[*self].consensus_key;
+  if (std::none_of(keys.begin(), keys.end(), [&](const auto& key) { return key.public_key() == named; }))
+    log::warn("{}: not the consensus key that genesis names for member \"{}\"; this node votes from the epoch on that names it",
+              config.keys.consensus, config.member);
   return {};
 }
 

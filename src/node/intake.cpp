@@ -79,7 +79,7 @@ void Intake::run() {
   while (!events_.closed()) {
     auto now = clock.monotonic_us();
     auto wait_us = kSweepIntervalUs;
-    if (auto due = mempool_.next_due_us(); due && identity_.is_voter()) wait_us = *due > now ? std::min(wait_us, *due - now) : 0;
+    if (auto due = mempool_.next_due_us(); due && identity_.votes()) wait_us = *due > now ? std::min(wait_us, *due - now) : 0;
     auto events = events_.pop_all(std::chrono::microseconds(wait_us), 512);
     auto began = clock.monotonic_us();
     if (!events.empty()) {
@@ -131,6 +131,8 @@ void Intake::handle_call(Call call, std::uint64_t deadline_us) {
   if (auto status = health_.may_serve(); !status) return reply_error(call, status.error());
   if (health_.disk_low)
     return reply_error(call, {ErrorCode::DISK_LOW, "too little space is left on the node's volume to take on work"});
+  if (identity_.is_voter() && !identity_.can_sign)
+    return reply_error(call, {ErrorCode::CANNOT_SIGN, "this node lacks the consensus key of its member in this epoch"});
   if (auto missing = no_quorum()) return reply_error(call, *missing);
   dispatch(std::move(call), deadline_us);
 }
@@ -160,7 +162,7 @@ void Intake::wait(Open open) {
 // Who has no vote in this epoch has no place that a batch could be of. Somebody who is to have one in the next may have
 // transactions here already, in the moment before the node opens again.
 void Intake::make_batches() {
-  if (!identity_.is_voter()) return;
+  if (!identity_.votes()) return;
   while (mempool_.batch_due(system_clock().monotonic_us())) {
     auto items = mempool_.take_batch();
     if (items.empty()) return;

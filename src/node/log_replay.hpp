@@ -55,7 +55,7 @@ class LoggedBatches {
 };
 
 /// `identity` becomes that of the epoch that the ledger leads to: its members, the place and the key of this one in it. `own`
-/// is what it knows of itself before the ledger is open. CONFIG_INVALID: none of the keys is the one that the epoch names.
+/// is what it knows of itself before the ledger is open. With none of the keys that the epoch names it cannot sign, and follows.
 Status enter_epoch(const ledger::Store& store, const Participant& own, std::span<const crypto::PrivateKey> keys,
                    Identity& identity);
 /// What the log says of the epoch that the ledger leads to (docs/spec/consensus.md 11).

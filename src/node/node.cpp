@@ -23,6 +23,7 @@
 #include "node/file_watch.hpp"
 #include "node/identity_watch.hpp"
 #include "node/intake.hpp"
+#include "node/mesh_options.hpp"
 #include "node/participants.hpp"
 #include "node/peer_messages.hpp"
 #include "node/queries.hpp"
@@ -143,6 +144,7 @@ struct Node::State {
   bool is_mending_answer(MemberIndex from, ByteSpan message);
   HighAnswer high_answer(std::uint64_t nonce) const;
   void on_identity_in_use(MemberIndex by, std::string_view text);
+  void on_removed(MemberIndex by);
   void send_vote(consensus::Target to, std::shared_ptr<const Bytes> bytes);
   void fetch_batches(const consensus::Effects::FetchBatches& fetch);
   void commit(CommittedBlock block, LogSeq needed_from);
@@ -150,6 +152,7 @@ struct Node::State {
   Status checkpointed(Height durable);
   void reopen();
   void look_at_participants();
+  void accept_next_cas(const MemberSet& next);
   void wait_for_last_certificate();
   void on_call(galen::node::v1::Call&& call);
 };
@@ -276,7 +279,7 @@ void Node::State::make_loops() {
 void Node::State::make_core() {
   consensus::Replica replica({.context = identity.context,
                               .members = identity.members(),
-                              .self = identity.is_voter() ? identity.self : consensus::kNoMember,
+                              .self = identity.votes() ? identity.self : consensus::kNoMember,
                               .parameters = identity.genesis.parameters,
                               .rules_version = identity.genesis.rules_version,
                               .rng_seed = random_number()},
@@ -403,7 +406,7 @@ void Node::State::on_frame(net::Frame&& frame) {
 HighAnswer Node::State::high_answer(std::uint64_t nonce) const {
   HighAnswer out{.nonce = nonce};
   const auto mode = health.core().mode;
-  out.counts = mode == galen::v1::NODE_MODE_VOTING || mode == galen::v1::NODE_MODE_CATCHING_UP;
+  out.counts = identity.votes() && (mode == galen::v1::NODE_MODE_VOTING || mode == galen::v1::NODE_MODE_CATCHING_UP);
   if (out.counts) out.certificate = store_loop->high();
   return out;
 }
@@ -423,26 +426,34 @@ void Node::State::on_identity_in_use(MemberIndex by, std::string_view text) {
                      has_voted ? "" : " before its first vote")});
 }
 
-Status Node::State::make_mesh() {
-  net::MeshOptions options{.self = identity.self,
-                           .chain_id = identity.context.chain_id,
-                           .epoch = identity.context.epoch,
-                           .listen = config.peers.listen,
-                           .certificate_path = config.keys.tls_cert,
-                           .key_path = config.keys.tls_key};
-  options.limits.received_bytes_per_s = std::size_t{config.limits.peer_mib_per_second_max} << 20;
-  for (const auto& one : identity.participants->all) {
-    auto address = config.peers.addresses.find(one.name);
-    if (address == config.peers.addresses.end() && one.member.id != identity.member_id())
-      log::warn("no address of member={} in [peers.addresses]: it is not dialled, and may dial here", one.name);
-    options.members.push_back({one.member.id, one.name, one.ca_pem,
-                               address == config.peers.addresses.end() ? std::string() : address->second,
-                               one.member.tls_ca});
+// It missed the end of its last epoch, and nobody will tell it of that block any more.
+void Node::State::on_removed(MemberIndex by) {
+  if (!identity.is_voter() || by >= identity.members().size() || health.removed_by().contains(by)) return;
+  if (health.note_removed(by, true) == identity.members().faults() + 1)
+    log::error("removed member={} epoch={}: more members say so than can lie; the node keeps what it has and is told nothing new, "
+               "stop it when it is not needed any more",
+               config.member, identity.context.epoch);
+}
+
+// The change is decided, and who is ahead shows the new CA already.
+void Node::State::accept_next_cas(const MemberSet& next) {
+  for (MemberIndex i = 0; i < identity.members().size(); ++i) {
+    const auto& present = identity.members()[i];
+    const auto place = next.index_of(present.id);
+    if (i == identity.self || !place || next[*place].tls_ca == present.tls_ca) continue;
+    if (auto pinned = mesh->pin_also(i, next[*place].tls_ca); !pinned)
+      log::error("the next CA of member={} is not accepted before the epoch ends error=\"{}\"", identity.member_name(i),
+                 pinned.error().message);
   }
+}
+
+Status Node::State::make_mesh() {
+  GALEN_ASSIGN(auto options, mesh_options(config, identity));
   net::MeshCallbacks callbacks;
   callbacks.on_frame = [this](net::Frame frame) { on_frame(std::move(frame)); };
   callbacks.on_peer_up = [this](MemberIndex member, const net::PeerHello& hello) {
     if (member < identity.members().size()) identity_watch.on_up(member);
+    health.note_removed(member, false);
     health.set_connected(member, true);
     core->on_peer(member);
     health.set_peer_epoch(member, hello.epoch);
@@ -455,6 +466,7 @@ Status Node::State::make_mesh() {
     identity_watch.on_down(member);
     health.set_connected(member, false);
   };
+  callbacks.on_removed = [this](MemberIndex by) { on_removed(by); };
   callbacks.on_identity_in_use = [this](MemberIndex by, std::string_view text) { on_identity_in_use(by, text); };
   GALEN_ASSIGN(mesh, net::Mesh::make(std::move(options), std::move(callbacks)));
   return {};

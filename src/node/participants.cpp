@@ -1,5 +1,7 @@
 #include "node/participants.hpp"
 
+#include <algorithm>
+
 #include "galen/ledger/v1/state.pb.h"
 
 namespace galen::node {
@@ -49,6 +51,27 @@ Result<Participant> load_learner(const Genesis& genesis, const ledger::View& vie
   return Participant{member, name_of(genesis, id, row), known_ca(genesis, member, own)};
 }
 
+/// Who changes its CA with the next epoch shows the new one as soon as it is there itself, and that may be before we are.
+void add_next_cas(Participants& to, const contracts::PendingMembers& next) {
+  for (auto& one : to.all)
+    if (auto place = next.members.index_of(one.member.id); place && next.members[*place].tls_ca != one.member.tls_ca)
+      one.next_ca = next.members[*place].tls_ca;
+}
+
+Status add_former(Participants& to, const Genesis& genesis, const ledger::View& view, Epoch epoch) {
+  const auto takes_part = [&](const PrincipalId& id) {
+    return std::any_of(to.all.begin(), to.all.end(), [&](const Participant& one) { return one.member.id == id; });
+  };
+  for (Epoch past = 1; past < epoch; ++past) {
+    GALEN_ASSIGN(const auto members, execution::load_epoch(genesis, view, past));
+    if (!members) return Error{ErrorCode::CORRUPT, "the ledger does not know an epoch that it went through"};
+    for (const auto& member : members->members.all())
+      if (!takes_part(member.id) && std::find(to.former.begin(), to.former.end(), member.id) == to.former.end())
+        to.former.push_back(member.id);
+  }
+  return {};
+}
+
 void add_own(Participants& to, const Participant& own) {
   for (const auto& one : to.all)
     if (one.member.id == own.member.id) return;
@@ -75,7 +98,9 @@ Result<Participants> load_participants(const Genesis& genesis, const ledger::Vie
     out.all.push_back(std::move(learner));
   }
   out.learners = membership.learners.size();
+  GALEN_TRY(add_former(out, genesis, view, membership.epoch));
   add_own(out, own);
+  if (membership.next) add_next_cas(out, *membership.next);
   return out;
 }
 
@@ -86,6 +111,14 @@ Participants participants_of_genesis(const Genesis& genesis, const Participant& 
     out.all.push_back({genesis.member_set[static_cast<MemberIndex>(i)], genesis.members[i].name, genesis.members[i].ca_pem});
   add_own(out, own);
   return out;
+}
+
+void take_key(Identity& identity, std::vector<crypto::PrivateKey> keys) {
+  GALEN_ASSERT(!keys.empty() && identity.participants);
+  const auto& named = identity.participants->all[identity.self].member.consensus_key;
+  auto found = std::find_if(keys.begin(), keys.end(), [&](const auto& key) { return key.public_key() == named; });
+  identity.can_sign = found != keys.end();
+  identity.consensus_key = std::move(identity.can_sign ? *found : keys.front());
 }
 
 Result<bool> are_participants_new(const Identity& identity, const ledger::View& view) {

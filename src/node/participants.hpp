@@ -16,6 +16,9 @@ Result<std::string> member_name(const Genesis& genesis, const ledger::View& view
 /// The participants of genesis, and the own member behind them if it is not one of them.
 Participants participants_of_genesis(const Genesis& genesis, const Participant& own);
 
+/// Of these keys the one that the ledger names for the own member becomes the node's; without it the node cannot sign.
+void take_key(Identity& identity, std::vector<crypto::PrivateKey> keys);
+
 /// Whether the ledger says another epoch or other learners than this node was opened with.
 Result<bool> are_participants_new(const Identity& identity, const ledger::View& view);
 

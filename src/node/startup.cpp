@@ -275,18 +275,17 @@ Status enter_epoch(const ledger::Store& store, const Participant& own, std::span
   identity.self = place_of(own.member.id, *identity.participants);
   identity.context.epoch = membership.epoch;
   identity.context.members_hash = membership.members.hash(identity.context.suite);
-  const auto& named = identity.participants->all[identity.self].member.consensus_key;
-  for (const auto& key : keys) {
-    if (key.public_key() != named) continue;
-    identity.consensus_key = key;
-    return {};
-  }
-  return Error{ErrorCode::CONFIG_INVALID,
-               fmt::format("neither keys.consensus nor keys.consensus_next is the key {} that epoch {} names for "
-                           "member \"{}\"",
-                           named.hex(), membership.epoch, own.name)};
+  take_key(identity, {keys.begin(), keys.end()});
+  if (!identity.can_sign)
+    log::error("cannot vote reason=CANNOT_SIGN epoch={} member={} key={}: neither keys.consensus nor keys.consensus_next is "
+               "the key that the epoch names; this node follows and executes, and votes from the epoch on whose key it has",
+               membership.epoch, own.name, identity.participants->all[identity.self].member.consensus_key.hex());
+  return {};
 }
 
+// Until this turn is durable the log says of the new epoch nothing at all, and the fold of the one before gives the same answer at
+// the next start: its records are there, since segments are given up after checkpoints only, whose height is then in the new epoch.
+// The turn holds all that there is to say of the new epoch, so a segment that it begins has a whole head.
 Status begin_epoch(const Identity& identity, const LogReplay& replay, const consensus::SafetyState& safety, Log& log) {
   GALEN_ASSIGN(const auto held, consensus::recover(identity.context.epoch, identity.context.suite, replay.safety));
   if (!safety.recorded() || (held.recorded() && held.mode() == safety.mode())) return {};
@@ -337,11 +336,7 @@ Result<Opened> open_data_dir(const Config& config, Identity& identity) {
   GALEN_TRY(replay_blocks(identity, replay, bodies, *executor, *store));
   GALEN_ASSIGN(auto checked, check_config(config));
   const auto own = own_participant(config, identity.member_id(), checked.consensus_keys.front());
-  if (auto entered = enter_epoch(*store, own, checked.consensus_keys, identity); !entered) {
-    auto error = entered.error();
-    if (error.code == ErrorCode::CONFIG_INVALID) error.message = config.path + ": " + error.message;
-    return error;
-  }
+  GALEN_TRY(enter_epoch(*store, own, checked.consensus_keys, identity));
 
   Opened out{.data_dir = std::move(data_dir),
              .failures = std::move(failures),

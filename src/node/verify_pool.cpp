@@ -114,8 +114,11 @@ Status VerifyPool::on_consensus(MemberIndex from, ByteSpan body) {
   GALEN_ASSIGN(auto decoded, consensus::decode_of_epoch(identity_.context.suite, body));
   auto& message = decoded.message;
   if (decoded.epoch != identity_.context.epoch) {
-    if (auto* executed = std::get_if<consensus::Executed>(&message); executed && decoded.epoch > identity_.context.epoch)
-      health_.set_peer_height(from, executed->subject.height);  // how much is missing here; nothing rests on it
+    // How much is missing here. Nothing rests on it, and nothing here can verify it: what a member says of itself is shown, not
+    // what it says of others.
+    auto* executed = std::get_if<consensus::Executed>(&message);
+    if (executed && executed->sender == from && decoded.epoch > identity_.context.epoch)
+      health_.set_peer_height(from, executed->subject.height);
     on_other_epoch(from, decoded.epoch);
     return {};
   }

@@ -1,7 +1,7 @@
 """What the nodes of a test signed, read from the recorder's files (tests/shim/wire_record.cpp) with nothing but docs/spec.
 
-A member may say one thing for one place: a PRE-PREPARE, PREPARE or COMMIT for (view, height), a VIEW-CHANGE for its target,
-an EXECUTED for a height. Two different ones are a conflict, however many restarts lie between them.
+A member may say one thing for one place of an epoch: a PRE-PREPARE, PREPARE or COMMIT for (view, height), a VIEW-CHANGE for its
+target, an EXECUTED for a height. Two different ones are a conflict, however many restarts lie between them.
 """
 import pathlib
 import struct
@@ -9,7 +9,7 @@ import struct
 RECORD = struct.Struct("=QQI")
 VOTES_LANE, BULK_LANE = 1, 2
 MESSAGE, FIRST, MORE = 7, 8, 9
-PRE_PREPARE, PREPARE, COMMIT, VIEW_CHANGE, EXECUTED = 2, 3, 4, 5, 7
+PRE_PREPARE, PREPARE, COMMIT, VIEW_CHANGE, EXECUTED, OF_EPOCH = 2, 3, 4, 5, 7, 48
 NAMES = {PRE_PREPARE: "PRE-PREPARE", PREPARE: "PREPARE", COMMIT: "COMMIT", VIEW_CHANGE: "VIEW-CHANGE", EXECUTED: "EXECUTED"}
 HEADER_BYTES = 286
 HEIGHT_AT = 2 + 2 + 32 + 8 + 8
@@ -18,14 +18,20 @@ HEIGHT_AT = 2 + 2 + 32 + 8 + 8
 class Statement:
     def __init__(self, kind, sender, place, says, signature, time_us):
         self.kind, self.sender, self.place, self.says = kind, sender, place, says
-        self.signature, self.time_us = signature, time_us
+        self.signature, self.time_us, self.epoch = signature, time_us, 1
 
     def __str__(self):
-        return f"{NAMES[self.kind]} of member {self.sender} for {self.place}"
+        return f"{NAMES[self.kind]} of member {self.sender} for {self.place} in epoch {self.epoch}"
 
 
 def statement(body, time_us):
-    """A consensus message without its leading kind byte of the node, or None when it is not signed for a place."""
+    """A consensus message without its leading kind byte of the node, or None when it is not signed for a place. The sender is a place
+    in the list of the epoch's members."""
+    if body[0] == OF_EPOCH:  # u8 kind ‖ u8 version ‖ u64 epoch ‖ the message, from the second epoch on
+        found = statement(body[10:], time_us)
+        if found:
+            found.epoch = int.from_bytes(body[2:10], "big")
+        return found
     kind, version = body[0], body[1]
     if version != 1 or kind not in NAMES:
         return None
@@ -99,6 +105,6 @@ def read(folder):
 def conflicts(statements):
     said, found = {}, []
     for s in statements:
-        if said.setdefault((s.kind, s.sender, s.place), s.says) != s.says:
+        if said.setdefault((s.epoch, s.kind, s.sender, s.place), s.says) != s.says:
             found.append(f"two different ones: {s}")
     return found

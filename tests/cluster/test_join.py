@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A member's data directory is made anew while the chain runs: it joins by a snapshot, without a command and without being told
 what to trust. On its way it is SIGKILLed again and again, and one member sends parts whose checksum is right and whose content
-is not. At the end it has the same root, every block down to the first, receipts of transactions older than it, and a directory
-that verifies. GALEN_FULL=1: a chain of 10^6 records (GALEN_RECORDS), with more blocks and kills."""
+is not. The chain has gone over to another epoch meanwhile, so the snapshot leads across its end. At the end the member has the same
+root, every block down to the first, receipts of transactions older than it, and a directory that verifies. GALEN_FULL=1: a chain of 10^6 records (GALEN_RECORDS), with more blocks and kills."""
 import json
 import os
 import pathlib
@@ -15,6 +15,7 @@ import threading
 import time
 
 from consortium import BIN, SEED, AnchorLoad, Consortium, check, main
+from membership import approve, prepare_rotation, retried, wait_for_epoch
 
 FULL = os.environ.get("GALEN_FULL") == "1"
 BLOCKS, SECONDS, KILLS, SIZE = (1500, 120, 12, 100) if FULL else (125, 24, 4, 20)
@@ -165,11 +166,17 @@ def test():
     rng = random.Random(SEED)
     with Consortium(params=[f"ttl_max_ms={TTL_MS}", "clock_skew_max_ms=2000"]) as consortium:
         set_sync(consortium)
+        for name in consortium.names:
+            retried(consortium, "member", "admin-key", node=name)
         joiner = Joiner(consortium, "D")
         old = [import_at(consortium, "D", f"old{i}") for i in range(3)]
         filled = fill(consortium)
         with AnchorLoad(consortium, size=SIZE) as load:
-            time.sleep(SECONDS)  # the oldest blocks are to be older than ttl_max
+            time.sleep(SECONDS / 2)
+            paper, _ = prepare_rotation(consortium, "B")
+            approve(consortium, "rotate-key", "--paper", paper, by=["A", "C", "D"])
+            wait_for_epoch(consortium, 2)
+            time.sleep(SECONDS / 2)  # the oldest blocks are to be older than ttl_max
             before = wait_for_height(consortium, BLOCKS)
         first = load.acknowledged[0][1]
         custodian = load.acknowledged[0][0]
@@ -193,6 +200,9 @@ def test():
         bad.join()
         height, root = consortium.agree(timeout=90)
         check(meanwhile.acknowledged, "nothing was acknowledged while D joined")
+        end = consortium.json("member", "epochs", node="A")["epochs"][-1]["first_height"] - 1
+        joined = [int(h) for h in re.findall(r" joined height=(\d+)", consortium.log("D"))]
+        check(joined and max(joined) > end > 0, f"D was to join beyond the end of the epoch at {end}: {joined}")
         check(joiner.said("joining by snapshot") > 0 and joiner.said("backfilled: every block") > 0, "D did not join by snapshot")
         floors = [int(f) for f in re.findall(r"backfilling floor=(\d+)", consortium.log("D"))]
         check(floors and max(floors) > 1, f"nothing was left to be backfilled: {floors}")
@@ -206,7 +216,7 @@ def test():
         rate = len(meanwhile.acknowledged) * SIZE / took
         records = filled + len(load.acknowledged) * SIZE
         print(f"D joined a chain of {before} blocks and {records:.0f} records in {took:.1f} s with {KILLS} kills on the way, a floor "
-              f"of {max(floors)} and bad parts from B; the others went on at {rate:.0f} records/s; all agree at height {height}, root {root[:12]}; D has "
+              f"of {max(floors)}, beyond the end of an epoch at {end}, and bad parts from B; the others went on at {rate:.0f} records/s; all agree at height {height}, root {root[:12]}; D has "
               f"and verifies {blocks} blocks")
 
 

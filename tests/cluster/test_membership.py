@@ -1,29 +1,17 @@
 #!/usr/bin/env python3
 """Members change on a running consortium. Under a load of anchors C's consensus key is replaced by vote, and B is SIGKILLed
 in the midst of it; then A's, while D is down. Each time the next epoch begins on all four nodes, nothing acknowledged is lost,
-the roots agree, and receipts from before and after verify from genesis.json alone. A fourth of four cannot be removed."""
+the roots agree, and receipts from before and after verify from genesis.json alone. A fourth of four cannot be removed. A node
+whose node.toml lacks the key of its epoch follows and says so; with the newest alone it goes through the chain anew and votes at its end."""
 import pathlib
+import signal
 import subprocess
 import time
 
 from consortium import BIN, AnchorLoad, Consortium, check, main
-from membership import approve, retried, wait_for_epoch
+from membership import approve, name_keys, prepare_rotation, retried, wait_for_epoch
 
 PATIENCE = 90
-
-
-def prepare_rotation(consortium, member):
-    """The next key lies beside the present one before anybody votes; the paper to vote on."""
-    folder = consortium.folder(member)
-    number = len(list(folder.glob("next-*.pem")))
-    key, paper = folder / f"next-{number}.pem", folder / f"rotation-{number}.json"
-    consortium.ctl("member", "keygen", "--out", key, node=member)
-    config = folder / "node.toml"
-    lines = [line for line in config.read_text().splitlines() if not line.startswith("consensus_next")]
-    lines.insert(lines.index("[keys]") + 1, f'consensus_next = "{key}"')
-    config.write_text("\n".join(lines) + "\n")
-    consortium.ctl("member", "proof", "rotation", "--member", member, "--consensus-key", key, "--out", paper, node=member)
-    return paper
 
 
 def verify_receipts(consortium, transactions):
@@ -33,6 +21,40 @@ def verify_receipts(consortium, transactions):
         done = subprocess.run([BIN / "galen-verify", file, pathlib.Path(consortium.dir) / "genesis.json"], capture_output=True, text=True)
         check(done.returncode == 0, f"receipt of {transaction}: {done.stdout[-600:]}{done.stderr[-600:]}")
         file.unlink()
+
+
+def wait_for_mode(consortium, node, mode):
+    until = time.monotonic() + PATIENCE
+    while (status := consortium.status(node)) is None or status["mode"] != mode:
+        check(time.monotonic() < until, f"{node} does not come to {mode}: {status and (status['mode'], status['mode_detail'])}")
+        time.sleep(0.2)
+    return status
+
+
+def without_its_key(consortium, node, newest):
+    """The node has the key of genesis alone, while the chain has another for its member; then the newest alone, and has to go through
+    the chain from the beginning."""
+    consortium.kill(node, signal.SIGTERM)
+    name_keys(consortium, node)
+    consortium.start(node)
+    status = wait_for_mode(consortium, node, "RECOVERING")
+    check("CANNOT_SIGN (617)" in status["mode_detail"], f"{status['mode_detail']}")
+    refused = consortium.run("record", "import", "--retry-for", "0", consortium.documents(1, "keyless"), node=node)
+    check(refused.returncode != 0 and "CANNOT_SIGN" in refused.stdout + refused.stderr, f"a write without a key: {refused.stdout}{refused.stderr}")
+    consortium.json("record", "import", consortium.documents(1, "others"), node="A")
+    consortium.agree(timeout=PATIENCE)
+
+    consortium.kill(node, signal.SIGTERM)
+    name_keys(consortium, node, newest)
+    seen = len(consortium.log(node))
+    made = subprocess.run([BIN / "galend", "repair", "--ledger", "--config", consortium.folder(node) / "node.toml"],
+                          capture_output=True, text=True)
+    check(made.returncode == 0, f"galend repair: {made.stdout}{made.stderr}")
+    consortium.start(node)
+    wait_for_mode(consortium, node, "VOTING")
+    log = consortium.log(node)[seen:]
+    check("reason=CANNOT_SIGN epoch=1" in log and "reason=CANNOT_SIGN epoch=2" not in log, f"{log[-2000:]}")
+    consortium.agree(timeout=PATIENCE)
 
 
 def few(entries):
@@ -46,7 +68,7 @@ def test():
         with AnchorLoad(consortium) as load:
             time.sleep(2)
             before = list(load.transactions)
-            paper = prepare_rotation(consortium, "C")
+            paper, key = prepare_rotation(consortium, "C")
             approve(consortium, "rotate-key", "--paper", paper, by=["A", "B", "D"])
             consortium.kill("B")
             time.sleep(1)
@@ -54,7 +76,7 @@ def test():
             wait_for_epoch(consortium, 2)
             second = len(load.transactions)
             consortium.kill("D")
-            paper = prepare_rotation(consortium, "A")
+            paper, _ = prepare_rotation(consortium, "A")
             approve(consortium, "rotate-key", "--paper", paper, by=["A", "B", "C"])
             wait_for_epoch(consortium, 3, ["A", "B", "C"])
             time.sleep(2)
@@ -68,6 +90,7 @@ def test():
         verify_receipts(consortium, few(before) + few(load.transactions[second:third]) + few(load.transactions[third:]))
         refused = consortium.run("member", "propose", "remove", "--member", "D", "--dry-run", node="A")
         check(refused.returncode != 0 and "MEMBERS_LIMIT" in refused.stderr + refused.stdout, f"{refused.stdout}{refused.stderr}")
+        without_its_key(consortium, "C", key)
         print(f"three epochs; {len(load.acknowledged)} imports acknowledged, {load.refused} not, longest gap {load.longest_gap:.1f} s; "
               f"height {height}, root {root[:12]}")
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "galen/base/result.hpp"
@@ -28,6 +29,10 @@ struct MeshMember {
   std::string
       address;  ///< "host:port" or "[v6]:port", resolved again at each dial; empty: never dialled, only accepted
   Hash ca_fingerprint{};  ///< the pin where ca_pem is empty: of the CA certificate that the member shows with its own
+  /// Pins beside that one: the certificates of each text, and of those shown the ones with these fingerprints.
+  std::vector<std::string> more_ca_pems{};
+  std::vector<Hash> more_ca_fingerprints{};
+  std::optional<MemberIndex> genesis_place{};
 };
 
 struct MeshLimits {
@@ -59,11 +64,13 @@ struct MeshTimings {
   std::uint32_t backoff_max_ms = 2'000;
   std::uint32_t linger_ms = 300;  ///< time for a farewell to arrive before the socket is closed
   std::uint32_t shut_out_ms = 3'000;
+  std::uint32_t removed_backoff_ms = 300'000;  ///< before a peer is dialled again that refused with MEMBER_REMOVED
 };
 
 struct MeshOptions {
   MemberIndex self = 0;
   std::vector<MeshMember> members;  ///< whoever takes part in the epoch, by member index
+  std::vector<PrincipalId> former;  ///< were members and are none now: refused with MEMBER_REMOVED
   Hash chain_id;
   Epoch epoch = 1;
   std::string listen;            ///< "address:port"; port 0 takes a free one (see listen_address)
@@ -72,8 +79,12 @@ struct MeshOptions {
   MeshLimits limits;
   MeshTimings timings;
 
-  /// Of a pair the member with the lower id chooses the connection: places in the list differ between epochs, ids do not.
-  bool chooses(MemberIndex chooser, MemberIndex other) const { return members[chooser].id < members[other].id; }
+  /// Of a pair the one that comes first in genesis chooses the connection, of two that came later the lower id: places in
+  /// the list differ between epochs, these do not.
+  bool chooses(MemberIndex chooser, MemberIndex other) const {
+    const auto rank = [](const MeshMember& member) { return std::pair(member.genesis_place.value_or(UINT16_MAX), member.id); };
+    return rank(members[chooser]) < rank(members[other]);
+  }
 };
 
 /// What a member said of itself when the connection came up.
@@ -94,6 +105,8 @@ struct MeshCallbacks {
   std::function<void(MemberIndex)> on_two_processes;
   /// A peer refuses this process: it has a connection to another live one of this member, as it says in `text`.
   std::function<void(MemberIndex, std::string_view text)> on_identity_in_use;
+  /// A peer refuses this node because its member was removed. Proven to be the peer's word; it may lie.
+  std::function<void(MemberIndex)> on_removed;
 };
 
 struct LaneStatus {
@@ -167,6 +180,8 @@ class Mesh {
   /// Closes the connection of a member whose messages are no good, and takes none of it for timings.shut_out_ms. Any
   /// thread.
   void shut_out(MemberIndex member, std::string why);
+  /// Another CA of a member is good from now on, as with MeshMember::more_ca_fingerprints. On an error nothing changes.
+  Status pin_also(MemberIndex member, const Hash& ca_fingerprint);
   /// The epoch said in later hellos.
   void set_epoch(Epoch epoch);
   /// Reads certificate and key again and uses them for new handshakes; on an error the old ones stay (D18).

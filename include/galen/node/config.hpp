@@ -30,6 +30,7 @@ struct Config {
   struct Peers {
     std::string listen;          ///< host:port
     std::map<std::string, std::string> addresses;  ///< member name -> host:port, resolved again at each dial
+    std::map<std::string, std::string> cas;        ///< member name -> file of a CA certificate that is good for it as well
   } peers;
 
   struct Api {

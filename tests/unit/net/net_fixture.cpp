@@ -121,6 +121,11 @@ Node::Node(MeshOptions options, bool release) {
     in_use[peer] = text;
     changed.notify_all();
   };
+  callbacks.on_removed = [this](MemberIndex peer) {
+    std::lock_guard lock(mutex);
+    removed[peer] = true;
+    changed.notify_all();
+  };
   auto made = Mesh::make(std::move(options), std::move(callbacks));
   if (!made) throw std::runtime_error(made.error().message);
   mesh = std::move(*made);

@@ -97,6 +97,7 @@ class Node {
   std::map<MemberIndex, std::string> down_reason;
   std::map<MemberIndex, int> two_processes;
   std::map<MemberIndex, std::string> in_use;  ///< what the peer said when it refused this process for another one
+  std::map<MemberIndex, bool> removed;        ///< what the peer said of this node's member
   std::vector<Frame> frames;
   std::unique_ptr<Mesh> mesh;
 };

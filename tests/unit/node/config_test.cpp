@@ -60,6 +60,10 @@ TEST_F(ConfigTest, RelativePathsAreRelativeToTheFile) {
   for (const auto& file : {config->genesis, config->data_dir, config->keys.consensus, config->keys.tls_cert,
                            config->keys.master, config->api.client_ca})
     EXPECT_TRUE(fs::path(file).is_absolute()) << file;
+  EXPECT_TRUE(config->peers.cas.empty());
+  config = load(text + "\n[peers.cas]\nB = \"b.pem\"\n");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->peers.cas.at("B"), (dir_ / "b.pem").string());
 }
 
 TEST_F(ConfigTest, AnUnknownKeyIsToldItsLineAndTheNearestOne) {
@@ -73,6 +77,8 @@ TEST_F(ConfigTest, WrongKindsAreTold) {
   refused("[limits]\nopen_writes_max = -1\n", {path() + ":2:", "limits.open_writes_max must be"});
   refused("[limits]\nopen_writes_max = 4294967296\n", {"limits.open_writes_max must be"});
   refused("[peers]\naddresses = 3\n", {path() + ":2:", "table"});
+  refused("[peers]\ncas = 3\n", {path() + ":2:", "table"});
+  refused(example() + "\n[peers.cas]\nB = 5\n", {"peers.cas.B must be the path"});
 }
 
 TEST_F(ConfigTest, WhatIsMissingIsNamed) {

@@ -232,6 +232,34 @@ TEST_F(LaterEpochTest, TakesPartUnderTheNamesOfGenesisWithThePinsOfTheEpoch) {
   EXPECT_EQ(later->role(), Role::voter);
 }
 
+TEST_F(LaterEpochTest, ACaOfTheNextEpochIsKnownFromItsDecisionOn) {
+  const Participant own{chain.genesis.member_set[0], "A", ""};
+  const auto participants = [&] { return take(load_participants(chain.genesis, node.view(), take(node.executor().membership()), own)); };
+  for (const auto& one : participants().all) EXPECT_FALSE(one.next_ca.has_value());
+  approve_new_ca();
+  const auto pending = participants();
+  for (MemberIndex i = 0; i < 4; ++i) EXPECT_EQ(pending.all[i].next_ca.has_value(), i == 1);
+  EXPECT_EQ(pending.all[1].next_ca, (*last.next_members)[1].tls_ca);
+  end_epoch();
+  for (const auto& one : participants().all) EXPECT_FALSE(one.next_ca.has_value());
+  EXPECT_TRUE(participants().former.empty()) << "all of the first epoch are still there";
+}
+
+TEST_F(StartupTest, TheKeyOfTheEpochIsTakenAndWithoutItTheNodeSignsNothing) {
+  auto other = [&] { return crypto::PrivateKey::generate(chain.genesis.suite); };
+  auto member = identity;
+  member.participants = participants_of_genesis(chain.genesis, {chain.genesis.member_set[0], "A", ""});
+  take_key(member, {other(), chain.keys[0]});
+  EXPECT_TRUE(member.votes());
+  EXPECT_EQ(member.consensus_key.public_key(), chain.keys[0].public_key());
+  take_key(member, {other(), chain.keys[1]});
+  EXPECT_TRUE(member.is_voter());
+  EXPECT_FALSE(member.can_sign);
+  EXPECT_FALSE(member.votes());
+  take_key(member, {chain.keys[0]});
+  EXPECT_TRUE(member.votes());
+}
+
 // Promises of a later epoch lie in segments that are used again while the node catches up: it cannot rely on them.
 TEST_F(LaterEpochTest, ALedgerThatIsMadeAnewBesideALogOfALaterEpochDoesNotVote) {
   auto mode_in = [&](Epoch epoch) {

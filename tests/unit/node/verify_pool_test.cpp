@@ -143,7 +143,14 @@ TEST_F(VerifyPoolTest, AWordOfALaterEpochMakesThisNodeAskItsSenderForBlocks) {
   const auto request = take(decode_fetch_blocks(ByteSpan(asked[0].second).subspan(1)));
   EXPECT_EQ(request.from, core->committed_height() + 1);
   EXPECT_EQ(health.peer_height(2), 40u);
-  EXPECT_EQ(health.counters.frames_invalid, 0u) << "nothing here can judge it";
+  executed.sender = 1;
+  executed.subject.height = 5'000;
+  verify->on_frame(frame(2, net::Lane::votes, consensus_of(2, executed)));
+  verify->on_frame(frame(2, net::Lane::bulk, {}));
+  ASSERT_TRUE(wait_for([&] { return health.counters.frames_invalid == 1; }));
+  EXPECT_EQ(health.peer_height(2), 40u) << "a word of somebody else says nothing of who hands it on";
+  EXPECT_EQ(health.peer_height(1), 0u);
+  EXPECT_EQ(health.counters.frames_invalid, 1u) << "the empty one: nothing here can judge the others";
 }
 
 TEST_F(VerifyPoolTest, WhoIsInAnEarlierEpochIsToldNowAndThen) {
