@@ -290,6 +290,7 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   response.set_block_age_ms(now_ms > head.header.time_ms ? now_ms - head.header.time_ms : 0);
   response.set_view(core.view);
   response.set_leader(identity_.member_name(core.leader));
+  response.set_view_timeout_ms(core.view_timeout_ms);
   response.set_members(static_cast<std::uint32_t>(members.size()));
   response.set_quorum(static_cast<std::uint32_t>(members.quorum()));
   response.set_reachable(static_cast<std::uint32_t>(members.size() - missing.size()));
@@ -328,6 +329,8 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   out["intake_us"] = c.intake_us;
   out["order_us"] = c.order_us;
   out["view_changes"] = c.view_changes;
+  out["batches_offered"] = c.batches_offered;
+  out["offers_fetched"] = c.offers_fetched;
   out["frames_dropped"] = c.frames_dropped;
   out["frames_invalid"] = c.frames_invalid;
   out["catch_up_blocks"] = c.catch_up_blocks;

@@ -43,6 +43,7 @@ void Simulation::take_seat(Node& node, Epoch epoch, Recovered recovered) {
   config.parameters.clock_skew_max_ms = 5000;
   config.rng_seed = rng_.next();
   config.tenure_ms = 2000;
+  if (options_.long_tenures) config.parameters.tenure_blocks = 400, config.tenure_ms = 8000;
   seat->replica = std::make_unique<Replica>(config, std::move(recovered));
   node.seat = std::move(seat);
   give(node, epoch, Tick{});

@@ -143,6 +143,7 @@ void Simulation::note_events(Node& node, Seat& seat, const Effects& effects) {
     if (!node.is_honest()) continue;
     ++tally_.kinds[event.kind];
     if (has_branches(event.kind)) ++tally_.branches[branch_name(event)];
+    if (event.kind == EventKind::passed_over) check_complaint(node, seat, event);
     if (event.kind == EventKind::proposal_refused) ++tally_.refusals[static_cast<RefusalReason>(event.value)];
     if (event.kind == EventKind::voting_started && seat.is_fresh)
       node.forgot_for_good = checker_->began_anew(who, seat.epoch) || node.forgot_for_good;
@@ -191,10 +192,13 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
       if (nodes_[place]->incarnation == incarnation) give(*nodes_[place], epoch, Signed{token, signature});
     });
   }
-  for (auto& fetch : effects.fetch_batches)
+  if (!effects.offers.empty()) offer(node, seat, effects.offers);
+  for (auto& fetch : effects.fetch_batches) {
+    if (fetch.offered && node.is_honest()) ++tally_.faults["offered batches fetched"];
     at(latency(), [this, place, epoch, hint = fetch.hint, digests = std::move(fetch.digests)] {
       answer_batches(place_of(epoch, hint), place, digests);
     });
+  }
   for (auto& fetch : effects.fetch_blocks)
     at(latency(), [this, place, epoch, hint = fetch.hint, from = fetch.from] {
       answer_blocks(place_of(epoch, hint), place, from);
@@ -274,6 +278,7 @@ void Simulation::committed(Node& node, const Effects::CommittedBlock& block) {
     for (const auto& digest : block.block.batch_digests)
       if (node.bodies.count(digest) == 0) fail("order: a block was given out without its batches");
     check_end(header);
+    check_wait(header, block.block.batch_digests);
   }
   if (is_traced())
     trace(node, "commits " + std::to_string(header.height) + " " + block.digest.hex().substr(0, 6) +

@@ -54,7 +54,7 @@ Cluster::Cluster(const WholeOptions& options)
     node.clock_offset = static_cast<std::int64_t>(rng_.below(400)) - 200;
     if (honest[i]) continue;
     std::uint32_t lies = 0;
-    for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
+    for (unsigned lie = 0; lie < static_cast<unsigned>(kFirstOfBatches); ++lie)
       if (static_cast<Lie>(lie) != Lie::twins && rng_.chance(1, 3)) lies |= 1U << lie;
     node.adversary = std::make_unique<Adversary>(rng_.next(), world_.context(), members, world_.keyring(), i, lies,
                                                  kTimeoutMs);

@@ -101,6 +101,7 @@ class Cluster {
   void deliver(Node& from, Node& to, const consensus::MessagePtr& message);
   bool verified(const Node& from, const consensus::MessagePtr& message);
   void broadcast_batch(Node& node, const BatchPtr& batch);
+  void offer(Node& node, const std::vector<Hash>& digests);
   void answer_batches(Node& from, Node& to, const std::vector<Hash>& digests);
   void answer_blocks(Node& from, Node& to, Height first);
   bool linked(const Node& a, const Node& b) const;
