@@ -6,15 +6,22 @@
 
 namespace galen::consensus {
 
+namespace {
+constexpr std::size_t kDueLookedAt = 64;  ///< of an origin: the oldest are offered first
+}  // namespace
+
 BatchPool::Added BatchPool::add(const PendingBatch& batch, TimestampMs wall_ms, std::uint64_t monotonic_ms, bool wanted) {
   if (pending_.count(batch.digest) > 0 || in_chain(batch.digest)) return Added::known;
   if (batch.origin >= queues_.size()) return Added::refused;
   auto& queue = queues_[batch.origin];
   bool too_far = batch.valid_until_ms > wall_ms + parameters_->ttl_max_ms + 2 * parameters_->clock_skew_max_ms;
-  bool too_large = batch.bytes > std::min(parameters_->block_bytes_max, parameters_->member_block_bytes_max);
-  if (too_far || too_large || (!wanted && queue.size() >= per_origin_max_)) return Added::refused;
+  bool too_large = batch.bytes > batch_bytes_max();
+  // What no block could hold now gets half of the room: it never keeps out what one could. So a leader that has none of an
+  // origin's batches to order has room for one (F2).
+  bool waits = batch.valid_until_ms > wall_ms + parameters_->ttl_max_ms;
+  if (too_far || too_large || (!wanted && queue.size() >= per_origin_max_ / (waits ? 2 : 1))) return Added::refused;
   auto sequence = next_sequence_++;
-  pending_.emplace(batch.digest, Entry{batch, sequence, monotonic_ms});
+  pending_.emplace(batch.digest, Entry{batch, sequence, monotonic_ms, std::nullopt, 0});
   queue.emplace(sequence, batch.digest);
   by_expiry_.emplace(batch.valid_until_ms, batch.digest);
   return Added::yes;
@@ -80,6 +87,42 @@ BatchPool::Selection BatchPool::select(TimestampMs time_ms, MemberIndex first,
     }
   }
   return out;
+}
+
+std::vector<Hash> BatchPool::offer(const OfferRound& round) {
+  std::vector<Hash> out;
+  std::vector<std::map<std::uint64_t, Hash>::const_iterator> at;
+  for (const auto& queue : queues_) at.push_back(queue.begin());
+  for (bool found = true; found;) {
+    found = false;
+    for (std::size_t origin = 0; origin < queues_.size(); ++origin) {
+      for (auto& place = at[origin]; place != queues_[origin].end();) {
+        auto& entry = pending_.at((place++)->second);
+        auto until = entry.batch.valid_until_ms;
+        if (until < round.wall_ms || until > round.wall_ms + parameters_->ttl_max_ms) continue;
+        if (round.now_ms < std::max(entry.arrival_ms + round.wait_ms, entry.offer_at_ms)) continue;
+        if (out.size() >= round.count_max) return out;
+        if (!entry.offered_ms) entry.offered_ms = round.now_ms;
+        entry.offer_at_ms = round.now_ms + round.again_ms;
+        out.push_back(entry.batch.digest);
+        found = true;
+        break;
+      }
+    }
+  }
+  return out;
+}
+
+bool BatchPool::is_due(MemberIndex origin, std::uint64_t offered_by_ms, TimestampMs time_ms) const {
+  std::size_t looked = 0;
+  for (const auto& [sequence, digest] : queues_[origin]) {
+    if (++looked > kDueLookedAt) break;
+    const auto& entry = pending_.at(digest);
+    auto until = entry.batch.valid_until_ms;
+    bool fits = until >= time_ms && until <= time_ms + parameters_->ttl_max_ms;
+    if (fits && entry.offered_ms && *entry.offered_ms <= offered_by_ms) return true;
+  }
+  return false;
 }
 
 bool BatchPool::has_work(TimestampMs wall_ms) const {

@@ -2,8 +2,10 @@
 // again). Owned by the core; bodies are the shell's. Bounded per origin; what is in the chain is bounded by ttl_max.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -34,6 +36,22 @@ class BatchPool {
   };
   /// For a block at `time_ms`: one batch of every origin in turn, each origin's oldest first (1.10), origins from `first`.
   Selection select(TimestampMs time_ms, MemberIndex first, const std::function<bool(const Hash&)>& is_taken) const;
+  struct OfferRound {
+    std::uint64_t now_ms = 0;
+    std::uint64_t wait_ms = 0;   ///< before it is offered
+    std::uint64_t again_ms = 0;  ///< before it is once more
+    TimestampMs wall_ms = 0;
+    std::size_t count_max = 0;
+  };
+  /// F1: what has waited and any leader could order, one of every origin in turn, each origin's oldest first. It counts as
+  /// offered from now on.
+  std::vector<Hash> offer(const OfferRound& round);
+  /// F2: does a batch of this origin wait that was first offered by then, and that a block at `time_ms` may hold?
+  bool is_due(MemberIndex origin, std::uint64_t offered_by_ms, TimestampMs time_ms) const;
+  /// No batch that is taken in is larger.
+  std::uint64_t batch_bytes_max() const {
+    return std::min(parameters_->block_bytes_max, parameters_->member_block_bytes_max);
+  }
   /// A batch that an honest leader could order now.
   bool has_work(TimestampMs wall_ms) const;
   std::size_t size() const { return pending_.size(); }
@@ -44,6 +62,8 @@ class BatchPool {
     PendingBatch batch;
     std::uint64_t sequence = 0;
     std::uint64_t arrival_ms = 0;
+    std::optional<std::uint64_t> offered_ms;  ///< the first time
+    std::uint64_t offer_at_ms = 0;            ///< not before
   };
   void remove(std::map<Hash, Entry>::iterator place);
 
@@ -56,5 +76,10 @@ class BatchPool {
   std::map<Hash, TimestampMs> in_chain_;
   std::set<std::pair<TimestampMs, Hash>> in_chain_by_expiry_;
 };
+
+/// Whose batch a leader takes first into the block at this height: everybody comes first in turn.
+inline MemberIndex first_in_turn(Height height, std::size_t members) {
+  return static_cast<MemberIndex>(height % members);
+}
 
 }  // namespace galen::consensus

@@ -38,6 +38,7 @@ bool Replica::State::try_commit() {
 
 void Replica::State::commit_block(BlockNode& node, const QuorumCertificate& certificate) {
   out->commits.push_back({node.block, node.digest, certificate});
+  watch_turns(node);
   for (const auto& batch : node.bodies) pool.remember_in_chain(batch.digest, batch.valid_until_ms);
   pool.expire(node.header().time_ms);
   note_certified_roots(node.header());

@@ -21,6 +21,7 @@ std::string_view to_name(EventKind kind) {
     case EventKind::batch_dropped: return "batch_dropped";
     case EventKind::ready_to_stop: return "ready_to_stop";
     case EventKind::epoch_ended: return "epoch_ended";
+    case EventKind::passed_over: return "passed_over";
   }
   return "?";
 }

@@ -136,6 +136,7 @@ BlockNode* Replica::State::add_node(const BlockSkeleton& block, const Hash& dige
   if (node == nullptr || !is_new) return node;
   wanted.erase(digest);
   node->received_wall_ms = wall;
+  node->received_ms = now;
   node->fetch_at_ms = now + config.fetch_delay_ms;
   for (const auto& batch : block.batch_digests) {
     if (const auto* known = pool.find(batch)) node->bodies.push_back(*known);

@@ -27,6 +27,14 @@ class Pacemaker {
     return true;
   }
   void restart_view_timer() { view_deadline_.reset(); }
+  /// V1a: what the timeouts have been doubled stays. A wait that has begun ends no later than one that begins now.
+  void set_base(std::uint64_t base_ms, std::uint64_t now) {
+    timeout_ms_ = base_ms * patience();
+    base_ms_ = base_ms;
+    resend_ms_ = std::min(resend_ms_, base_ms_);
+    if (view_deadline_) view_deadline_ = std::min(*view_deadline_, now + timeout_ms_ + jitter());
+    if (resend_at_) resend_at_ = std::min(*resend_at_, now + resend_ms_);
+  }
 
   /// A block was committed or a view entered.
   void progress() {
@@ -56,6 +64,7 @@ class Pacemaker {
   /// How much of the allowed doublings is used: the time rule grows with it (1.11).
   std::uint64_t patience() const { return timeout_ms_ / base_ms_; }
   std::uint64_t base_ms() const { return base_ms_; }
+  std::uint64_t timeout_ms() const { return timeout_ms_; }
 
  private:
   std::uint64_t first_resend() const { return std::max<std::uint64_t>(base_ms_ / 4, 1); }

@@ -23,6 +23,7 @@ struct BlockNode {
   bool certified = false;    ///< q members vouch for it: kept whatever we think of it
   std::optional<RefusalReason> refused;
   TimestampMs received_wall_ms = 0;
+  std::uint64_t received_ms = 0;      ///< monotonic
   std::set<Hash> missing;             ///< batches that have not arrived
   std::vector<PendingBatch> bodies;   ///< those that have
   std::uint64_t fetch_at_ms = 0;

@@ -85,8 +85,7 @@ bool Replica::State::try_propose() {
   auto& header = block.header;
   header.height = parent->height() + 1;
   header.time_ms = std::max(wall, parent->header().time_ms + 1);
-  auto first_origin = static_cast<MemberIndex>(header.height % config.members.size());
-  auto batches = pool.select(header.time_ms, first_origin,
+  auto batches = pool.select(header.time_ms, first_in_turn(header.height, config.members.size()),
                              [&](const Hash& batch) { return tree.holds_batch(*parent, batch); });
   if (!roots_for(*parent, header)) return false;
   const auto* next_members = pending_change(header.exec_height);

@@ -29,7 +29,9 @@ Replica::State::State(Config config_given, Recovered recovered)
       last_heard(config.members.size(), 0),
       last_helped(config.members.size(), 0),
       answered(config.members.size()),
-      last_asked(config.members.size(), 0) {
+      last_asked(config.members.size(), 0),
+      turns(config.members.size()),
+      offers(config.members.size(), OffersOf(config.parameters.view_timeout_ms)) {
   GALEN_ASSERT(is_member() || config.self == kNoMember);
   GALEN_ASSERT(!recovered.executed.empty());
   GALEN_ASSERT(safety.epoch() == config.context.epoch && recovered.tip.header.height >= epoch_base);
@@ -106,6 +108,7 @@ void Replica::State::on(const Tick& tick) {
   // R8 by time: a leader that commits just often enough to stop every timer would keep its view for long.
   if (may_vote() && !changing_views() && work_outstanding() && now >= tenure_deadline_ms())
     start_view_change(view + 1, ViewChangeCause::tenure);
+  leave_unfair_leader();
   if (pacemaker.resend_due(now)) resend();
 }
 
@@ -215,6 +218,8 @@ void Replica::State::dispatch(const Input& input) {
   if (!ticked) return;
   settle();
   fetch_what_is_missing();
+  offer_batches();
+  fetch_offered();
   arm_timers();
 }
 
@@ -253,6 +258,8 @@ void Replica::State::arm_timers() {
   for (const auto& [digest, node] : tree.nodes())
     if (!node.missing.empty()) wake = earliest(wake, node.fetch_at_ms);
   for (const auto& [digest, block] : wanted) wake = earliest(wake, block.fetch_at_ms);
+  if (may_offer() && pool.size() > 0) wake = earliest(wake, offer_round_ms);
+  if (ask_offerer_ms) wake = earliest(wake, *ask_offerer_ms);
   out->wake_at_ms = wake;
 }
 
@@ -283,6 +290,7 @@ ReplicaStatus Replica::status() const {
   out.max_view_change = s.vc_target;
   out.leader = s.likely_leader();
   out.skipped = skipped_at(s.leader_skips, s.view, s.base_of_view().value_or(s.executed.rbegin()->first));
+  out.view_timeout_ms = s.pacemaker.timeout_ms();
   out.committed = s.tree.tip().height();
   out.executed = s.executed.rbegin()->first;
   out.highest_known = std::max(s.best_height(), s.heard_height);

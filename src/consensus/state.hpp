@@ -1,6 +1,6 @@
 // Everything the replica knows, and its parts by subject: replica.cpp dispatches, ordering.cpp holds the voting rules
 // R1-R8, proposing.cpp the leader, view_change.cpp V1-V5, leaders.cpp V6, committing.cpp what follows a COMMIT-QC, recovery.cpp STATUS and
-// amnesia, repair.cpp what is said again or asked for. Owned by the core thread; no I/O, no clock, no hidden state.
+// amnesia, repair.cpp what is said again or asked for, fairness.cpp F1 and F2. Owned by the core thread; no I/O, no clock, no hidden state.
 #pragma once
 
 #include <deque>
@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "consensus/batch_pool.hpp"
+#include "consensus/fairness.hpp"
 #include "consensus/pacemaker.hpp"
 #include "consensus/proposals.hpp"
 #include "consensus/votes.hpp"
@@ -71,6 +72,8 @@ struct Replica::State {
   void on(const Durable& durable);
   void on(const BlockExecuted& executed);
   void on(const BlockFetched& fetched);
+  void on(const BatchesOffered& offered);
+  void on(const TimingMeasured& measured);
   void on(const PeerConnected& connected);
   void on(const StopRequested&);
   void settle();          ///< does all that has become possible, until nothing changes
@@ -179,6 +182,16 @@ struct Replica::State {
   void fetch_as_follower();
   Height best_height() const;
 
+  // fairness.cpp: F1, F2
+  bool may_offer() const { return config.fair_timeouts > 0 && is_member() && !ended; }
+  std::uint64_t fair_ms() const { return config.fair_timeouts * pacemaker.timeout_ms(); }
+  std::uint64_t offer_wait_ms() const { return std::max<std::uint64_t>(pacemaker.timeout_ms() / 4, 1); }
+  void offer_batches();
+  void fetch_offered();
+  void give_chance();
+  void watch_turns(const BlockNode& node);
+  void leave_unfair_leader();
+
   bool is_member() const { return config.self < config.members.size(); }
   bool is_base(const BlockNode& node) const { return node.height() == epoch_base; }
   /// Nothing of this epoch is committed here.
@@ -255,6 +268,13 @@ struct Replica::State {
   std::vector<Answered> answered;
   std::vector<std::uint64_t> last_asked;
   Height heard_height = 0;     ///< certified, as STATUS told with proof
+
+  std::vector<TurnOf> turns;        ///< by origin (F2)
+  std::uint64_t chance_since_ms = 0;  ///< of the view's leader
+  std::uint64_t offer_round_ms = 0;   ///< the next offer
+  std::vector<OffersOf> offers;     ///< by the member that made them (F1)
+  std::map<Hash, std::uint64_t> asked_offers;  ///< when another member may be asked for it
+  std::optional<std::uint64_t> ask_offerer_ms;
 
   std::uint64_t status_nonce = 0;
   std::map<MemberIndex, StatusAnswer> answers;

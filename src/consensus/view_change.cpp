@@ -156,6 +156,7 @@ void Replica::State::enter_view(View target, std::uint64_t how, std::optional<He
   head.reset();
   own_proposals.clear();
   opened_at_ms = now;
+  give_chance();
   vc_has_quorum = false;
   if (how == 2) propose_from = std::max(propose_from, view + 1);  // we have been here before
   std::erase_if(own_prepares, [&](const auto& entry) { return entry.first.first < view; });

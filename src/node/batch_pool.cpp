@@ -2,13 +2,13 @@
 
 namespace galen::node {
 
-BatchPool::Added BatchPool::add(const BatchPtr& batch, bool needed) {
+BatchPool::Added BatchPool::add(const BatchPtr& batch, bool needed, bool far) {
   std::lock_guard lock(mutex_);
   if (entries_.contains(batch->digest())) return Added::known;
   const auto bytes = batch->bytes().size();
   while (bytes_ + bytes > bytes_max_ && drop_oldest_used()) {
   }
-  if (!needed && (bytes_ + bytes > bytes_max_ || waiting(batch) + bytes > share_)) return Added::full;
+  if (!needed && (bytes_ + bytes > bytes_max_ || waiting(batch) + bytes > share_ / (far ? 2 : 1))) return Added::full;
   bytes_ += bytes;
   waiting(batch) += bytes;
   entries_.emplace(batch->digest(), Entry{.batch = batch});

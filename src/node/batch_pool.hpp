@@ -21,8 +21,9 @@ class BatchPool {
   enum class Added : std::uint8_t { yes, known, full };
   /// Bodies of executed blocks make room, oldest first. Full, all or its origin's share: the body is not here, and the core may
   /// not be told that it came.
-  /// `needed`: our own, or of a block that stands: taken in any case.
-  Added add(const BatchPtr& batch, bool needed = false);
+  /// `needed`: our own, or of a block that stands: taken in any case. `far`: no block may hold it yet: half of its origin's share is
+  /// enough for such, so they keep out nothing that one could (F2).
+  Added add(const BatchPtr& batch, bool needed = false, bool far = false);
   BatchPtr find(const Hash& digest) const;
   /// The log holds the body at `seq`: segments from there on are needed until it is executed and durable.
   void logged(const Hash& digest, LogSeq seq);

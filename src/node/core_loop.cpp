@@ -20,6 +20,7 @@ constexpr std::uint64_t kFullDiskWaitMs = 100;
 constexpr Height kExpireHeights = 64;
 
 constexpr Height kCatchingUpBlocks = 64;
+constexpr std::uint64_t kMeasureMs = 1'000;
 
 /// An idle chain's time is behind by idle_block_interval_ms, clocks by some seconds.
 constexpr std::uint64_t kFarMs = 60'000;
@@ -64,6 +65,10 @@ void CoreLoop::on_batch(BatchPtr batch) {
   auto bytes = batch->bytes().size();
   queue_.push(std::move(batch), bytes);
 }
+void CoreLoop::on_offer(consensus::BatchesOffered offered) {
+  auto bytes = offered.digests.size() * Hash::kSize;
+  queue_.push(std::move(offered), bytes);
+}
 void CoreLoop::on_own_batch(OwnBatch batch) {
   auto bytes = batch.batch->bytes().size();
   queue_.force_push(std::move(batch), bytes);
@@ -104,6 +109,7 @@ void CoreLoop::run() {
     }
     Pass pass;
     step(consensus::Tick{began / 1000, system_clock().wall_ms()}, pass);
+    set_timers(pass);
     for (auto& item : std::exchange(held_, {})) give(item, pass);
     for (auto member : take_peers_up()) step(consensus::PeerConnected{member}, pass);
     for (auto& item : items) give(item, pass);
@@ -118,7 +124,7 @@ void CoreLoop::give(Item& item, Pass& pass) {
     step(*message, pass);
   } else if (auto* batch = std::get_if<BatchPtr>(&item)) {
     // What the core was told of has to be here when its block commits; without room, whoever needs it asks for it again.
-    if (!is_far(**batch) && add_batch(*batch, replica_.wants_batch((*batch)->digest())))
+    if (!is_far(**batch, kFarMs) && add_batch(*batch, replica_.wants_batch((*batch)->digest())))
       step(consensus::BatchArrived{pending_of(**batch)}, pass);
     else
       ++health_.counters.frames_dropped;
@@ -147,9 +153,24 @@ void CoreLoop::give(Item& item, Pass& pass) {
       batches.push_back(pending_of(*body));
     }
     step(consensus::BlockFetched{fetched->block->skeleton, fetched->certificate, std::move(batches)}, pass);
+  } else if (auto* offered = std::get_if<consensus::BatchesOffered>(&item)) {
+    step(*offered, pass);
   } else if (std::holds_alternative<consensus::StopRequested>(item)) {
     step(consensus::StopRequested{}, pass);
   }
+}
+
+// V1a. What changes little is not worth a new timer.
+void CoreLoop::set_timers(Pass& pass) {
+  const auto now = now_ms();
+  if (now < measure_at_ms_) return;
+  measure_at_ms_ = now + kMeasureMs;
+  const auto measured = ports_.base_timeout_ms();
+  if (!measured) return;
+  const auto change = std::max(*measured, base_timeout_ms_) - std::min(*measured, base_timeout_ms_);
+  if (change * 10 <= base_timeout_ms_) return;
+  base_timeout_ms_ = *measured;
+  step(consensus::TimingMeasured{*measured}, pass);
 }
 
 void CoreLoop::hold(Item& item) {
@@ -167,13 +188,13 @@ std::set<MemberIndex> CoreLoop::take_peers_up() {
 
 // No block could hold it soon, and its body would be kept, in the log as well, until one could. By the chain's time too:
 // where the own clock is slow, everything would seem to be far.
-bool CoreLoop::is_far(const Batch& batch) const {
+bool CoreLoop::is_far(const Batch& batch, std::uint64_t by_ms) const {
   const auto now = std::max(system_clock().wall_ms(), committed_time_ms_);
-  return batch.header().valid_until_ms > now + identity_.genesis.parameters.ttl_max_ms + kFarMs;
+  return batch.header().valid_until_ms > now + identity_.genesis.parameters.ttl_max_ms + by_ms;
 }
 
 bool CoreLoop::add_batch(const BatchPtr& batch, bool needed) {
-  const auto added = pool_.add(batch, needed);
+  const auto added = pool_.add(batch, needed, is_far(*batch, 0));
   if (added != BatchPool::Added::yes) return added == BatchPool::Added::known;
   // Its record comes later than what the log gives next: a lower bound of where it will stand.
   pool_.logged(batch->digest(), store_.next_seq());
@@ -207,13 +228,20 @@ void CoreLoop::absorb(consensus::Effects effects, Pass& pass) {
     ports_.executed_certificate(std::move(certificate));
   }
   for (const auto& fetch : effects.fetch_blocks) ports_.fetch_blocks(fetch);
+  if (!effects.offers.empty()) {
+    health_.counters.batches_offered += effects.offers.size();
+    ports_.broadcast_bulk(std::make_shared<const Bytes>(encode_offer(effects.offers)));
+  }
   for (const auto& event : effects.events) report(event);
   for (auto& evidence : effects.evidence) ports_.evidence(std::move(evidence));
   wake_at_ms_ = effects.wake_at_ms;
   GALEN_ASSERT(effects.sign_requests.empty() || identity_.votes());
   for (const auto& request : effects.sign_requests)
     step(consensus::Signed{request.token, identity_.consensus_key.sign(request.bytes)}, pass);
-  for (auto& fetch : effects.fetch_batches) this->fetch(std::move(fetch), pass);
+  for (auto& fetch : effects.fetch_batches) {
+    if (fetch.offered) health_.counters.offers_fetched += fetch.digests.size();
+    this->fetch(std::move(fetch), pass);
+  }
 }
 
 // The core may have had no room for a batch when it came (its queue of each origin is short), while its body stayed here.
@@ -264,7 +292,7 @@ void CoreLoop::finish(Pass& pass) {
                   outbox = std::move(pass.outbox)](LogSeq first) {
     for (const auto& [to, bytes] : votes) ports_.send_vote(to, bytes);
     for (const auto& batch : own)
-      ports_.broadcast_batch(std::make_shared<const Bytes>(peer_message(PeerMessageKind::batch, batch->bytes())));
+      ports_.broadcast_bulk(std::make_shared<const Bytes>(peer_message(PeerMessageKind::batch, batch->bytes())));
     if (token) (void)queue_.force_push(Durable{*token});
     std::vector<TransactionId> ids;
     for (const auto& at : outbox) ids.push_back(at.id);
@@ -293,6 +321,11 @@ void CoreLoop::report(const consensus::Event& event) {
       if (auto end = lines_.admit(event.member, name))
         log::warn("{} view={} height={} member={} value={}{}", name, event.view, event.height,
                   identity_.member_name_or_none(event.member), event.value, *end);
+      break;
+    case EventKind::passed_over:
+      log::warn("passed_over member={} by leader={} view={} height={}: this node asks for the next view",
+                identity_.member_name_or_none(event.member),
+                identity_.member_name_or_none(static_cast<MemberIndex>(event.value)), event.view, event.height);
       break;
     case EventKind::ready_to_stop: ports_.ready_to_stop(); break;
     case EventKind::view_change_sent: ++health_.counters.view_changes; [[fallthrough]];
@@ -352,6 +385,7 @@ void CoreLoop::publish_status() {
   out.view = status.view;
   out.leader = status.leader;
   out.skipped = std::move(status.skipped);
+  out.view_timeout_ms = status.view_timeout_ms;
   out.committed_height = status.committed;
   std::optional<std::string> behind;
   if (status.highest_known > status.executed + kCatchingUpBlocks)

@@ -35,7 +35,7 @@ class CoreLoop {
  public:
   struct Ports {
     std::function<void(consensus::Target, std::shared_ptr<const Bytes>)> send_vote;  ///< votes lane
-    std::function<void(std::shared_ptr<const Bytes>)> broadcast_batch;               ///< bulk lane
+    std::function<void(std::shared_ptr<const Bytes>)> broadcast_bulk;  ///< new batches, and offers of those that wait
     std::function<void(const consensus::Effects::FetchBatches&)> fetch_batches;
     std::function<void(const consensus::Effects::FetchBlocks&)> fetch_blocks;
     std::function<void(CommittedBlock, LogSeq needed_from)> commit;
@@ -44,6 +44,7 @@ class CoreLoop {
     std::function<void(consensus::Effects::Evidence)> evidence;  ///< does not wait
     std::function<void(Height)> diverged;  ///< a quorum certified other roots at this height
     std::function<void()> ready_to_stop;
+    std::function<std::optional<std::uint64_t>()> base_timeout_ms;  ///< as measured now (timing.hpp)
   };
   CoreLoop(const Identity& identity, consensus::Replica replica, BatchPool& pool, StoreLoop& store, Health& health,
            Ports ports);
@@ -56,6 +57,7 @@ class CoreLoop {
   // batches' intake, execution) never does, nor does the net thread.
   void on_message(consensus::MessageReceived message);
   void on_batch(BatchPtr batch);
+  void on_offer(consensus::BatchesOffered offered);
   void on_own_batch(OwnBatch batch);
   void on_executed(const consensus::BlockExecuted& executed);
   void on_fetched(FetchedBlock block);
@@ -75,7 +77,7 @@ class CoreLoop {
   };
   struct PeersUp {};  ///< wakes the thread: who came up stands in peers_up_
   using Item = std::variant<consensus::MessageReceived, BatchPtr, OwnBatch, Durable, consensus::BlockExecuted, FetchedBlock,
-                            PeersUp, consensus::StopRequested>;
+                            consensus::BatchesOffered, PeersUp, consensus::StopRequested>;
   /// What one pass over the inputs gathers.
   struct Pass {
     std::vector<OwnedLogRecord> records;
@@ -92,7 +94,9 @@ class CoreLoop {
 
   void run();
   void give(Item& item, Pass& pass);
-  bool is_far(const Batch& batch) const;
+  void set_timers(Pass& pass);
+  /// Beyond what a block may hold now by more than so much.
+  bool is_far(const Batch& batch, std::uint64_t by_ms) const;
   /// False: there is no room for it.
   bool add_batch(const BatchPtr& batch, bool needed);
   void step(const consensus::Input& input, Pass& pass);
@@ -129,6 +133,8 @@ class CoreLoop {
   std::uint64_t durable_token_ = 0;
   TimestampMs committed_time_ms_ = 0;
   std::optional<std::uint64_t> wake_at_ms_;
+  std::uint64_t measure_at_ms_ = 0;
+  std::uint64_t base_timeout_ms_ = 0;  ///< as the core was told last
   /// What waits for space on the disk; bounded by what the node itself has under way.
   std::vector<Item> held_;
 };

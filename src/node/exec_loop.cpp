@@ -67,7 +67,9 @@ bool ExecLoop::handle(Work& work) {
     Work again(std::move(certificate));
     if (!handle(again)) return false;
   }
-  health_.counters.execute_us += system_clock().monotonic_us() - began;
+  const auto now = system_clock().monotonic_us();
+  health_.counters.execute_us += now - began;
+  health_.execute_times.add(now, now - began);
   ++health_.counters.blocks;
   health_.counters.transactions += executed->items.size();
   ports_.executed(std::make_shared<const execution::ExecutedBlock>(std::move(*executed)));

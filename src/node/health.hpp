@@ -13,6 +13,7 @@
 #include "galen/base/result.hpp"
 #include "galen/types/members.hpp"
 #include "galen/v1/node_service.pb.h"
+#include "node/timing.hpp"
 
 namespace galen::node {
 
@@ -23,6 +24,7 @@ struct CoreStatus {
   View view = 0;
   MemberIndex leader = 0;
   std::vector<MemberIndex> skipped;  ///< that the rotation of leaders leaves out now
+  std::uint64_t view_timeout_ms = 0;
   Height committed_height = 0;
 };
 
@@ -45,12 +47,13 @@ struct SyncStatus {
 struct Counters {
   std::atomic<std::uint64_t> blocks{0}, transactions{0}, batches_made{0}, turns{0}, fsyncs{0}, log_bytes{0};
   std::atomic<std::uint64_t> fsync_us{0}, execute_us{0}, verify_us{0}, core_us{0}, intake_us{0}, order_us{0};
-  std::atomic<std::uint64_t> view_changes{0}, frames_dropped{0}, frames_invalid{0}, catch_up_blocks{0}, checkpoints{0};
+  std::atomic<std::uint64_t> batches_offered{0}, offers_fetched{0}, view_changes{0}, frames_dropped{0}, frames_invalid{0}, catch_up_blocks{0}, checkpoints{0};
 };
 
 class Health {
  public:
   Counters counters;
+  RecentTimes fsync_times, execute_times;  ///< of a turn, of a block: what the timers rest on (V1a)
 
   void set_core(const CoreStatus& status) {
     std::lock_guard lock(mutex_);

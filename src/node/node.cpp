@@ -151,6 +151,7 @@ struct Node::State {
   void executed(std::shared_ptr<const execution::ExecutedBlock> block);
   Status checkpointed(Height durable);
   void reopen();
+  std::optional<std::uint64_t> base_timeout_ms() const;
   void look_at_participants();
   void accept_next_cas(const MemberSet& next);
   void wait_for_last_certificate();
@@ -287,7 +288,7 @@ void Node::State::make_core() {
   core = std::make_unique<CoreLoop>(
       identity, std::move(replica), *opened.pool, *store_loop, health,
       CoreLoop::Ports{.send_vote = [this](auto to, auto bytes) { say(to, std::move(bytes)); },
-                      .broadcast_batch = [this](auto bytes) { mesh->broadcast(net::Lane::bulk, std::move(bytes)); },
+                      .broadcast_bulk = [this](auto bytes) { mesh->broadcast(net::Lane::bulk, std::move(bytes)); },
                       .fetch_batches = [this](const auto& fetch) { fetch_batches(fetch); },
                       .fetch_blocks = [this](const auto& fetch) { sync->fetch(fetch); },
                       .commit = [this](auto block, auto seq) { commit(std::move(block), seq); },
@@ -300,7 +301,18 @@ void Node::State::make_core() {
                             std::lock_guard lock(stop_mutex);
                             ready_to_stop = true;
                             stop_changed.notify_all();
-                          }});
+                          },
+                      .base_timeout_ms = [this] { return base_timeout_ms(); }});
+}
+
+// V1a, by the members' answers to pings.
+std::optional<std::uint64_t> Node::State::base_timeout_ms() const {
+  std::vector<std::uint64_t> round_trips;
+  for (const auto& peer : mesh->peers())
+    if (peer.member < identity.members().size() && peer.rtt_us) round_trips.push_back(*peer.rtt_us);
+  const auto now = system_clock().monotonic_us();
+  return node::base_timeout_ms(std::move(round_trips), identity.members().quorum(), health.fsync_times.high(now),
+                               health.execute_times.high(now));
 }
 
 void Node::State::make_menders() {

@@ -10,28 +10,44 @@ Bytes peer_message(PeerMessageKind kind, ByteSpan body) {
   return std::move(out).take();
 }
 
-Bytes encode_fetch_batches(const std::vector<Hash>& digests) {
+namespace {
+
+Bytes encode_digests(PeerMessageKind kind, const std::vector<Hash>& digests) {
   ByteWriter out(5 + digests.size() * Hash::kSize);
-  out.u8(static_cast<std::uint8_t>(PeerMessageKind::fetch_batches)).u32(static_cast<std::uint32_t>(digests.size()));
+  out.u8(static_cast<std::uint8_t>(kind)).u32(static_cast<std::uint32_t>(digests.size()));
   for (const auto& digest : digests) out.raw(digest);
   return std::move(out).take();
 }
 
-Result<FetchBatches> decode_fetch_batches(ByteSpan body) {
+Result<std::vector<Hash>> decode_digests(ByteSpan body) {
   ByteReader in(body);
   auto count = in.u32();
   if (!in.ok() || count > kFetchBatchesMax || in.remaining() != count * Hash::kSize)
-    return Error{ErrorCode::MALFORMED, "fetch_batches: the count does not fit the length"};
-  FetchBatches out;
-  out.digests.reserve(count);
+    return Error{ErrorCode::MALFORMED, "digests: the count does not fit the length"};
+  std::vector<Hash> out;
+  out.reserve(count);
   std::set<Hash> known;
   for (std::uint32_t i = 0; i < count; ++i) {
-    out.digests.push_back(in.fixed<Hash>());
-    if (!known.insert(out.digests.back()).second)
-      return Error{ErrorCode::MALFORMED, "fetch_batches: a digest stands there twice"};
+    out.push_back(in.fixed<Hash>());
+    if (!known.insert(out.back()).second) return Error{ErrorCode::MALFORMED, "digests: one stands there twice"};
   }
   return out;
 }
+
+}  // namespace
+
+Bytes encode_fetch_batches(const std::vector<Hash>& digests) {
+  return encode_digests(PeerMessageKind::fetch_batches, digests);
+}
+
+Result<FetchBatches> decode_fetch_batches(ByteSpan body) {
+  FetchBatches out;
+  GALEN_ASSIGN(out.digests, decode_digests(body));
+  return out;
+}
+
+Bytes encode_offer(const std::vector<Hash>& digests) { return encode_digests(PeerMessageKind::offer, digests); }
+Result<std::vector<Hash>> decode_offer(ByteSpan body) { return decode_digests(body); }
 
 Bytes encode_fetch_blocks(const FetchBlocks& request) {
   ByteWriter out(13);

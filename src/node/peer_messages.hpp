@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "galen/consensus/effects.hpp"
 #include "galen/types/block.hpp"
 #include "galen/types/certificate.hpp"
 #include "galen/types/limits.hpp"
@@ -34,6 +35,7 @@ enum class PeerMessageKind : std::uint8_t {
   past_piece = 29,
   fetch_high = 30,  ///< the highest PREPARE-QC the peer knows: u64 nonce
   high = 31,        ///< u64 nonce ‖ u8 counts ‖ u8 0, or u8 1 ‖ certificate
+  offer = 32,       ///< batches that wait at the sender (F1): as fetch_batches
 };
 
 /// By digest; the peer answers with those it has, as many as fit one answer.
@@ -63,8 +65,13 @@ inline constexpr std::size_t kBatchesAnswerBytesMax = 2 * 1024 * 1024;
 inline constexpr std::uint32_t kFetchBlocksMax = 256;
 inline constexpr std::size_t kBlocksAnswerBytesMax = 2 * 1024 * 1024;
 
+static_assert(kFetchBatchesMax == consensus::kOfferedMax);
+
 Bytes encode_fetch_batches(const std::vector<Hash>& digests);
 Result<FetchBatches> decode_fetch_batches(ByteSpan body);
+/// Digests like those of fetch_batches, and as many.
+Bytes encode_offer(const std::vector<Hash>& digests);
+Result<std::vector<Hash>> decode_offer(ByteSpan body);
 Bytes encode_fetch_blocks(const FetchBlocks& request);
 Result<FetchBlocks> decode_fetch_blocks(ByteSpan body);
 

@@ -292,6 +292,7 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   response.set_leader(identity_.member_name(core.leader));
   for (auto index : core.skipped) response.add_skipped_leaders(identity_.member_name(index));
   response.set_epoch(identity_.context.epoch);
+  response.set_view_timeout_ms(core.view_timeout_ms);
   response.set_members(static_cast<std::uint32_t>(members.size()));
   response.set_quorum(static_cast<std::uint32_t>(members.quorum()));
   response.set_reachable(static_cast<std::uint32_t>(members.size() - missing.size()));
@@ -330,6 +331,8 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   out["intake_us"] = c.intake_us;
   out["order_us"] = c.order_us;
   out["view_changes"] = c.view_changes;
+  out["batches_offered"] = c.batches_offered;
+  out["offers_fetched"] = c.offers_fetched;
   out["frames_dropped"] = c.frames_dropped;
   out["frames_invalid"] = c.frames_invalid;
   out["catch_up_blocks"] = c.catch_up_blocks;

@@ -113,7 +113,9 @@ bool StoreLoop::append(const std::vector<LogRecord>& records) {
     fatal_(appended.error());
     return false;
   }
-  health_.counters.fsync_us += system_clock().monotonic_us() - began;
+  const auto now = system_clock().monotonic_us();
+  health_.counters.fsync_us += now - began;
+  health_.fsync_times.add(now, now - began);
   auto stats = log_.stats();
   health_.counters.fsyncs = stats.syncs;
   health_.counters.turns = stats.turns;

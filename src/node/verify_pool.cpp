@@ -89,13 +89,15 @@ Status VerifyPool::handle(const net::Frame& frame) {
   if (frame.lane == net::Lane::votes && kind != PeerMessageKind::consensus)
     return Error{ErrorCode::MALFORMED, "only votes may travel among the votes"};
   // A certificate of another epoch says nothing here, and who is in another epoch does not count for a read of this one.
-  if (kind == PeerMessageKind::fetch_high || kind == PeerMessageKind::high) {
+  // Nor are its batches any good here.
+  if (kind == PeerMessageKind::fetch_high || kind == PeerMessageKind::high || kind == PeerMessageKind::offer) {
     const auto epoch = health_.peer_epoch(frame.from);
     if (epoch != 0 && epoch != identity_.context.epoch) return {};
   }
   switch (kind) {
     case PeerMessageKind::consensus: return on_consensus(frame.from, body);
     case PeerMessageKind::batch: return on_batch(frame.from, body);
+    case PeerMessageKind::offer: return on_offer(frame.from, body);
     case PeerMessageKind::fetch_batches:
     case PeerMessageKind::fetch_blocks:
     case PeerMessageKind::fetch_tree:
@@ -158,6 +160,12 @@ Status VerifyPool::on_batch(MemberIndex from, ByteSpan body) {
   if (known(pool_, batch.digest())) return {};
   GALEN_TRY(batch.verify_signatures(identity_.context, identity_.members()));
   core_.on_batch(std::make_shared<const Batch>(std::move(batch)));
+  return {};
+}
+
+Status VerifyPool::on_offer(MemberIndex from, ByteSpan body) {
+  GALEN_ASSIGN(auto digests, decode_offer(body));
+  core_.on_offer({from, std::move(digests)});
   return {};
 }
 

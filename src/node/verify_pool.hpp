@@ -52,6 +52,7 @@ class VerifyPool {
   Status on_consensus(MemberIndex from, ByteSpan body);
   void on_other_epoch(MemberIndex from, Epoch epoch);
   Status on_batch(MemberIndex from, ByteSpan body);
+  Status on_offer(MemberIndex from, ByteSpan body);
   Status on_question(PeerMessageKind kind, MemberIndex from, ByteSpan body);
 
   const Identity& identity_;

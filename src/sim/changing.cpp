@@ -46,6 +46,7 @@ void Simulation::take_seat(Node& node, Epoch epoch, Recovered recovered) {
   config.rng_seed = rng_.next();
   config.tenure_ms = options_.tenure_ms;
   config.pool_batches_per_origin = options_.pool_batches;
+  if (options_.long_tenures) config.parameters.tenure_blocks = 400, config.tenure_ms = 8000;
   seat->replica = std::make_unique<Replica>(config, std::move(recovered));
   node.seat = std::move(seat);
   give(node, epoch, Tick{});

@@ -151,6 +151,7 @@ void Simulation::note_events(Node& node, Seat& seat, const Effects& effects) {
     if (event.kind == EventKind::view_entered || event.kind == EventKind::resumed) seat.view = event.view;
     if (event.kind == EventKind::view_change_sent) seat.asked = event.view;
     note_event(event);
+    if (event.kind == EventKind::passed_over) check_complaint(node, seat, event);
     if (event.kind == EventKind::voting_started && seat.is_fresh)
       node.forgot_for_good = checker_->began_anew(who, seat.epoch) || node.forgot_for_good;
     seat.votes |= event.kind == EventKind::voting_started || event.kind == EventKind::resumed;
@@ -217,6 +218,9 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
       return true;
     });
     if (fetch.digests.empty()) continue;
+  if (!effects.offers.empty()) offer(node, seat, effects.offers);
+  for (auto& fetch : effects.fetch_batches) {
+    if (fetch.offered && node.is_honest()) ++tally_.faults["offered batches fetched"];
     at(latency(), [this, place, epoch, hint = fetch.hint, digests = std::move(fetch.digests)] {
       answer_batches(place_of(epoch, hint), place, digests);
     });
@@ -300,6 +304,7 @@ void Simulation::committed(Node& node, const Effects::CommittedBlock& block) {
     for (const auto& digest : block.block.batch_digests)
       if (node.bodies.count(digest) == 0) fail("order: a block was given out without its batches");
     check_end(header);
+    check_wait(header, block.block.batch_digests);
   }
   if (is_traced())
     trace(node, "commits " + std::to_string(header.height) + " " + block.digest.hex().substr(0, 6) +

@@ -126,13 +126,15 @@ void Simulation::check_evidence(Epoch epoch, const Effects::Evidence& evidence) 
 
 /// A batch is good for one epoch only. The body goes into the log before the replica hears of it.
 void Simulation::take_body(Node& node, const Batch& batch) {
-  if (!node.up || node.seat->epoch != batch.epoch || !node.bodies.insert(batch.pending.digest).second) return;
+  if (!node.up || node.seat->epoch != batch.epoch || ignores(node, batch)) return;
+  if (!node.bodies.insert(batch.pending.digest).second) return;
+  note_body(batch);
   node.log.push_back({{}, batch, {}});
   give(node, batch.epoch, BatchArrived{batch.pending});
 }
 
 bool Simulation::withholds(const Node& node) {
-  return node.lies && (*node.lies >> static_cast<unsigned>(Lie::withholds) & 1U) != 0 && rng_.chance(1, 2);
+  return does(node, Lie::withholds) && rng_.chance(1, 2);
 }
 
 void Simulation::answer_batches(std::size_t from, std::size_t to, const std::vector<Hash>& digests) {

@@ -37,6 +37,8 @@ struct Simulation::Node {
   std::size_t place = 0;           ///< in nodes_
   Identity identity = 0;           ///< whose key it has
   std::optional<std::uint32_t> lies;  ///< of a Byzantine member
+  Identity victim = 0;             ///< of one that ignores an origin
+  std::uint64_t timing_ms = 0;     ///< the base of its timers, as it measured it last
   bool up = false;
   std::uint64_t incarnation = 0;
   std::int64_t clock_offset = 0;

@@ -9,7 +9,7 @@ namespace galen::sim {
 namespace {
 constexpr std::array<std::string_view, static_cast<std::size_t>(Lie::count)> kLieNames{
     "twins",  "equivocates", "votes_for_all", "withholds", "deaf", "lies_status", "lies_view_change",
-    "storms", "mutates",     "stalls",        "replays",   "usurps"};
+    "storms", "mutates",     "stalls",        "replays",   "usurps", "ignores_origin", "whispers"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count)> kFaultNames{
     "loss", "delay", "repeat", "partition", "flapping", "one_way", "slow_node", "slow_disk", "clock", "crash", "amnesia"};
 constexpr std::array<std::string_view, 4> kGroupNames{"crashes", "amnesia", "byzantine", "mixed"};
@@ -61,6 +61,9 @@ Options draw(std::uint64_t seed, Group group) {
   Rng limits(seed + 7373);  // apart as well
   if (limits.chance(1, 8)) out.tenure_ms = 150, out.idle_ms = 200;  // so short that a slow leader is soon left (R8)
   if (limits.chance(1, 8)) out.pool_batches = 1 + limits.below(3);
+  Rng timing(seed + 777'777);
+  out.long_tenures = timing.chance(1, 4);
+  out.measured = timing.chance(1, 3);
   // Members that lie count against the same budget as members that have forgotten.
   if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
   return out;

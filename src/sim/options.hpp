@@ -30,9 +30,13 @@ enum class Lie : std::uint8_t {
   stalls,            ///< leads as slowly as it may
   replays,           ///< says old messages again, its own and others'
   usurps,            ///< proposes in views that others lead
+  ignores_origin,    ///< takes no batch of one other member into its blocks
+  whispers,          ///< sends each batch of its own to one member only
   count,
 };
 std::string_view to_name(Lie lie);
+/// About batches, not messages: layer 1 alone has these, and draws them apart from the others.
+inline constexpr Lie kFirstOfBatches = Lie::ignores_origin;
 
 /// What is done to the honest: to their messages, disks, clocks and lives.
 enum class Fault : std::uint8_t {
@@ -65,6 +69,8 @@ struct Options {
   unsigned changes = 0;               ///< epochs that may end with a change of members
   std::uint32_t without = 0;          ///< bits by Fault: kinds that are left out, as a shrunk run does
   std::uint32_t without_lies = 0;     ///< bits by Lie, the same
+  bool long_tenures = false;          ///< as real ones are: a leader may leave an origin out for long
+  bool measured = false;              ///< nodes measure the network and set their timers by it
   bool trace = false;
   Journal* journal = nullptr;  ///< gets what the trace would say, and every message that arrives
   Record* record = nullptr;    ///< gets what the rules of voting are about

@@ -28,6 +28,8 @@ constexpr std::array kBranches{
     Row{"view_change_sent, the leader left", "V1"},
     Row{"view_change_sent to hand over", "restart fence"},
     Row{"view_change_sent, the tenure too long", "R8"},
+    Row{"view_change_sent for fairness", "F2"},
+    Row{"passed_over", "F2"},
     Row{"proposal_refused", "R1"},
     Row{"recovering, votes lost", "8"},
     Row{"recovering, a new log", "8"},
@@ -55,6 +57,10 @@ constexpr std::array kOutcomes{
     Row{"goes over to follow", "11"},
     Row{"hears of a later epoch", "11"},
     Row{"starts at the end of an epoch", "11"},
+    Row{"batches offered", "F1"},
+    Row{"offered batches fetched", "F1"},
+    Row{"timers set by measure", "V1a"},
+    Row{"an honest leader left for what was lost", "F2"},
     Row{"evidence of two PRE-PREPARE", "evidence"},
     Row{"evidence of two PREPARE", "evidence"},
     Row{"evidence of two COMMIT", "evidence"},
@@ -154,7 +160,7 @@ bool has_branches(EventKind kind) {
 std::string branch_name(const Event& event) {
   static constexpr std::array kEntered{"by NEW-VIEW", "by tenure end", "by a certificate of the view", "at start"};
   static constexpr std::array kSent{" after the timer", " to join others", ", the leader left", " to hand over",
-                                        ", the tenure too long"};
+                                        ", the tenure too long", " for fairness"};
   static constexpr std::array kRecovering{"votes lost", "a new log", "not over"};
   auto name = std::string(consensus::to_name(event.kind));
   auto value = static_cast<std::size_t>(event.value);
@@ -209,7 +215,8 @@ Reached reached_whole_table(const Tally& tally) {
   for (auto name : kWholeFaults) table.add("layer 2", {name, ""}, count_of(tally.faults, name));
   for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie) {
     auto name = "member " + std::string(to_name(static_cast<Lie>(lie)));
-    if (static_cast<Lie>(lie) != Lie::twins) table.add("lie", {name, ""}, count_of(tally.faults, name));  // layer 1 has them
+    const bool in_layer_1 = static_cast<Lie>(lie) == Lie::twins || static_cast<Lie>(lie) >= kFirstOfBatches;
+    if (!in_layer_1) table.add("lie", {name, ""}, count_of(tally.faults, name));
   }
   table.unlisted("layer 2", tally.faults);
   return table.take();

@@ -54,11 +54,15 @@ Simulation::Simulation(const Options& options) : options_(options), rng_(options
   std::vector<std::optional<std::uint32_t>> lies(identities_);
   for (std::size_t i = 0; i < options_.byzantine; ++i) {
     auto& of_member = lies[(first_liar + i) % first.size()].emplace(0);
-    for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
+    for (unsigned lie = 0; lie < static_cast<unsigned>(kFirstOfBatches); ++lie)
       if (options_.lies ? (*options_.lies >> lie & 1U) != 0 : rng_.chance(1, 3)) of_member |= 1U << lie;
-    of_member &= ~options_.without_lies;
   }
+  draw_batch_lies(lies, first.size());
   for (Identity i = 0; i < identities_; ++i) add_node(i, lies[i]);
+  for (auto& node : nodes_)
+    if (node->lies)  // the first honest one behind it
+      for (node->victim = node->identity; lies[node->victim]; node->victim = (node->victim + 1) % first.size()) {
+      }
   for (Identity i = 0; i < identities_; ++i)
     if (lies[i] && (*lies[i] >> static_cast<unsigned>(Lie::twins) & 1U) != 0) add_node(i, lies[i]);
   for (const auto& of_member : lies)
@@ -126,7 +130,11 @@ void Simulation::submit() {
                 seat->epoch};
     if (seat->adversary && seat->adversary->makes_odd_batches() && rng_.chance(1, 3)) make_odd(*seat, batch.pending);
     batches_.emplace(batch.pending.digest, batch);
+    // It hears itself; of the others one at most.
+    const bool whispers = does(*nodes_[origin], Lie::whispers);
+    const auto only = whispers ? rng_.below(nodes_.size()) : 0;
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
+      if (whispers && to != origin && to != only) continue;
       if (to != origin && (!linked(origin, to) || is_lost())) continue;
       at(to == origin ? 0 : latency(), [this, to, batch] { take_body(*nodes_[to], batch); });
     }
@@ -240,6 +248,7 @@ std::string Simulation::run() {
   for (const auto& node : nodes_)
     if (!node->is_honest()) at(100 + rng_.below(100), [this, place = node->place] { lie(place); });
   at(options_.chaos_ms, [this] { heal(); });
+  if (options_.measured) at(700, [this] { measure(); });
   while (!agenda_.empty() && checker_->failure().empty()) {
     if (agenda_.next_at() > deadline_) break;
     now_ = agenda_.next_at();
@@ -259,6 +268,7 @@ std::string Simulation::run() {
     }
     fail("progress: none after healing at height " + std::to_string(healed_height_) + ":" + where);
   }
+  check_waits();
   auto failure = checker_->failure();
   return failure.empty() ? failure : failure + " at " + std::to_string(now_) + " ms";
 }

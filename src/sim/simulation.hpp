@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "galen/base/rng.hpp"
@@ -45,6 +46,9 @@ class Simulation {
   Tally tally() const;
   /// By place: "0", "1 lies", "1 again" for the second place of a twin.
   std::vector<std::string> place_names() const;
+  /// Where nothing fails and members lie about batches at most: how many views later than the one in which all had it a batch
+  /// was in a block, at most.
+  std::uint64_t longest_wait() const { return longest_wait_; }
 
  private:
   struct Node;
@@ -81,6 +85,19 @@ class Simulation {
   }
   void count(Fault fault) { ++happened_[static_cast<std::size_t>(fault)]; }
   void count(Rule rule) { ++rules_[static_cast<std::size_t>(rule)]; }
+
+  // censorship.cpp: batches that are kept from some, and offered to all; timers by measure
+  void draw_batch_lies(std::vector<std::optional<std::uint32_t>>& lies, std::size_t members);
+  static bool does(const Node& node, Lie lie);
+  bool ignores(const Node& node, const Batch& batch) const;
+  void offer(Node& node, const Seat& seat, const std::vector<Hash>& digests);
+  void note_body(const Batch& batch);
+  void check_wait(const BlockHeader& header, const std::vector<Hash>& digests);
+  void check_waits();
+  void check_complaint(const Node& node, const Seat& seat, const consensus::Event& event);
+  bool only_batch_lies() const;
+  void measure();
+  std::uint64_t measured_base(const Node& node, const Seat& seat);
 
   // trouble.cpp: what disturb() does besides crashes and partitions
   void stop_in_order(std::size_t place);
@@ -166,6 +183,9 @@ class Simulation {
   Height executed_max_ = 0;       ///< by any node
   std::optional<Checker> checker_;
   std::map<Hash, Batch> batches_;
+  std::map<Hash, View> waits_;    ///< batches that every honest member has, and the highest view when the last got it
+  std::set<Hash> in_blocks_;
+  std::uint64_t longest_wait_ = 0;  ///< in views, of a batch in a block
   Tally tally_;
   std::pair<consensus::MessagePtr, MemberIndex> judged_;  ///< the last message verified, and from whom
   bool verdict_ = false;

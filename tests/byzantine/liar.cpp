@@ -18,11 +18,12 @@ consensus::MessagePtr message_in(crypto::Suite suite, ByteSpan payload) {
 
 }  // namespace
 
-Liar::Liar(node::Identity identity, std::uint64_t seed, std::uint32_t lies)
+Liar::Liar(node::Identity identity, std::uint64_t seed, std::uint32_t lies, MemberIndex victim)
     : identity_(std::move(identity)),
       key_(identity_.consensus_key),
       adversary_(seed, identity_.context, identity_.members(), key_, identity_.self, lies,
-                 identity_.genesis.parameters.view_timeout_ms) {}
+                 identity_.genesis.parameters.view_timeout_ms),
+      ignored_(adversary_.does(sim::Lie::ignores_origin) ? std::optional(victim) : std::nullopt) {}
 
 void Liar::start(Send send) {
   std::lock_guard lock(mutex_);
@@ -50,10 +51,25 @@ void Liar::says(Target to, std::shared_ptr<const Bytes> payload) {
   schedule(outbox);
 }
 
+void Liar::note_batches(const consensus::Message& message) {
+  const BlockSkeleton* block = nullptr;
+  if (const auto* proposal = std::get_if<consensus::PrePrepare>(&message)) block = &proposal->block;
+  if (const auto* skeleton = std::get_if<consensus::Skeleton>(&message)) block = &skeleton->block;
+  if (block != nullptr) named_.insert(block->batch_digests.begin(), block->batch_digests.end());
+}
+
+bool Liar::hears_batch(ByteSpan body) const {
+  if (!ignored_ || body.size() < kBatchHeaderBytes) return true;
+  auto header = BatchHeader::decode(body.first(kBatchHeaderBytes));
+  return !header || header->origin != *ignored_ || named_.contains(header->digest(identity_.context.suite));
+}
+
 bool Liar::hears(MemberIndex from, ByteSpan payload) {
   auto message = message_in(identity_.context.suite, payload);
-  if (!message) return true;
   std::lock_guard lock(mutex_);
+  if (!payload.empty() && payload[0] == static_cast<std::uint8_t>(node::PeerMessageKind::batch)) return hears_batch(payload.subspan(1));
+  if (!message) return true;
+  if (ignored_) note_batches(*message);
   sim::Adversary::Outbox outbox;
   adversary_.heard(message, outbox);
   schedule(outbox);

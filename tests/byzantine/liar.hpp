@@ -5,6 +5,8 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <thread>
 
 #include "galen/node/interposer.hpp"
@@ -26,8 +28,8 @@ class OneKey final : public sim::Keyring {
 
 class Liar final : public node::Interposer {
  public:
-  /// `lies`: bits by sim::Lie.
-  Liar(node::Identity identity, std::uint64_t seed, std::uint32_t lies);
+  /// `lies`: bits by sim::Lie. `victim`: whose batches it leaves out of its blocks, with Lie::ignores_origin.
+  Liar(node::Identity identity, std::uint64_t seed, std::uint32_t lies, MemberIndex victim);
 
   void start(Send send) override;
   void stop() override;
@@ -38,6 +40,8 @@ class Liar final : public node::Interposer {
   using Clock = std::chrono::steady_clock;
   void run();
   void schedule(sim::Adversary::Outbox& outbox);
+  void note_batches(const consensus::Message& message);
+  bool hears_batch(ByteSpan body) const;
 
   const node::Identity identity_;
   const OneKey key_;
@@ -47,6 +51,8 @@ class Liar final : public node::Interposer {
   sim::Adversary adversary_;
   View view_ = 0;  ///< highest of its own proposals and votes
   std::multimap<Clock::time_point, std::pair<MemberIndex, std::shared_ptr<const Bytes>>> due_;
+  const std::optional<MemberIndex> ignored_;
+  std::set<Hash> named_;  ///< batches in the others' blocks: these it takes, or it could not follow them
   bool stopping_ = false;
   std::thread thread_;
 };

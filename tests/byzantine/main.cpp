@@ -1,4 +1,5 @@
-// galend-byzantine --config F --lies equivocates,votes_for_all [--seed N]: a node that is `galend` in all but its words to the others.
+// galend-byzantine --config F --lies equivocates,votes_for_all [--seed N]: a node that is `galend` in all but its words to the others;
+// --lies ignores_origin --victim NAME: and leaves a member's batches out of its blocks.
 // For tests/cluster/test_byzantine.py; never installed.
 #include <fmt/format.h>
 #include <signal.h>
@@ -37,9 +38,11 @@ int main(int argc, char** argv) {
   CLI::App app{"galend-byzantine runs a member's node that lies to the others"};
   std::string config_path;
   std::vector<std::string> names;
+  std::string victim;
   std::uint64_t seed = 1;
   app.add_option("--config", config_path, "node.toml")->required()->check(CLI::ExistingFile);
   app.add_option("--lies", names, "names of sim::Lie, with commas")->required()->delimiter(',');
+  app.add_option("--victim", victim, "the member that ignores_origin leaves out");
   app.add_option("--seed", seed, "what it draws its lies from");
   CLI11_PARSE(app, argc, argv);
   auto lies = lies_named(names);
@@ -54,7 +57,10 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   auto identity = node::load_identity(*config);
   if (!identity) return complain(identity.error());
-  auto node = node::Node::make(*config, std::make_unique<byzantine::Liar>(std::move(*identity), seed, *lies));
+  MemberIndex ignored = 0;
+  while (!victim.empty() && ignored < identity->members().size() && identity->member_name(ignored) != victim) ++ignored;
+  if (ignored == identity->members().size()) return complain({ErrorCode::INVALID_ARGUMENT, "no such member: " + victim});
+  auto node = node::Node::make(*config, std::make_unique<byzantine::Liar>(std::move(*identity), seed, *lies, ignored));
   if (!node) return complain(node.error());
   (*node)->on_fatal([](const Error& error) {
     log::critical("the node stops at once reason={} error=\"{}\"", to_reason(error.code), error.message);

@@ -53,6 +53,7 @@ enum class EventKind : std::uint8_t {
   batch_dropped,       ///< the pool of this origin is full
   ready_to_stop,       ///< after StopRequested: nothing of ours is outstanding
   epoch_ended,         ///< the block at height is committed and ends the epoch: build the Replica of the next one
+  passed_over,         ///< F2: batches of member wait and the leader of view (value) takes none: we ask for the next
 };
 std::string_view to_name(EventKind kind);
 
@@ -68,7 +69,10 @@ enum class RefusalReason : std::uint8_t {
 };
 std::string_view to_name(RefusalReason reason);
 
-enum class ViewChangeCause : std::uint8_t { timer = 0, joining = 1, leader_left = 2, handing_over = 3, tenure = 4 };
+enum class ViewChangeCause : std::uint8_t { timer = 0, joining = 1, leader_left = 2, handing_over = 3, tenure = 4, fairness = 5 };
+
+/// F1: of one offer, made or taken.
+inline constexpr std::size_t kOfferedMax = 256;
 
 struct Event {
   EventKind kind;
@@ -112,6 +116,7 @@ class Effects {
   struct FetchBatches {
     std::vector<Hash> digests;
     MemberIndex hint = 0;  ///< ask this member first
+    bool offered = false;  ///< no block needs them: the member offered them (F1)
   };
   /// Committed blocks are missing; may be repeated while a fetch is running: the shell then ignores it.
   struct FetchBlocks {
@@ -141,6 +146,7 @@ class Effects {
   std::vector<CommittedBlock> commits;
   std::vector<FetchBatches> fetch_batches;
   std::vector<FetchBlocks> fetch_blocks;
+  std::vector<Hash> offers;  ///< F1: batches that wait here, to be named to all others; at most kOfferedMax
   std::vector<ExecutedCertificate> executed_certificates;  ///< one per height, to be stored beside the block
   std::vector<Evidence> evidence;
   std::vector<Event> events;

@@ -35,6 +35,10 @@ struct Config {
   std::uint64_t gather_ms = 4;        ///< while blocks are in flight, how long a batch may wait for company
   std::uint64_t fetch_delay_ms = 30;  ///< how long a missing batch or parent may be on its way before it is asked for
   std::size_t pool_batches_per_origin = 1024;
+  /// F2: how many view timeouts a leader has for a batch that all were offered; 0: none is left for what it leaves out, and
+  /// nothing is offered.
+  std::uint32_t fair_timeouts = 6;
+  std::uint64_t base_timeout_max_ms = 3'750;  ///< V1a: whatever is measured; eight times it is 30 s
 };
 
 /// What is known of a committed block that others build on.
@@ -118,6 +122,15 @@ struct BlockFetched {
   QuorumCertificate certificate;
   std::vector<PendingBatch> batches;  ///< of the block, in its order
 };
+/// F1: a member holds these batches and sees them wait; unsigned, and nothing is believed of it. At most kOfferedMax.
+struct BatchesOffered {
+  MemberIndex from = 0;
+  std::vector<Hash> digests;
+};
+/// V1a: what a view needs at least, as this node measures its network and disk. Given when it has changed.
+struct TimingMeasured {
+  std::uint64_t base_timeout_ms = 0;
+};
 /// A connection to a member came up: ask it where it stands.
 struct PeerConnected {
   MemberIndex member = 0;
@@ -125,8 +138,8 @@ struct PeerConnected {
 /// End the own tenure, then emit ready_to_stop; no new proposals.
 struct StopRequested {};
 
-using Input = std::variant<Tick, MessageReceived, BatchArrived, Signed, Durable, BlockExecuted, BlockFetched, PeerConnected,
-                           StopRequested>;
+using Input = std::variant<Tick, MessageReceived, BatchArrived, Signed, Durable, BlockExecuted, BlockFetched, BatchesOffered,
+                           TimingMeasured, PeerConnected, StopRequested>;
 
 /// For status, readiness and metrics.
 struct ReplicaStatus {
@@ -135,6 +148,7 @@ struct ReplicaStatus {
   View max_view_change = 0;   ///< above view: changing views
   MemberIndex leader = 0;     ///< as far as is known here
   std::vector<MemberIndex> skipped;  ///< members that the rotation leaves out in this view (V6)
+  std::uint64_t view_timeout_ms = 0;  ///< how long a view may go without progress now
   Height committed = 0;
   Height executed = 0;
   Height highest_known = 0;   ///< of any verified certificate

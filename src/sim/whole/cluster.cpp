@@ -61,7 +61,7 @@ Cluster::Cluster(const WholeOptions& options)
     node.clock_offset = static_cast<std::int64_t>(rng_.below(400)) - 200;
     if (honest[i]) continue;
     auto& lies = node.lies.emplace(0);
-    for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
+    for (unsigned lie = 0; lie < static_cast<unsigned>(kFirstOfBatches); ++lie)
       if (static_cast<Lie>(lie) != Lie::twins && rng_.chance(1, 3)) lies |= 1U << lie;
     for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
       if ((lies >> lie & 1U) != 0) count("member " + std::string(to_name(static_cast<Lie>(lie))));

@@ -142,6 +142,7 @@ class Cluster {
   bool verified(const Node& from, MemberIndex sender, Epoch epoch, const consensus::MessagePtr& message);
   Node& node_of(Epoch epoch, MemberIndex member) { return *nodes_[world_.of(epoch).identities[member]]; }
   void broadcast_batch(Node& node, const BatchPtr& batch);
+  void offer(Node& node, const std::vector<Hash>& digests);
   void answer_batches(Node& from, Node& to, const std::vector<Hash>& digests);
   void answer_blocks(Node& from, Node& to, Height first);
   bool linked(const Node& a, const Node& b) const;

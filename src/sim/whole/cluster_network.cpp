@@ -83,6 +83,13 @@ void Cluster::broadcast_batch(Node& node, const BatchPtr& batch) {
   }
 }
 
+void Cluster::offer(Node& node, const std::vector<Hash>& digests) {
+  for (auto& other : nodes_) {
+    if (other->index() == node.index() || !linked(node, *other) || is_lost()) continue;
+    at(latency(), *other, [this, from = node.index(), &to = *other, digests] { give(to, BatchesOffered{from, digests}); });
+  }
+}
+
 void Cluster::answer_batches(Node& from, Node& to, const std::vector<Hash>& digests) {
   if (!from.up || from.dying || !linked(from, to)) return;
   if (from.adversary && from.adversary->does(Lie::withholds) && rng_.chance(1, 2)) return;

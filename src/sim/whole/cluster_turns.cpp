@@ -55,6 +55,7 @@ void Cluster::absorb(Node& node, Effects effects, Pass& pass) {
     } else if (node.early.size() < kEarlyMax) {
       node.early.push_back(std::move(certificate));
     }
+  if (!effects.offers.empty()) offer(node, effects.offers);
   for (const auto& fetch : effects.fetch_batches)
     at(latency(), node, [this, &node, fetch] { answer_batches(node_of(node.epoch(), fetch.hint), node, fetch.digests); });
   for (const auto& fetch : effects.fetch_blocks)

@@ -42,7 +42,8 @@ std::string describe(const Event& event) {
       return "enters view " + std::to_string(event.view) + " " + kHow[event.value];
     }
     case EventKind::view_change_sent: {
-      static constexpr const char* kWhy[] = {"its timer expired", "joining others", "its leader left", "handing over"};
+      static constexpr const char* kWhy[] = {"its timer expired", "joining others", "its leader left", "handing over",
+                                             "its tenure is over", "it leaves out an origin"};
       return "asks for view " + std::to_string(event.view) + ", " + kWhy[event.value];
     }
     case EventKind::voting_started:

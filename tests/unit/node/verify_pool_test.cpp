@@ -32,7 +32,7 @@ class VerifyPoolTest : public ExecutionTest {
                                std::move(recovered));
     core = std::make_unique<CoreLoop>(identity, std::move(replica), pool, *store_loop, health,
                                       CoreLoop::Ports{.send_vote = [this](auto to, auto) { spoken(to); },
-                                                      .broadcast_batch = [](auto) {},
+                                                      .broadcast_bulk = [](auto) {},
                                                       .fetch_batches = [](const auto&) {},
                                                       .fetch_blocks = [](const auto&) {},
                                                       .commit = [](auto, auto) {},
@@ -40,7 +40,8 @@ class VerifyPoolTest : public ExecutionTest {
                                                       .outbox_logged = [](auto, auto) {},
                                                       .evidence = [](auto) {},
                                                       .diverged = [](Height) {},
-                                                      .ready_to_stop = [] {}});
+                                                      .ready_to_stop = [] {},
+                                                      .base_timeout_ms = [] { return std::nullopt; }});
     verify = make_verify(identity);
   }
   std::unique_ptr<VerifyPool> make_verify(const Identity& who) {
