@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "execution/author_check.hpp"
+#include "execution/block_rows.hpp"
 #include "execution/block_state.hpp"
 #include "galen/contracts/leadership.hpp"
 #include "galen/contracts/registry.hpp"
@@ -54,6 +55,8 @@ class ItemRunner {
   ItemRunner(const Genesis& genesis, const ledger::View& view, const MemberSet& members, BlockState& state)
       : genesis_(genesis), view_(view), members_(members), state_(state) {}
 
+  /// Reads what the items are certain to ask for in two turns; they ask for the rest, and for what could not be read.
+  void preload(const Block& block);
   Result<ItemRun> run(const ItemContext& context);
   /// After an answer: later items of the block with this id are duplicates.
   ledger::TransactionRow answer(const TransactionId& id, const ledger::TransactionEntry& entry);
@@ -69,10 +72,23 @@ class ItemRunner {
   const ledger::View& view_;
   const MemberSet& members_;
   BlockState& state_;
+  std::map<TransactionId, std::optional<ledger::TransactionRow>> before_;  // as the view has them, of this block's ids
   std::map<PrincipalId, pb::PrincipalState> authors_;
   std::map<TransactionId, ledger::TransactionEntry> answered_;      // in this block
   std::map<TransactionId, ledger::TransactionEntry> first_before_;  // reused ids: where the answer stands
 };
+
+void ItemRunner::preload(const Block& block) {
+  std::vector<TransactionId> ids;
+  for (const auto& batch : block.batches)
+    for (const auto& item : batch->items()) ids.push_back(item.transaction.id());
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  view_.transactions(ids, [&](std::size_t index, std::optional<ledger::TransactionRow> row) {
+    before_.emplace_hint(before_.end(), ids[index], std::move(row));
+  });
+  state_.preload(rows_read_by(block));
+}
 
 const pb::PrincipalState* ItemRunner::author_of(const Transaction& transaction) {
   auto known = authors_.find(transaction.author());
@@ -102,7 +118,9 @@ Result<std::optional<ledger::TransactionEntry>> ItemRunner::first_answer(const T
     auto before = first_before_.find(id);
     return std::optional(before == first_before_.end() ? here->second : before->second);
   }
-  GALEN_ASSIGN(auto row, view_.transaction(id));
+  auto known = before_.find(id);
+  GALEN_ASSIGN(auto row, known != before_.end() ? Result<std::optional<ledger::TransactionRow>>(known->second)
+                                                : view_.transaction(id));
   if (!row) return std::optional<ledger::TransactionEntry>{};
   if (row->latest.valid_until_ms >= time_ms) return std::optional(row->first);
   first_before_.insert_or_assign(id, row->first);
@@ -207,6 +225,7 @@ Result<BlockRun> BlockRunner::run(const ledger::View& view, const BlockPtr& bloc
   contracts::note_leaders(membership.members.size(), view.head().header, header, state);
   state.commit_transaction();
   ItemRunner runner(genesis_, view, membership.members, state);
+  runner.preload(*block);
   BlockRun run{ledger::BlockUpdate(block), {}, std::nullopt, {}};
 
   for (std::uint32_t b = 0; b < block->batches.size(); ++b) {

@@ -1,5 +1,7 @@
 #include "execution/block_state.hpp"
 
+#include <algorithm>
+
 namespace galen::execution {
 
 BlockState::Rows::iterator BlockState::find(StateKind kind, ByteSpan key) {
@@ -10,6 +12,15 @@ BlockState::Rows::iterator BlockState::find(StateKind kind, ByteSpan key) {
   auto stored = view_.state(number, key);
   if (!stored && health_) health_ = stored.error();
   return rows_.emplace_hint(at, std::move(row_key), Row{stored ? std::move(*stored) : std::nullopt, false});
+}
+
+void BlockState::preload(std::vector<std::string> row_keys) {
+  std::sort(row_keys.begin(), row_keys.end());
+  row_keys.erase(std::unique(row_keys.begin(), row_keys.end()), row_keys.end());
+  std::erase_if(row_keys, [&](const std::string& key) { return rows_.contains(key); });
+  view_.states(row_keys, [&](std::size_t index, std::optional<ByteSpan> value) {
+    rows_.emplace(row_keys[index], Row{value ? std::optional(to_bytes(*value)) : std::nullopt, false});
+  });
 }
 
 std::optional<Bytes> BlockState::get(StateKind kind, ByteSpan key) { return find(kind, key)->second.value; }

@@ -24,6 +24,9 @@ class BlockState final : public contracts::StateView {
   void mark_corrupt(StateKind kind) override;
   contracts::Meter& meter() override { return meter_; }
 
+  /// Reads rows together that are likely to be wanted; only the time of later reads depends on it.
+  void preload(std::vector<std::string> row_keys);
+
   /// Keeps what the transaction wrote, or takes all of it back.
   void commit_transaction() { undo_.clear(); }
   void undo_transaction();

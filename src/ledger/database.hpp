@@ -67,6 +67,11 @@ class Database {
   /// nullopt when there is no such row. `snapshot` may be nullptr.
   Result<std::optional<Bytes>> get(Family family, std::string_view key,
                                    const rocksdb::Snapshot* snapshot = nullptr) const;
+  /// Rows of many keys, which ascend, read together. `found` hears of each that could be read, nothing where there is no
+  /// such row; of one that failed it does not hear.
+  using FoundRow = std::function<void(std::size_t index, std::optional<ByteSpan> value)>;
+  void get_many(Family family, std::span<const rocksdb::Slice> keys, const rocksdb::Snapshot* snapshot,
+                const FoundRow& found) const;
   Status write(rocksdb::WriteBatch& batch);
   Status put(Family family, std::string_view key, ByteSpan value);
   /// All families at once, waits until it is on disk.

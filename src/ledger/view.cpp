@@ -52,6 +52,25 @@ Result<std::optional<Bytes>> View::state(std::uint8_t kind, ByteSpan key) const 
   return state_->get(Family::state, state_row_key(kind, key));
 }
 
+void View::states(std::span<const std::string> row_keys,
+                  const std::function<void(std::size_t, std::optional<ByteSpan>)>& found) const {
+  std::vector<rocksdb::Slice> keys(row_keys.begin(), row_keys.end());
+  state_->database->get_many(Family::state, keys, state_->rocksdb_snapshot(), found);
+}
+
+void View::transactions(std::span<const TransactionId> ids,
+                        const std::function<void(std::size_t, std::optional<TransactionRow>)>& found) const {
+  std::vector<rocksdb::Slice> keys;
+  keys.reserve(ids.size());
+  for (const auto& id : ids) keys.push_back(to_slice(id.span()));
+  state_->database->get_many(Family::transactions, keys, state_->rocksdb_snapshot(),
+                             [&](std::size_t index, std::optional<ByteSpan> value) {
+                               if (!value) return found(index, std::nullopt);
+                               auto row = TransactionRow::decode(*value);
+                               if (row) found(index, std::move(*row));
+                             });
+}
+
 Status View::each_state_row(const std::function<Status(ByteSpan, ByteSpan)>& visit) const {
   rocksdb::ReadOptions options;
   options.snapshot = state_->rocksdb_snapshot();

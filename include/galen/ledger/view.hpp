@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "galen/crypto/merkle.hpp"
@@ -51,6 +53,12 @@ class View {
   Height height() const { return head().header.height; }
 
   Result<std::optional<Bytes>> state(std::uint8_t kind, ByteSpan key) const;
+  /// Rows read together, cheaper than one by one. The keys (state_row_key) and ids ascend; `found` hears of each in their
+  /// order, but not of one that could not be read: who asks for it alone is told why.
+  void states(std::span<const std::string> row_keys,
+              const std::function<void(std::size_t, std::optional<ByteSpan>)>& found) const;
+  void transactions(std::span<const TransactionId> ids,
+                    const std::function<void(std::size_t, std::optional<TransactionRow>)>& found) const;
   /// Every state row (kind ‖ key, value), in the order of the keys, until `visit` fails.
   Status each_state_row(const std::function<Status(ByteSpan row_key, ByteSpan value)>& visit) const;
   /// The rows of one kind, the greatest key first, at most items_max of them.

@@ -205,6 +205,53 @@ TEST_F(StoreTest, historyPathsFromTheStoreVerify) {
   EXPECT_EQ(view.history_root(42).error().code, ErrorCode::NOT_FOUND);
 }
 
+TEST_F(StoreTest, rowsReadTogetherAreThoseReadAlone) {
+  advance(200, 3);
+  auto check = [&](const View& view, std::size_t rows_there) {
+    std::vector<TransactionId> ids;
+    for (Height height = 1; height < 200; ++height)
+      for (const auto& id : chain_.transaction_ids(height)) ids.push_back(id);
+    for (int i = 0; i < 50; ++i) ids.push_back(random_id<TransactionId>(chain_.rng()));
+    std::sort(ids.begin(), ids.end());
+    std::vector<std::string> keys;
+    for (const auto& id : ids) keys.push_back(state_row_key(kRecordKind, id));
+    std::size_t asked = 0, there = 0;
+    view.states(keys, [&](std::size_t index, std::optional<ByteSpan> value) {
+      EXPECT_EQ(index, asked++);
+      there += value ? 1 : 0;
+      auto alone = view.state(kRecordKind, ids[index]);
+      ASSERT_OK(alone);
+      EXPECT_EQ(value ? std::optional(to_bytes(*value)) : std::nullopt, *alone);
+    });
+    EXPECT_EQ(asked, keys.size()) << "more than are read at once";
+    EXPECT_EQ(there, rows_there);
+    asked = 0;
+    view.transactions(ids, [&](std::size_t index, std::optional<TransactionRow> row) {
+      EXPECT_EQ(index, asked++);
+      auto alone = view.transaction(ids[index]);
+      ASSERT_OK(alone);
+      ASSERT_EQ(row.has_value(), alone->has_value());
+      if (row) {
+        EXPECT_EQ(row->encode(), (*alone)->encode());
+      }
+    });
+    EXPECT_EQ(asked, ids.size());
+  };
+  std::size_t all = 0;
+  for (Height height = 1; height < 200; ++height) all += chain_.transaction_ids(height).size();
+  ASSERT_GT(all, 500u);
+  check(store_->latest(), all);
+  ASSERT_TRUE(store_->checkpoint().has_value());
+  reopen();
+  check(store_->latest(), all);
+  auto frozen = store_->snapshot();
+  ASSERT_OK(frozen);
+  advance(1, 3);
+  const std::vector<std::string> newest = {state_row_key(kRecordKind, chain_.transaction_ids(200)[0])};
+  (*frozen)->states(newest, [](std::size_t, std::optional<ByteSpan> value) { EXPECT_FALSE(value); });
+  store_->latest().states(newest, [](std::size_t, std::optional<ByteSpan> value) { EXPECT_TRUE(value); });
+}
+
 TEST_F(StoreTest, provesStateAtRecentHeights) {
   advance(20);
   auto early = chain_.transaction_ids(2)[0], late = chain_.transaction_ids(18)[0];
