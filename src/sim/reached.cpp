@@ -27,7 +27,7 @@ constexpr std::array kBranches{
     Row{"view_change_sent to join others", "V2", ""},
     Row{"view_change_sent, the leader left", "V1", ""},
     Row{"view_change_sent to hand over", "restart fence", ""},
-    Row{"view_change_sent, the tenure was over", "R8", ""},
+    Row{"view_change_sent, the tenure was over", "R8", "needs a leader that commits for six seconds on end; tests/unit/consensus covers it"},
     Row{"view_change_sent for fairness", "F2", ""},
     Row{"passed_over", "F2", ""},
     Row{"proposal_refused", "R1", ""},
