@@ -113,7 +113,7 @@ void Replica::State::leave_unfair_leader() {
     if (turn.passed_over < kPassedOverMax || now < turn.passed_since_ms + patience / 2 || now < patience) continue;
     if (!pool.is_due(origin, now - patience, tree.tip().header().time_ms)) continue;
     turn.complaints = std::min(turn.complaints + 1, kDoublingsMax);
-    report(EventKind::passed_over, view, tree.tip().height(), origin, likely_leader());
+    report(EventKind::passed_over, view, tree.tip().height(), origin, tree.tip().header().proposer);
     start_view_change(view + 1, ViewChangeCause::fairness);
     return;
   }
