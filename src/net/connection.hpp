@@ -32,9 +32,9 @@ class ConnectionHost {
   virtual bool greets_second(const Connection& connection) const = 0;
   /// The other side's hello fits: the host admits, holds or closes the connection.
   virtual void on_greeted(const ConnectionPtr& connection) = 0;
-  /// Both hellos are exchanged and fit: the side with the lower id now activates or closes connections.
+  /// Both hellos are exchanged and fit: the side that chooses now activates or closes connections.
   virtual void on_ready(const ConnectionPtr& connection) = 0;
-  /// The other side, with the lower id, has chosen this connection.
+  /// The other side, which chooses, has chosen this connection.
   virtual void on_activated(const ConnectionPtr& connection, std::uint64_t id) = 0;
   virtual void on_message(Connection& connection, Lane lane, Bytes payload, std::size_t cost) = 0;
   /// The send queue's frames for this active connection.
@@ -74,7 +74,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void hold();
   /// Asks for a pong now.
   void ping();
-  /// Makes this the pair's connection (lower id: also tells the other side). `gate` counts what the peer delivers,
+  /// Makes this the pair's connection (the side that chooses also tells the other one). `gate` counts what the peer delivers,
   /// and `budget` bounds how fast.
   void activate(std::uint64_t id, bool tell, std::shared_ptr<Credit::Gate> gate, std::shared_ptr<ReceiveBudget> budget);
   /// Sends what is queued, if the writer is free.

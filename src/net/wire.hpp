@@ -29,7 +29,7 @@ inline constexpr std::uint16_t kVersionMax = 1;
 
 enum class Type : std::uint8_t {
   hello = 1,     ///< first frame of both sides
-  activate = 2,  ///< u64 connection id: the lower member id keeps this connection of the pair
+  activate = 2,  ///< u64 connection id: the side that chooses keeps this connection of the pair
   ping = 3,      ///< u64 echoed by pong
   pong = 4,
   bye = 5,     ///< u8 Refusal ‖ text: the last frame before a close

@@ -83,7 +83,7 @@ namespace galen {
   X(AMNESIA, 502, "The node follows without voting until it has recovered.") \
   X(CATCHING_UP, 503, "The node is catching up: use another node or wait.") \
   X(DISK_LOW, 504, "Free disk space on the node's volume.") \
-  X(EPOCH_END_REFUSED, 505, "Membership changes are not part of this release.") \
+  X(EPOCH_END_REFUSED, 505, "A peer sent what no release sends: compare its version with this one.") \
   X(BACKFILLING, 506, "Older blocks are still on their way to this node: use another node or wait.") \
   X(CURSOR_EXPIRED, 520, "Begin at the earliest cursor named, or ask a node that keeps older blocks.") \
   X(IDENTITY_IN_USE, 530, "Stop one of the two for good: a member runs one node. To move it, stop it first, and never start a copy.") \
