@@ -11,7 +11,7 @@ scripts/build.sh release galen-sim-coverage
 objects=build/release/src/sim/CMakeFiles/galen-sim-coverage.dir
 find "$objects" -name '*.gcda' -delete
 for group in mixed crashes amnesia byzantine; do
-  build/release/bin/galen-sim-coverage run --group "$group" --seeds "$seeds"
+  build/release/bin/galen-sim-coverage run --group "$group" --seeds "$seeds" --reached | sed -n '/^layer/p;/^seed/p'
 done
 report=(gcovr --root . --object-directory "$objects" --filter 'src/consensus/' --exclude-throw-branches "$objects")
 "${report[@]}" --branches --txt | sed -n '/^File/,$p'
