@@ -29,8 +29,9 @@ std::string json(const ViewChangeHeader& h) {
 
 std::string json(const BlockSkeleton& block, const Hash& digest) {
   const auto& h = block.header;
-  return fmt::format("{{\"digest\":\"{}\",\"parent\":\"{}\",\"view\":{},\"height\":{},\"tenure_end\":{},\"epoch_end\":{}}}",
-                     digest.hex(), h.parent.hex(), h.view, h.height, h.tenure_end(), h.epoch_end());
+  return fmt::format("{{\"digest\":\"{}\",\"parent\":\"{}\",\"view\":{},\"proposer\":{},\"height\":{},\"exec_height\":{},"
+                     "\"tenure_end\":{},\"epoch_end\":{}}}",
+                     digest.hex(), h.parent.hex(), h.view, h.proposer, h.height, h.exec_height, h.tenure_end(), h.epoch_end());
 }
 
 /// The fields of a message that the rules are about; nothing for one that they are not.

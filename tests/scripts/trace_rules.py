@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Holds the traces of galen-sim against the rules of voting as docs/spec/consensus.md 3 and 6 state them: R1, R3, R4, R5, R7, V1
-to V3, of every honest member in every epoch. It shares nothing with the core or the simulator's checker: what it knows is what
+to V3, V6, of every honest member in every epoch. It shares nothing with the core or the simulator's checker: what it knows is what
 members said, and of members that lie what somebody was told.
 
 Usage: trace_rules.py GALEN_SIM [SEED ...]    without seeds: twenty, of all groups. GALEN_SIM may be a mutated one.
@@ -9,6 +9,8 @@ import collections
 import json
 import subprocess
 import sys
+
+from leader_rule import Leaders
 
 GROUPS = ("mixed", "crashes", "amnesia", "byzantine")
 NO_CERTIFICATE = (0, 0)
@@ -22,7 +24,7 @@ class Broken(Exception):
 class EpochKnowledge:
     """All that was ever said in one epoch: a member can have acted on no more."""
 
-    def __init__(self, members):
+    def __init__(self, members, before):
         n = len(members)
         self.faults = (n - 1) // 3
         self.quorum = (n + self.faults) // 2 + 1
@@ -32,6 +34,8 @@ class EpochKnowledge:
         self.votes = collections.defaultdict(set)  # (phase, view, height, digest) -> senders
         self.certified = set()  # the same, shown by a certificate
         self.asked = collections.defaultdict(set)  # target view -> senders
+        self.before = before  # the epoch before, if any
+        self.leaders = Leaders(n, self.blocks, self.is_base)
 
     def learn(self, line, sender):
         kind = line["message"]
@@ -62,8 +66,11 @@ class EpochKnowledge:
     def asked_for_at_least(self, view):
         return set().union(*(senders for target, senders in self.asked.items() if target >= view))
 
-    def leader(self, view):
-        return view % len(self.members)
+    def is_base(self, digest):
+        """Of the first epoch it is the parent of a block 1, of a later one an end of the one before."""
+        if self.before:
+            return self.before.blocks.get(digest, {}).get("epoch_end", False)
+        return digest not in self.blocks and any(block["parent"] == digest and block["height"] == 1 for block in self.blocks.values())
 
 
 class Promises:
@@ -89,7 +96,10 @@ def require(holds, rule, text):
 def check_prepare(epoch, mine, line):
     view, height, digest = line["subject"]
     require(all(target <= view for target in mine.reports), "R1", f"PREPARE in view {view} after a VIEW-CHANGE above it")
-    require(epoch.leader(view) in epoch.proposals[view, digest], "R1", f"PREPARE of what no leader of view {view} proposed")
+    leader = epoch.leaders.leader(view, digest)
+    proposers = epoch.proposals[view, digest]
+    require(proposers if leader is None else leader in proposers, "R1, V6",
+            f"PREPARE of what {sorted(proposers)} proposed, while {leader} leads view {view}")
     block = epoch.blocks[digest]
     require(block["height"] == height, "R1", "PREPARE for another height than the block's")
     parent = epoch.blocks.get(block["parent"])
@@ -191,7 +201,7 @@ class Trace:
     def take(self, line):
         what = line["what"]
         if what == "epoch":
-            self.epochs[line["epoch"]] = EpochKnowledge(line["members"])
+            self.epochs[line["epoch"]] = EpochKnowledge(line["members"], self.epochs.get(line["epoch"] - 1))
         elif what == "says":
             self.say(line, line["who"])
         elif what == "hears":
