@@ -41,6 +41,16 @@ TEST_F(BatchPoolTest, AMemberThatFloodsTakesItsOwnShareOnly) {
   EXPECT_EQ(pool.add(one(0)), yes) << "nor what has expired";
 }
 
+TEST_F(BatchPoolTest, WhatNoBlockCouldHoldYetTakesHalfOfAShareOnly) {
+  auto far = one(), farther = one(), near = one();
+  BatchPool pool(1, far->bytes().size() + farther->bytes().size() + near->bytes().size());
+  using enum BatchPool::Added;
+  EXPECT_EQ(pool.add(far, false, true), yes);
+  EXPECT_EQ(pool.add(farther, false, true), full);
+  EXPECT_EQ(pool.add(near), yes);
+  EXPECT_EQ(pool.add(farther, true, true), yes) << "of a block that stands";
+}
+
 TEST_F(BatchPoolTest, WhatBlocksHaveUsedMakesRoomAndWhatIsNeededIsTakenAnyway) {
   auto old = one(), next = one(), another = one();
   BatchPool pool(1, old->bytes().size() + next->bytes().size() - 1);

@@ -43,6 +43,18 @@ TEST_F(PeerMessagesTest, FetchBatches) {
   EXPECT_FALSE(decode_fetch_batches(with_count(0xffffffff, 32)));
 }
 
+TEST_F(PeerMessagesTest, Offer) {
+  std::vector<Hash> digests;
+  for (int i = 0; i < 3; ++i) digests.push_back(random_id<Hash>(chain.rng));
+  auto message = encode_offer(digests);
+  EXPECT_EQ(message[0], static_cast<std::uint8_t>(PeerMessageKind::offer));
+  EXPECT_EQ(take(decode_offer(ByteSpan(message).subspan(1))), digests);
+  only_as_it_is(message, decode_offer);
+  digests.back() = digests.front();
+  EXPECT_FALSE(decode_offer(ByteSpan(encode_offer(digests)).subspan(1))) << "one twice";
+  EXPECT_FALSE(decode_offer(with_count(kFetchBatchesMax + 1, (kFetchBatchesMax + 1) * Hash::kSize)));
+}
+
 TEST_F(PeerMessagesTest, FetchBlocks) {
   auto message = encode_fetch_blocks({.from = 0x1122334455667788, .count_max = 7});
   auto decoded = take(decode_fetch_blocks(ByteSpan(message).subspan(1)));
