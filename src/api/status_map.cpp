@@ -111,6 +111,7 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::LEARNER_STATE_DIFFERS:
     case ErrorCode::PROPOSAL_CLOSED:
     case ErrorCode::TOO_MANY_PROPOSALS:
+    case ErrorCode::CANNOT_SIGN:
       return grpc::FAILED_PRECONDITION;
   }
   return grpc::UNKNOWN;  // a number outside the list; a test keeps the list whole
