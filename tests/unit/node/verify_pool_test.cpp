@@ -33,7 +33,11 @@ class VerifyPoolTest : public ExecutionTest {
     core = std::make_unique<CoreLoop>(identity, std::move(replica), pool, *store_loop, health,
                                       CoreLoop::Ports{.send_vote = [this](auto to, auto) { spoken(to); },
                                                       .broadcast_bulk = [](auto) {},
-                                                      .fetch_batches = [](const auto&) {},
+                                                      .fetch_batches =
+                                                          [this](const auto& fetch) {
+                                                            std::lock_guard lock(mutex);
+                                                            fetched.push_back(fetch);
+                                                          },
                                                       .fetch_blocks = [](const auto&) {},
                                                       .commit = [](auto, auto) {},
                                                       .executed_certificate = [](auto) {},
@@ -41,7 +45,7 @@ class VerifyPoolTest : public ExecutionTest {
                                                       .evidence = [](auto) {},
                                                       .diverged = [](Height) {},
                                                       .ready_to_stop = [] {},
-                                                      .base_timeout_ms = [] { return std::nullopt; }});
+                                                      .base_timeout_ms = [this] { return measured; }});
     verify = make_verify(identity);
   }
   std::unique_ptr<VerifyPool> make_verify(const Identity& who) {
@@ -99,6 +103,8 @@ class VerifyPoolTest : public ExecutionTest {
   std::mutex mutex;
   std::set<MemberIndex> spoken_to;
   std::vector<Bytes> said;
+  std::vector<consensus::Effects::FetchBatches> fetched;
+  std::optional<std::uint64_t> measured;
   std::vector<std::pair<MemberIndex, Bytes>> asked;  ///< for blocks
   std::array<std::atomic<int>, 4> shut_out{};
   std::unique_ptr<Log> log;
@@ -117,6 +123,30 @@ TEST_F(VerifyPoolTest, APeerThatComesUpNeverMakesTheNetThreadWait) {
   core->start();
   EXPECT_TRUE(wait_for([&] { return spoken_to.contains(1) && spoken_to.contains(2) && spoken_to.contains(3); }))
       << "and none of them is forgotten";
+}
+
+TEST_F(VerifyPoolTest, WhatAMemberOffersIsAskedOfItAndNotOfOneInAnotherEpoch) {
+  Hash digest;
+  digest.data.fill(7);
+  health.set_peer_epoch(1, identity.context.epoch + 1);
+  store_loop->start();
+  core->start();
+  verify->start();
+  verify->on_frame(frame(1, net::Lane::bulk, encode_offer({digest})));
+  verify->on_frame(frame(2, net::Lane::bulk, encode_offer({digest})));
+  EXPECT_TRUE(wait_for([&] { return !fetched.empty(); }));
+  std::lock_guard lock(mutex);
+  ASSERT_EQ(fetched.size(), 1u);
+  EXPECT_EQ(fetched[0].hint, 2);
+  EXPECT_EQ(fetched[0].digests, std::vector{digest});
+  EXPECT_EQ(health.counters.offers_fetched, 1u);
+}
+
+TEST_F(VerifyPoolTest, TheCoreSetsItsTimersByWhatIsMeasured) {
+  measured = 2'500;
+  store_loop->start();
+  core->start();
+  EXPECT_TRUE(wait_for([&] { return health.core().view_timeout_ms == 2'500; }));
 }
 
 TEST_F(VerifyPoolTest, OnlyVotesTravelAmongTheVotes) {
