@@ -208,6 +208,7 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
       if (nodes_[place]->incarnation == incarnation) give(*nodes_[place], epoch, Signed{token, signature});
     });
   }
+  if (!effects.offers.empty()) offer(node, seat, effects.offers);
   for (auto& fetch : effects.fetch_batches) {
     // The core may have had no room for one when it came.
     std::erase_if(fetch.digests, [&](const Hash& digest) {
@@ -218,8 +219,6 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
       return true;
     });
     if (fetch.digests.empty()) continue;
-  if (!effects.offers.empty()) offer(node, seat, effects.offers);
-  for (auto& fetch : effects.fetch_batches) {
     if (fetch.offered && node.is_honest()) ++tally_.faults["offered batches fetched"];
     at(latency(), [this, place, epoch, hint = fetch.hint, digests = std::move(fetch.digests)] {
       answer_batches(place_of(epoch, hint), place, digests);

@@ -40,7 +40,7 @@ class CoreLoopTest : public ExecutionTest {
                                std::move(recovered));
     core = std::make_unique<CoreLoop>(identity, std::move(replica), pool, *store_loop, health,
                                       CoreLoop::Ports{.send_vote = [](auto, auto) {},
-                                                      .broadcast_batch = [](auto) {},
+                                                      .broadcast_bulk = [](auto) {},
                                                       .fetch_batches = [](const auto&) {},
                                                       .fetch_blocks = [](const auto&) {},
                                                       .commit = [](auto, auto) {},
@@ -48,7 +48,8 @@ class CoreLoopTest : public ExecutionTest {
                                                       .outbox_logged = [](auto, auto) {},
                                                       .evidence = [this](auto found) { evidence.set_value(found); },
                                                       .diverged = [](Height) {},
-                                                      .ready_to_stop = [] {}});
+                                                      .ready_to_stop = [] {},
+                                                      .base_timeout_ms = [] { return std::nullopt; }});
     store_loop->start();
     core->start();
   }
