@@ -1,4 +1,5 @@
 // Who may show that a member signed two values for one place, what is a proof of it, and what is none.
+#include "galen/types/state_key.hpp"
 #include "unit/contracts/membership_fixture.hpp"
 #include "unit/equivocation_parts.hpp"
 

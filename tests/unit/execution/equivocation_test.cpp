@@ -2,6 +2,7 @@
 // transaction.
 #include "galen/contracts/membership.hpp"
 #include "galen/execution/admission.hpp"
+#include "galen/types/state_key.hpp"
 #include "unit/equivocation_parts.hpp"
 #include "unit/execution/chain_fixture.hpp"
 
@@ -20,7 +21,7 @@ class EquivocationTest : public ExecutionTest {
   }
   std::optional<pb::EquivocationState> row(MemberIndex culprit) {
     return node.state<pb::EquivocationState>(StateKind::equivocation,
-                                             contracts::equivocation_key(1, chain.member(culprit)));
+                                             equivocation_key(1, chain.member(culprit)));
   }
 };
 
