@@ -51,9 +51,9 @@ void Simulation::offer(Node& node, const Seat& seat, const std::vector<Hash>& di
   }
 }
 
-/// Nothing fails, and who lies does so about batches alone: then nobody waits long.
+/// Nothing fails, everybody has room, and who lies does so about batches alone: then nobody waits long.
 bool Simulation::only_batch_lies() const {
-  return !options_.faults && options_.changes == 0 &&
+  return !options_.faults && options_.changes == 0 && options_.pool_batches == Options().pool_batches &&
          std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return !node->lies || (*node->lies & kOther) == 0; });
 }
 
@@ -87,7 +87,7 @@ void Simulation::check_wait(const BlockHeader& header, const std::vector<Hash>& 
 void Simulation::check_waits() {
   View highest = 0;
   for (const auto& node : nodes_)
-    if (node->is_honest()) highest = std::max(highest, node->seat->replica->status().view);
+    if (node->is_honest() && node->up) highest = std::max(highest, node->seat->replica->status().view);
   for (const auto& [digest, view] : waits_)
     if (highest > view + 1 + faults_tolerated(options_.members))
       fail("censorship: a batch that all had in view " + std::to_string(view) + " is in no block in view " +
