@@ -69,4 +69,16 @@ Options draw(std::uint64_t seed, Group group) {
   return out;
 }
 
+Options with_drawn_limits(Options plan) {
+  const auto drawn = draw(plan.seed, Group::mixed);
+  plan.window = drawn.window;
+  plan.exec_lag_max = drawn.exec_lag_max;
+  plan.tenure_ms = drawn.tenure_ms;
+  plan.idle_ms = drawn.idle_ms;
+  plan.pool_batches = drawn.pool_batches;
+  plan.long_tenures = drawn.long_tenures;
+  plan.measured = drawn.measured;
+  return plan;
+}
+
 }  // namespace galen::sim

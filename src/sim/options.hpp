@@ -86,6 +86,8 @@ struct Options {
 };
 
 Options draw(std::uint64_t seed, Group group);
+/// With the sizes and times that its seed draws: what `replay --plan`, which does not say them, will run.
+Options with_drawn_limits(Options plan);
 
 /// "loss,crash" to bits and back; nothing if a name is unknown.
 template <class Kind>

@@ -66,7 +66,7 @@ std::optional<Shrunk> shrink(const Options& options, const ShrinkOptions& how) {
     auto with_seed = [&](std::uint64_t salt) {
       auto out = step.options;
       out.seed = best.options.seed + salt;
-      return out;
+      return with_drawn_limits(out);
     };
     run.run_one = [&](std::uint64_t salt) {
       auto one = run_core(with_seed(salt));

@@ -36,7 +36,9 @@ TEST(Shrink, LeavesOutAllThatIsNotNeeded) {
   EXPECT_FALSE(shrunk->options.faults);
   EXPECT_LT(shrunk->options.chaos_ms, 200u);
   EXPECT_TRUE(shrunk->failure.starts_with("a message of an honest member does not verify")) << shrunk->failure;
-  // Once more, by the options alone.
+  // Once more, by the options alone, which are those that the command printed draws.
+  EXPECT_EQ(shrunk->options.window, draw(shrunk->options.seed, Group::mixed).window);
+  EXPECT_EQ(shrunk->options.pool_batches, draw(shrunk->options.seed, Group::mixed).pool_batches);
   EXPECT_EQ(run_core(shrunk->options).failure, shrunk->failure);
   EXPECT_NE(replay_command(shrunk->options).find("--plan --members 4 --liars 0"), std::string::npos);
 }
