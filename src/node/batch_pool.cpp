@@ -2,7 +2,11 @@
 
 namespace galen::node {
 
-BatchPool::Added BatchPool::add(const BatchPtr& batch, bool needed, bool far) {
+BatchPool::Added BatchPool::add(const BatchPtr& batch, bool needed, bool far) { return insert(batch, needed, far, false); }
+
+BatchPool::Added BatchPool::add_own(const BatchPtr& batch) { return insert(batch, true, false, true); }
+
+BatchPool::Added BatchPool::insert(const BatchPtr& batch, bool needed, bool far, bool held) {
   std::lock_guard lock(mutex_);
   if (entries_.contains(batch->digest())) return Added::known;
   const auto bytes = batch->bytes().size();
@@ -11,7 +15,7 @@ BatchPool::Added BatchPool::add(const BatchPtr& batch, bool needed, bool far) {
   if (!needed && (bytes_ + bytes > bytes_max_ || waiting(batch) + bytes > share_ / (far ? 2 : 1))) return Added::full;
   bytes_ += bytes;
   waiting(batch) += bytes;
-  entries_.emplace(batch->digest(), Entry{.batch = batch});
+  entries_.emplace(batch->digest(), Entry{.batch = batch, .held = held});
   return Added::yes;
 }
 
@@ -30,6 +34,17 @@ BatchPtr BatchPool::find(const Hash& digest) const {
   std::lock_guard lock(mutex_);
   auto found = entries_.find(digest);
   return found == entries_.end() ? nullptr : found->second.batch;
+}
+
+void BatchPool::may_leave(const Hash& digest) {
+  std::lock_guard lock(mutex_);
+  if (auto found = entries_.find(digest); found != entries_.end()) found->second.held = false;
+}
+
+BatchPtr BatchPool::find_for_others(const Hash& digest) const {
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(digest);
+  return found == entries_.end() || found->second.held ? nullptr : found->second.batch;
 }
 
 void BatchPool::logged(const Hash& digest, LogSeq seq) {
@@ -77,7 +92,7 @@ std::vector<BatchPtr> BatchPool::unused(MemberIndex origin, std::size_t count_ma
   std::vector<BatchPtr> out;
   for (const auto& [digest, entry] : entries_) {
     if (out.size() >= count_max) break;
-    if (!entry.used && entry.batch->header().origin == origin) out.push_back(entry.batch);
+    if (!entry.used && !entry.held && entry.batch->header().origin == origin) out.push_back(entry.batch);
   }
   return out;
 }

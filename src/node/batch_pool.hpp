@@ -24,7 +24,13 @@ class BatchPool {
   /// `needed`: our own, or of a block that stands: taken in any case. `far`: no block may hold it yet: half of its origin's share is
   /// enough for such, so they keep out nothing that one could (F2).
   Added add(const BatchPtr& batch, bool needed = false, bool far = false);
+  /// Our own, in any case. Others get it from may_leave() on, when its outbox records are durable: ordered before, it could be
+  /// acknowledged, and lost to its custodian by a power cut.
+  Added add_own(const BatchPtr& batch);
+  void may_leave(const Hash& digest);
   BatchPtr find(const Hash& digest) const;
+  /// What a peer that asks may have.
+  BatchPtr find_for_others(const Hash& digest) const;
   /// The log holds the body at `seq`: segments from there on are needed until it is executed and durable.
   void logged(const Hash& digest, LogSeq seq);
   /// In a committed block: kept among the last ones, then dropped. Returns the seq of its record in the log, 0 if unknown.
@@ -33,7 +39,7 @@ class BatchPool {
   void expire(TimestampMs block_time_ms);
   /// The lowest seq of a body that no executed block has used; nothing when there is none.
   std::optional<LogSeq> first_needed() const;
-  /// Some of a member's bodies that no block has used yet: sent again to a peer that comes back.
+  /// Some of a member's bodies that no block has used yet and that may leave: sent again to a peer that comes back.
   std::vector<BatchPtr> unused(MemberIndex origin, std::size_t count_max) const;
 
  private:
@@ -41,8 +47,10 @@ class BatchPool {
     BatchPtr batch;
     LogSeq seq = 0;
     bool used = false;
+    bool held = false;  ///< our own, and may not leave yet
   };
   static constexpr std::size_t kUsedMax = 1024;
+  Added insert(const BatchPtr& batch, bool needed, bool far, bool held);
   bool drop_oldest_used();
   std::size_t& waiting(const BatchPtr& batch) { return waiting_[batch->header().origin]; }
 

@@ -129,7 +129,7 @@ void CoreLoop::give(Item& item, Pass& pass) {
     else
       ++health_.counters.frames_dropped;
   } else if (auto* own = std::get_if<OwnBatch>(&item)) {
-    add_batch(own->batch, true);
+    if (pool_.add_own(own->batch) == BatchPool::Added::yes) log_body(own->batch);
     // The outbox records and the body stand in this turn, in front of whatever the core persists for them.
     for (auto& record : std::exchange(lazy_, {})) pass.records.push_back(std::move(record));
     lazy_bytes_ = 0;
@@ -195,13 +195,16 @@ bool CoreLoop::is_far(const Batch& batch, std::uint64_t by_ms) const {
 
 bool CoreLoop::add_batch(const BatchPtr& batch, bool needed) {
   const auto added = pool_.add(batch, needed, is_far(*batch, 0));
-  if (added != BatchPool::Added::yes) return added == BatchPool::Added::known;
+  if (added == BatchPool::Added::yes) log_body(batch);
+  return added != BatchPool::Added::full;
+}
+
+void CoreLoop::log_body(const BatchPtr& batch) {
   // Its record comes later than what the log gives next: a lower bound of where it will stand.
   pool_.logged(batch->digest(), store_.next_seq());
   if (lazy_.empty()) lazy_since_ms_ = now_ms();
   lazy_bytes_ += batch->bytes().size();
   lazy_.push_back({kLogBatch, false, batch->bytes()});
-  return true;
 }
 
 void CoreLoop::step(const consensus::Input& input, Pass& pass) { absorb(replica_.step(input), pass); }
@@ -291,8 +294,10 @@ void CoreLoop::finish(Pass& pass) {
   turn.durable = [this, token = pass.token, votes = std::move(pass.votes), own = std::move(pass.own_batches),
                   outbox = std::move(pass.outbox)](LogSeq first) {
     for (const auto& [to, bytes] : votes) ports_.send_vote(to, bytes);
-    for (const auto& batch : own)
+    for (const auto& batch : own) {
+      pool_.may_leave(batch->digest());
       ports_.broadcast_bulk(std::make_shared<const Bytes>(peer_message(PeerMessageKind::batch, batch->bytes())));
+    }
     if (token) (void)queue_.force_push(Durable{*token});
     std::vector<TransactionId> ids;
     for (const auto& at : outbox) ids.push_back(at.id);

@@ -99,6 +99,7 @@ class CoreLoop {
   bool is_far(const Batch& batch, std::uint64_t by_ms) const;
   /// False: there is no room for it.
   bool add_batch(const BatchPtr& batch, bool needed);
+  void log_body(const BatchPtr& batch);
   void step(const consensus::Input& input, Pass& pass);
   void absorb(consensus::Effects effects, Pass& pass);
   void commit(const consensus::Effects::CommittedBlock& committed);

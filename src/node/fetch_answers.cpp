@@ -20,7 +20,7 @@ Status answer_fetch_batches(const BatchPool& pool, ByteSpan body, const std::fun
   GALEN_ASSIGN(auto request, decode_fetch_batches(body));
   std::size_t sent = 0;
   for (const auto& digest : request.digests) {
-    auto batch = pool.find(digest);
+    auto batch = pool.find_for_others(digest);
     if (!batch) continue;
     const auto bytes = batch->bytes().size();
     if (sent > 0 && sent + bytes > kBatchesAnswerBytesMax) break;

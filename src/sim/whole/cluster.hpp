@@ -125,7 +125,7 @@ class Cluster {
   void report(Node& node, const consensus::Effects& effects);
   void send_batch(Node& node, std::vector<BatchItem> items);
   void take_batch(Node& node, const BatchPtr& batch, bool own);
-  void add_body(Node& node, const BatchPtr& batch);
+  void add_body(Node& node, const BatchPtr& batch, bool own);
   void commit(Node& node, const consensus::Effects::CommittedBlock& committed);
   void finish(Node& node, Pass& pass);
   void write(Node& node);

@@ -94,7 +94,7 @@ void Cluster::answer_batches(Node& from, Node& to, const std::vector<Hash>& dige
   if (!from.up || from.dying || !linked(from, to)) return;
   if (from.adversary && from.adversary->does(Lie::withholds) && rng_.chance(1, 2)) return;
   for (const auto& digest : digests)
-    if (auto batch = from.pool->find(digest))
+    if (auto batch = from.pool->find_for_others(digest))
       at(latency(), [this, &from, &to, batch] {
         if (linked(from, to)) take_batch(to, batch, false);
       });
@@ -127,7 +127,7 @@ void Cluster::answer_blocks(Node& from, Node& to, Height first) {
       return fail("certificate: a stored one does not verify");
     for (const auto& block : blocks) {
       if (!lives(to)) return;
-      for (const auto& batch : block->batches) add_body(to, batch);
+      for (const auto& batch : block->batches) add_body(to, batch, false);
       std::vector<PendingBatch> batches;
       for (const auto& batch : block->batches)
         batches.push_back(

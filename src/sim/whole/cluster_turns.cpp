@@ -93,8 +93,9 @@ void Cluster::report(Node& node, const Effects& effects) {
   }
 }
 
-void Cluster::add_body(Node& node, const BatchPtr& batch) {
-  if (node.pool->add(batch, true) == node::BatchPool::Added::known) return;
+void Cluster::add_body(Node& node, const BatchPtr& batch, bool own) {
+  const auto added = own ? node.pool->add_own(batch) : node.pool->add(batch, true);
+  if (added == node::BatchPool::Added::known) return;
   node.pool->logged(batch->digest(), node.log->stats().next_seq);
   if (node.lazy.empty()) {
     node.lazy_since = now_;
@@ -115,7 +116,7 @@ void Cluster::take_batch(Node& node, const BatchPtr& batch, bool own) {
   node.ticked = now_;
   step(node, Tick{now_, kWholeWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)}, pass);
   if (!lives(node)) return;
-  add_body(node, batch);
+  add_body(node, batch, own);
   if (own) {
     for (auto& record : std::exchange(node.lazy, {})) pass.records.push_back(std::move(record));
     pass.own_batches.push_back(batch);
@@ -183,6 +184,7 @@ void Cluster::write(Node& node) {
       }
       for (const auto& batch : turn.own_batches) {
         if (!lives(node)) return;
+        node.pool->may_leave(batch->digest());
         broadcast_batch(node, batch);
       }
       if (turn.votes_again && node.is_believed) node.is_suspect = false;

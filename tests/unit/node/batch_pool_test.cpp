@@ -27,6 +27,20 @@ TEST_F(BatchPoolTest, HoldsEachOnceAndNoMoreThanItsBytes) {
   EXPECT_EQ(pool.add(second), yes) << "what expired has made room";
 }
 
+TEST_F(BatchPoolTest, OthersGetOurOwnOnlyOnceItMayLeave) {
+  auto own = one(), other = one(1);
+  BatchPool pool(2);
+  pool.add_own(own);
+  pool.add(other);
+  EXPECT_EQ(pool.find(own->digest()), own);
+  EXPECT_EQ(pool.find_for_others(own->digest()), nullptr);
+  EXPECT_EQ(pool.find_for_others(other->digest()), other);
+  EXPECT_TRUE(pool.unused(0, 10).empty());
+  pool.may_leave(own->digest());
+  EXPECT_EQ(pool.find_for_others(own->digest()), own);
+  EXPECT_EQ(pool.unused(0, 10).size(), 1u);
+}
+
 TEST_F(BatchPoolTest, AMemberThatFloodsTakesItsOwnShareOnly) {
   auto first = one(0), second = one(0), other = one(1);
   ASSERT_GE(first->bytes().size(), other->bytes().size());
