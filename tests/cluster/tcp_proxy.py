@@ -32,6 +32,14 @@ class Proxy:
 
         self.loop.run_until_complete(begin())
         self.loop.run_forever()
+        # Stopped: what is still on its way ends here, and streams have nothing to complain of.
+        self.loop.set_exception_handler(lambda loop, context: None)
+        self.server.close()
+        rest = asyncio.all_tasks(self.loop)
+        for task in rest:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
+        self.loop.close()
 
     async def _serve(self, reader, writer):
         if self.refusing:
