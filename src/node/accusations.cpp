@@ -48,6 +48,8 @@ std::optional<pb::Operation> report_of(const ChainContext& context, const consen
   auto first = of_message(context.suite, *evidence.first), second = of_message(context.suite, *evidence.second);
   const bool one_place = first.is_of(second) && first.kind != pb::SIGNED_KIND_UNSPECIFIED;
   if (!one_place || first.value.digest() == second.value.digest()) return std::nullopt;
+  // No operation can say these; taken for a proof, they would keep the next one from being reported.
+  if (first.view == UINT64_MAX || first.height == 0) return std::nullopt;
   if (first.value.digest() > second.value.digest()) std::swap(first, second);
   pb::Operation out;
   auto& report = *out.mutable_report_equivocation();

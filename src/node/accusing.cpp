@@ -2,7 +2,6 @@
 // the word of its batch (docs/spec/membership.md 7). It waits as long as nothing can be ordered, and is made anew when
 // it expired.
 #include "galen/base/log.hpp"
-#include "galen/contracts/membership.hpp"
 #include "galen/crypto/random.hpp"
 #include "galen/types/state_key.hpp"
 #include "node/intake.hpp"

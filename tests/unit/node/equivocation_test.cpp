@@ -103,6 +103,9 @@ TEST_F(EquivocationTest, WhatIsNoPairIsNotReported) {
   EXPECT_TRUE(accusations.all_settled());
   accusations.add(evidence(first, first));
   EXPECT_TRUE(accusations.all().empty());
+  accusations.add(evidence(vote<Prepare>(3, UINT64_MAX, 9, 5), vote<Prepare>(3, UINT64_MAX, 9, 7)));
+  accusations.add(evidence(vote<Prepare>(3, 4, 0, 5), vote<Prepare>(3, 4, 0, 7)));
+  EXPECT_TRUE(accusations.all().empty()) << "a place that no operation can name must not stand in the way of one that it can";
   accusations.add(evidence(first, vote<Prepare>(3, 4, 9, 7)));
   accusations.add(evidence(first, vote<Prepare>(3, 4, 9, 8)));
   ASSERT_EQ(accusations.all().size(), 1u) << "one of a member is enough";

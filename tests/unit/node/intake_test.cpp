@@ -4,7 +4,6 @@
 
 #include "galen/base/clock.hpp"
 #include "galen/socket/method.hpp"
-#include "galen/contracts/membership.hpp"
 #include "galen/types/state_key.hpp"
 #include "galen/v1/access_service.pb.h"
 #include "galen/v1/patient_service.pb.h"
