@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # The full counts of what scripts/test.sh runs as samples: hours on two cores. Each step is printed with its time and its
-# figures; one that has passed on this very tree is not run again, so the script may be interrupted and started anew.
+# figures; one that has passed on this very tree, docs/ apart, is not run again, so the script may be interrupted and started anew.
 # Ends with a row for the table "Full runs" of docs/quality.md. What is tested is the tree as it stands, committed or not.
 #   scripts/full.sh [--tidy BASE] [STEP...]     --tidy: clang-tidy on the rooms that differ from commit BASE as well
-#   STEP: build tests kills disk damage gray byzantine consent import events exactly_once join members chain vectors idle model simulation asan tsan fuzz tidy
+#   STEP: build tests kills disk damage gray byzantine consent import canonical events exactly_once join members chain vectors idle model simulation asan tsan fuzz tidy
 set -uo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.."
 base=
 wanted=()
-known=(build tests kills disk damage gray byzantine consent import events exactly_once join members chain vectors idle model simulation asan tsan fuzz)
+known=(build tests kills disk damage gray byzantine consent import canonical events exactly_once join members chain vectors idle model simulation asan tsan fuzz)
 while [ $# -gt 0 ]; do
   case $1 in
     --tidy) [ $# -ge 2 ] || { echo "full: --tidy needs a commit" >&2; exit 2; }; base=$2; shift ;;
@@ -26,14 +26,15 @@ done
 # The programs may be of another tree: building comes first, always, and costs little when there is nothing to build.
 [[ " ${wanted[*]} " == *" build "* ]] || wanted=(build "${wanted[@]}")
 
-# The hash of every file that git would take, without touching the index.
+# The hash of every file that git would take, without touching the index. What was measured is written into docs/: that is the same tree still.
 mkdir -p build/full
 index=build/full/.index.$$
 trap 'rm -f "$index"' EXIT
 cp "$(git rev-parse --git-path index)" "$index"
-tree=$(GIT_INDEX_FILE=$index git add -A && GIT_INDEX_FILE=$index git write-tree) || { echo "full: this is no git work tree" >&2; exit 1; }
+tree_of() { GIT_INDEX_FILE=$index git read-tree "$1" && GIT_INDEX_FILE=$index git rm -rq --cached docs && GIT_INDEX_FILE=$index git write-tree; }
+tree=$(GIT_INDEX_FILE=$index git add -A && tree_of "$(GIT_INDEX_FILE=$index git write-tree)") || { echo "full: this is no git work tree" >&2; exit 1; }
 commit=$(git rev-parse --short=10 HEAD)
-[ "$tree" = "$(git rev-parse 'HEAD^{tree}')" ] || commit="$commit with changes"
+[ "$tree" = "$(tree_of HEAD)" ] || commit="$commit with changes"
 dir=build/full/$tree
 mkdir -p "$dir"
 progress=$dir/progress   # lines: STEP SECONDS
@@ -73,6 +74,7 @@ damage() {
 }
 consent() { GALEN_KILLS=10 python3 tests/cluster/test_consent.py; }
 import() { GALEN_FULL=1 python3 tests/cluster/test_import.py; }
+canonical() { GALEN_FULL=1 python3 tests/cluster/test_canonical.py; }
 events() { GALEN_FULL=1 python3 tests/cluster/test_events.py; }
 exactly_once() { GALEN_FULL=1 python3 tests/cluster/test_exactly_once.py; }
 join() { GALEN_FULL=1 python3 tests/cluster/test_join.py; }
@@ -125,6 +127,7 @@ figures() {
     gray | byzantine) grep -E 'signatures .*no two' "$log" ;;
     damage) grep -E '^[0-9]+ damages' "$log" ;;
     import) grep -E '^[0-9]+ files' "$log" ;;
+    canonical) grep -E '^[0-9]+ rows' "$log" ;;
     events) grep -E '^a reader stood still' "$log" ;;
     exactly_once) grep -E '^retries' "$log" ;;
     join) grep -E '^D joined' "$log" ;;

@@ -52,7 +52,7 @@ Result<Document> load_document(const std::string& path, const std::optional<std:
     if (out.resource == nullptr)
       return make_error(ErrorCode::NOT_FOUND,
                         fmt::format("{} has {} entries, counted from 0", path, out.file.entry_count()));
-  } else if (resources.size() == 1 && out.file.entry_count() == 1) {
+  } else if (!out.file.is_bundle() && !resources.empty()) {
     out.resource = &resources.front();
   }
   if (out.resource != nullptr) {
@@ -65,8 +65,8 @@ Result<Document> load_document(const std::string& path, const std::optional<std:
 }
 
 std::string Document::hint() const {
-  if (resource != nullptr || file.entry_count() < 2) return "";
-  return fmt::format("; it is a Bundle of {} entries: --entry N takes one of them, counted from 0", file.entry_count());
+  if (resource != nullptr || !file.is_bundle()) return "";
+  return fmt::format("; it is a Bundle: --entry N takes one of its entries ({}, counted from 0)", file.entry_count());
 }
 
 Status check_described_by(const std::string& path, ByteSpan content) {

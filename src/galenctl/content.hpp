@@ -29,11 +29,10 @@ Result<Method> parse_method(const MethodOptions& options);
 /// TOO_LARGE, JSON_NUMBER_INEXACT and the like, ATTACHMENT_MISMATCH.
 Status check_resource(const FhirFile& file, const FhirResource& resource, const Method& method);
 
-/// One document to be anchored, verified or canonicalised: an entry of a Bundle, a bare resource without the white
-/// space around it, or any file as it is.
+/// One document to be anchored, verified or canonicalised: an entry of a Bundle, if one is named, or any file as it is.
 struct Document {
   FhirFile file;
-  const FhirResource* resource = nullptr;  ///< nothing for what is no FHIR JSON
+  const FhirResource* resource = nullptr;  ///< nothing for a whole Bundle and for what is no FHIR JSON
   std::string bytes;                       ///< exact
   std::string source;                      ///< TYPE/ID, if it is a resource
   /// "; it is a Bundle …" for one that is taken whole, else nothing: a word to add where a source id is missing.

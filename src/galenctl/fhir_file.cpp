@@ -170,11 +170,13 @@ void FhirFile::read_bare(JsonValue value) {
     problems_.push_back({std::nullopt, resource.error()});
     return;
   }
+  resource->content = document_->text();  // the file as it came, the line end after it too: who hashes the file gets the same
   resource->patient = resource->type == "Patient" ? resource->id : subject_of(value, resource->type, {});
   resources_.push_back(std::move(*resource));
 }
 
 void FhirFile::read_bundle(JsonValue bundle) {
+  is_bundle_ = true;
   auto entries = *bundle.find("entry");
   if (!entries.is(JsonKind::array)) {
     problems_.push_back({std::nullopt, bad(entries, "entry must be an array")});

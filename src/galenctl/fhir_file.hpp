@@ -19,7 +19,7 @@ struct FhirResource {
   std::size_t entry = 0;  ///< position in the Bundle, 0 for a bare resource
   std::string type;
   std::string id;                      ///< resource.id, or the uuid of the entry's fullUrl
-  std::string_view content;            ///< the exact bytes, a slice of the file's text
+  std::string_view content;            ///< the exact bytes: a slice of the file's text, for a bare resource all of it
   std::optional<JsonValue> value;      ///< of `content`; always there
   std::optional<std::string> patient;  ///< local id of the patient it is about; a Patient is about herself
   ledger::v1::RecordClass record_class = ledger::v1::RECORD_CLASS_N;
@@ -37,6 +37,8 @@ class FhirFile {
   /// IO_ERROR and TOO_LARGE are problems too.
   static FhirFile load(const std::string& path);
 
+  /// Of a Bundle with entries each is a resource; any other file is one resource, or none.
+  bool is_bundle() const { return is_bundle_; }
   /// Entries of the Bundle; 1 for a bare resource and for a file that is no JSON.
   std::size_t entry_count() const { return entry_count_; }
   std::size_t byte_count() const { return bytes_; }
@@ -49,6 +51,7 @@ class FhirFile {
   void read_bundle(JsonValue bundle);
   void read_bare(JsonValue resource);
 
+  bool is_bundle_ = false;
   std::size_t entry_count_ = 1;
   std::size_t bytes_ = 0;
   std::vector<FhirResource> resources_;

@@ -104,9 +104,11 @@ def test():
         for path in files:
             decimals.clear()
             resource = json.loads(path.read_text(), parse_float=decimals.append)
-            if not decimals and "id" in resource and path.stem not in reasons:
+            # A Bundle is imported entry by entry: as a whole it is no record.
+            if not decimals and "id" in resource and resource["resourceType"] != "Bundle" and path.stem not in reasons:
                 chosen.append(path)
-        chosen = rng.sample(chosen, 6)
+        if os.environ.get("GALEN_FULL") != "1":
+            chosen = rng.sample(chosen, 6)
         for path in chosen:
             again = folder / path.name
             again.write_text(serialised_anew(path, rng))

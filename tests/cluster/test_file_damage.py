@@ -172,7 +172,8 @@ class Damage:
             if not before.exists() or before.read_bytes() == path.read_bytes():
                 return None
             shutil.copyfile(before, path)
-            return dead
+            # Of a segment below the oldest generation named anywhere nobody reads a frame, neither of this copy nor of the older one.
+            return dead or (in_segment and self.space.is_dead(path.name, 0, size))
         if size == 0:
             return None
         if kind == "cut":

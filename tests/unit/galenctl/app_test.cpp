@@ -123,13 +123,17 @@ TEST_F(AppTest, NamesThatAreNoTextAreStillToldWell) {
 
 TEST_F(AppTest, ABundleIsToldHowToNameOneEntry) {
   TempDir dir;
-  auto path = dir.write("b.json", R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Basic","id":"1"}},
-    {"resource":{"resourceType":"Basic","id":"2"}}]})");
+  const std::string one = R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Basic","id":"1"}}]})";
+  auto path = dir.write("b.json", one);
   for (const char* verb : {"verify", "anchor"}) {
     auto ran = run_with({"record", verb, path});
     EXPECT_EQ(ran.code, kExitUsage);
-    EXPECT_NE(ran.err.find("it is a Bundle of 2 entries: --entry N takes one of them"), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find("it is a Bundle: --entry N takes one of its entries (1,"), std::string::npos) << ran.err;
   }
+  // As a whole it is one document, with one entry as with many.
+  EXPECT_EQ(run_with({"record", "canonical", "--method", "raw", path}).out, one);
+  EXPECT_EQ(run_with({"record", "canonical", path}).out,
+            R"({"entry":[{"resource":{"id":"1","resourceType":"Basic"}}],"resourceType":"Bundle"})");
 }
 
 // The patient would be registered, and her pseudonym known to nobody.

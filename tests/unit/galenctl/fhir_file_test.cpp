@@ -50,8 +50,8 @@ TEST(FhirFileTest, ABareResourceIsOne) {
       "\n {\"resourceType\":\"Observation\",\"id\":\"x\",\"subject\":{\"reference\":\"Patient/7\"}} \n");
   ASSERT_EQ(file.resources().size(), 1u);
   EXPECT_EQ(file.entry_count(), 1u);
-  EXPECT_EQ(file.resources()[0].content.front(), '{');
-  EXPECT_EQ(file.resources()[0].content.back(), '}');
+  EXPECT_EQ(file.resources()[0].content.size(), file.byte_count()) << "the white space around it as well";
+  EXPECT_FALSE(file.is_bundle());
   EXPECT_EQ(file.resources()[0].patient, "7");
 }
 
