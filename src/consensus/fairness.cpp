@@ -61,6 +61,7 @@ void Replica::State::fetch_offered() {
   std::erase_if(asked_offers, [&](const auto& entry) { return entry.second + pacemaker.base_ms() < now; });
   for (MemberIndex member = 0; member < offers.size(); ++member) {
     auto& digests = offers[member].digests;
+    if (digests.empty()) continue;
     Effects::FetchBatches fetch{{}, member, true};
     std::erase_if(digests, [&](const Hash& digest) {
       if (!may_offer() || pool.find(digest) != nullptr || pool.in_chain(digest)) return true;

@@ -9,14 +9,14 @@
 namespace galen::consensus {
 
 BlockTree::BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::MerkleFrontier history)
-    : suite_(suite), tip_(tip.digest) {
+    : suite_(suite) {
   GALEN_ASSERT(history.size() == tip.header.height + 1);
   BlockNode node{.block = {tip.header, {}}, .digest = tip.digest, .history = std::move(history)};
   node.tenure_position = tip.tenure_position;
   node.tenure_start_ms = tip.header.time_ms;
   node.base_exec = tip.base_exec_height;
   node.certified = true;
-  nodes_.emplace(tip_, std::move(node));
+  tip_ = &nodes_.emplace(tip.digest, std::move(node)).first->second;
 }
 
 BlockNode* BlockTree::find(const Hash& digest) {
@@ -43,7 +43,7 @@ BlockNode* BlockTree::insert(const BlockSkeleton& block, const Hash& digest) {
 
 std::vector<BlockNode*> BlockTree::path_to(const Hash& digest) {
   std::vector<BlockNode*> path;
-  for (auto* node = find(digest); node != nullptr && node->digest != tip_; node = find(node->header().parent))
+  for (auto* node = find(digest); node != nullptr && node != tip_; node = find(node->header().parent))
     path.push_back(node);
   std::reverse(path.begin(), path.end());
   return path;
@@ -51,40 +51,40 @@ std::vector<BlockNode*> BlockTree::path_to(const Hash& digest) {
 
 void BlockTree::advance_tip(const Hash& digest) {
   const auto* next = find(digest);
-  GALEN_ASSERT(next != nullptr && next->header().parent == tip_);
-  tip_ = digest;
+  GALEN_ASSERT(next != nullptr && next->header().parent == tip_->digest);
+  tip_ = next;
   // A node lives if its parent does: by rising height, parents come first.
   std::vector<std::pair<Height, Hash>> by_height;
   for (const auto& [key, node] : nodes_) by_height.emplace_back(node.height(), key);
   std::sort(by_height.begin(), by_height.end());
-  std::set<Hash> living{tip_};
+  std::set<Hash> living{digest};
   for (const auto& [height, key] : by_height)
     if (living.count(nodes_.at(key).header().parent) > 0) living.insert(key);
   std::erase_if(nodes_, [&](const auto& entry) { return living.count(entry.first) == 0; });
 }
 
 void BlockTree::drop_abandoned(View view, const Hash& keep) {
-  std::set<Hash> kept{tip_};
+  std::set<Hash> kept{tip_->digest};
   for (const auto* node : path_to(keep)) kept.insert(node->digest);
-  if (keep != tip_ && kept.size() == 1) return;  // not known yet: nothing can be told
+  if (keep != tip_->digest && kept.size() == 1) return;  // not known yet: nothing can be told
   std::erase_if(nodes_, [&](const auto& entry) { return entry.second.view() < view && kept.count(entry.first) == 0; });
   // What stood on a dropped block goes as well.
   for (bool again = true; again;) {
     again = std::erase_if(nodes_, [&](const auto& entry) {
-              return entry.first != tip_ && nodes_.count(entry.second.header().parent) == 0;
+              return &entry.second != tip_ && nodes_.count(entry.second.header().parent) == 0;
             }) > 0;
   }
 }
 
 void BlockTree::keep_only(const std::vector<Hash>& blocks) {
-  std::set<Hash> kept{tip_};
+  std::set<Hash> kept{tip_->digest};
   for (const auto& block : blocks)
     for (const auto* node : path_to(block)) kept.insert(node->digest);
   std::erase_if(nodes_, [&](const auto& entry) { return kept.count(entry.first) == 0; });
 }
 
 bool BlockTree::holds_batch(const BlockNode& node, const Hash& batch) const {
-  for (const auto* at = &node; at->digest != tip_; at = &parent_of(*at)) {
+  for (const auto* at = &node; at != tip_; at = &parent_of(*at)) {
     const auto& digests = at->block.batch_digests;
     if (std::find(digests.begin(), digests.end(), batch) != digests.end()) return true;
   }

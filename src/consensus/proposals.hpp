@@ -41,8 +41,10 @@ class BlockTree {
   static constexpr std::size_t kNodesMax = 256;
 
   BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::MerkleFrontier history);
+  BlockTree(const BlockTree&) = delete;
+  BlockTree& operator=(const BlockTree&) = delete;
 
-  const BlockNode& tip() const { return nodes_.at(tip_); }
+  const BlockNode& tip() const { return *tip_; }
   BlockNode* find(const Hash& digest);
   const BlockNode* find(const Hash& digest) const;
   const BlockNode& parent_of(const BlockNode& node) const { return nodes_.at(node.header().parent); }
@@ -67,8 +69,8 @@ class BlockTree {
 
  private:
   crypto::Suite suite_;
-  Hash tip_;
   std::map<Hash, BlockNode> nodes_;
+  const BlockNode* tip_;  ///< in nodes_, whose members never move: asked for at every step
 };
 
 /// What a proposal says its block stands on; nothing inside a view.

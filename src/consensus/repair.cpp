@@ -39,10 +39,11 @@ bool Replica::State::work_outstanding() const {
          now >= committed_at_ms + config.parameters.idle_block_interval_ms;
 }
 
+/// Beside such work.
 bool Replica::State::unsettled() const {
   if (ended || !is_member()) return false;
   if (mode == Mode::fresh || mode == Mode::starting || mode == Mode::recovering) return true;
-  return changing_views() || work_outstanding() || !wanted.empty();
+  return changing_views() || !wanted.empty();
 }
 
 void Replica::State::resend() {
@@ -135,6 +136,7 @@ bool Replica::State::leads_nowhere(const BlockHeader& header) const {
 
 /// Blocks that came before their parents.
 bool Replica::State::place_orphans() {
+  if (orphans.empty()) return false;
   bool changed = std::erase_if(orphans, [&](const auto& entry) { return leads_nowhere(entry.second.block.header); }) > 0;
   // Wanting a parent may add one to the orphans, and take another away: by name, not by place.
   std::vector<std::pair<Height, Hash>> by_height;

@@ -213,16 +213,6 @@ void Replica::State::on(const PeerConnected& connected) {
 
 void Replica::State::on(const StopRequested&) { stopping = true; }
 
-void Replica::State::dispatch(const Input& input) {
-  std::visit([this](const auto& given) { on(given); }, input);
-  if (!ticked) return;
-  settle();
-  fetch_what_is_missing();
-  offer_batches();
-  fetch_offered();
-  arm_timers();
-}
-
 void Replica::State::settle() {
   for (bool changed = true; changed;) {
     changed = place_orphans();
@@ -242,18 +232,18 @@ void Replica::State::settle() {
 }
 
 void Replica::State::arm_timers() {
-  bool waiting = may_vote() && (changing_views() ? vc_has_quorum : work_outstanding());
-  pacemaker.wait_for_view(waiting, now);
-  pacemaker.wait_for_answers(unsettled(), now);
+  bool outstanding = work_outstanding();
+  pacemaker.wait_for_view(may_vote() && (changing_views() ? vc_has_quorum : outstanding), now);
+  pacemaker.wait_for_answers(outstanding || unsettled(), now);
   std::optional<std::uint64_t> wake;
   if (pacemaker.view_deadline()) wake = earliest(wake, *pacemaker.view_deadline());
   if (pacemaker.resend_at()) wake = earliest(wake, *pacemaker.resend_at());
-  if (may_vote() && !changing_views() && work_outstanding() && tenure_deadline_ms() > now)
+  if (may_vote() && !changing_views() && outstanding && tenure_deadline_ms() > now)
     wake = earliest(wake, tenure_deadline_ms());
   auto heartbeat = committed_at_ms + config.parameters.idle_block_interval_ms;
   if (is_member() && !ended && heartbeat > now) wake = earliest(wake, heartbeat);
   if (!is_member() && !ended) wake = earliest(wake, fetch_blocks_at_ms);
-  if (is_active_leader() && pool.size() > 0 && proposed_at_ms + config.gather_ms > now)
+  if (pool.size() > 0 && proposed_at_ms + config.gather_ms > now && is_active_leader())
     wake = earliest(wake, proposed_at_ms + config.gather_ms);
   for (const auto& [digest, node] : tree.nodes())
     if (!node.missing.empty()) wake = earliest(wake, node.fetch_at_ms);
@@ -268,13 +258,24 @@ Replica::Replica(Config config, Recovered recovered)
 Replica::~Replica() = default;
 Replica::Replica(Replica&&) noexcept = default;
 
-Effects Replica::step(const Input& input) {
-  Effects effects(state_->next_token);
-  state_->out = &effects;
-  state_->dispatch(input);
-  state_->out = nullptr;
+Effects Replica::State::step(const Tick* tick, const Input& input) {
+  Effects effects(next_token);
+  out = &effects;
+  if (tick != nullptr) on(*tick);
+  std::visit([this](const auto& given) { on(given); }, input);
+  if (ticked) {
+    settle();
+    fetch_what_is_missing();
+    offer_batches();
+    fetch_offered();
+    arm_timers();
+  }
+  out = nullptr;
   return effects;
 }
+
+Effects Replica::step(const Input& input) { return state_->step(nullptr, input); }
+Effects Replica::step(const Tick& tick, const Input& input) { return state_->step(&tick, input); }
 
 bool Replica::wants_batch(const Hash& digest) const {
   return std::any_of(state_->tree.nodes().begin(), state_->tree.nodes().end(), [&](const auto& entry) {

@@ -1,4 +1,4 @@
-// Everything the replica knows, and its parts by subject: replica.cpp dispatches, ordering.cpp holds the voting rules
+// Everything the replica knows, and its parts by subject: replica.cpp takes the steps, ordering.cpp holds the voting rules
 // R1-R8, proposing.cpp the leader, view_change.cpp V1-V5, leaders.cpp V6, committing.cpp what follows a COMMIT-QC, recovery.cpp STATUS and
 // amnesia, repair.cpp what is said again or asked for, fairness.cpp F1 and F2. Owned by the core thread; no I/O, no clock, no hidden state.
 #pragma once
@@ -64,7 +64,7 @@ struct Replica::State {
   State(Config config_given, Recovered recovered);
 
   // replica.cpp
-  void dispatch(const Input& input);
+  Effects step(const Tick* tick, const Input& input);
   void on(const Tick& tick);
   void on(const MessageReceived& received);
   void on(const BatchArrived& arrived);

@@ -108,11 +108,12 @@ void CoreLoop::run() {
       continue;
     }
     Pass pass;
-    step(consensus::Tick{began / 1000, system_clock().wall_ms()}, pass);
+    pass.tick = consensus::Tick{began / 1000, system_clock().wall_ms()};
     set_timers(pass);
     for (auto& item : std::exchange(held_, {})) give(item, pass);
     for (auto member : take_peers_up()) step(consensus::PeerConnected{member}, pass);
     for (auto& item : items) give(item, pass);
+    if (auto tick = std::exchange(pass.tick, {})) step(*tick, pass);
     finish(pass);
     publish_status();
     health_.counters.core_us += system_clock().monotonic_us() - began;
@@ -207,7 +208,10 @@ void CoreLoop::log_body(const BatchPtr& batch) {
   lazy_.push_back({kLogBatch, false, batch->bytes()});
 }
 
-void CoreLoop::step(const consensus::Input& input, Pass& pass) { absorb(replica_.step(input), pass); }
+void CoreLoop::step(const consensus::Input& input, Pass& pass) {
+  const auto tick = std::exchange(pass.tick, {});
+  absorb(tick ? replica_.step(*tick, input) : replica_.step(input), pass);
+}
 
 void CoreLoop::absorb(consensus::Effects effects, Pass& pass) {
   for (auto& persist : effects.take_persists()) {

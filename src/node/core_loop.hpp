@@ -80,6 +80,7 @@ class CoreLoop {
                             consensus::BatchesOffered, PeersUp, consensus::StopRequested>;
   /// What one pass over the inputs gathers.
   struct Pass {
+    std::optional<consensus::Tick> tick;  ///< goes with the first input
     std::vector<OwnedLogRecord> records;
     std::optional<consensus::PersistToken> token;
     std::vector<std::pair<consensus::Target, std::shared_ptr<const Bytes>>> votes;

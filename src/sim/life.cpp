@@ -128,8 +128,10 @@ void Simulation::give(Node& node, Epoch epoch, const Input& input) {
   auto incarnation = node.incarnation;
   if (seat->ticked != now_) {
     seat->ticked = now_;
-    carry_out(node, *seat,
-              seat->replica->step(Tick{now_, kWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)}));
+    const Tick tick{now_, kWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)};
+    if (!ticks_apart_ && !std::holds_alternative<Tick>(input))
+      return carry_out(node, *seat, seat->replica->step(tick, input));
+    carry_out(node, *seat, seat->replica->step(tick));
   }
   // By its end a step may have taken the node into the next epoch, and from there on.
   seat = node.up && node.incarnation == incarnation ? node.seat_in(epoch) : nullptr;

@@ -41,41 +41,42 @@ void Simulation::send(Node& node, Seat& seat, const Target& to, const MessagePtr
   if (node.is_honest()) note_rules(seat, *message);
   if (options_.record && node.is_honest()) options_.record->says(now_, node.identity, seat.epoch, *message);
   auto members = epochs_->of(seat.epoch).members.size();
+  auto letter = std::make_shared<Letter>(message);
   for (MemberIndex member = 0; member < members; ++member)
-    if (member != seat.index && (!to || *to == member)) post(node.place, seat.epoch, member, message, 0);
+    if (member != seat.index && (!to || *to == member)) post(node.place, seat.epoch, member, letter, 0);
 }
 
-void Simulation::post(std::size_t from, Epoch epoch, MemberIndex to, const MessagePtr& message, std::uint64_t delay_ms) {
+void Simulation::post(std::size_t from, Epoch epoch, MemberIndex to, const LetterPtr& letter, std::uint64_t delay_ms) {
   auto identity = epochs_->of(epoch).identities[to];
   for (std::size_t place = 0; place < nodes_.size(); ++place) {
     if (nodes_[place]->identity != identity || !linked(from, place) || is_lost()) continue;
     at(delay_ms + latency() + slowness(from, place),
-       [this, from, place, epoch, message] { deliver(from, place, epoch, message); });
+       [this, from, place, epoch, letter] { deliver(from, place, epoch, letter); });
     if (!is_healed_ && is_planned(Fault::repeat) && rng_.chance(1, 20)) {
       count(Fault::repeat);
-      at(1 + rng_.below(3 * delay_max_), [this, from, place, epoch, message] { deliver(from, place, epoch, message); });
+      at(1 + rng_.below(3 * delay_max_), [this, from, place, epoch, letter] { deliver(from, place, epoch, letter); });
     }
   }
 }
 
 void Simulation::post_lies(std::size_t from, Epoch epoch, const Adversary::Outbox& outbox) {
-  for (const auto& one : outbox) post(from, epoch, one.to, one.message, one.delay_ms);
+  for (const auto& one : outbox) post(from, epoch, one.to, std::make_shared<Letter>(one.message), one.delay_ms);
 }
 
-/// As the node's verify threads do. What an honest member sends must pass.
-bool Simulation::verified(std::size_t from, MemberIndex sender, Epoch epoch, const MessagePtr& message) {
-  if (judged_.first == message && judged_.second == sender) return verdict_;
+/// As the node's verify threads do, once for all who get it. What an honest member sends must pass.
+bool Simulation::verified(std::size_t from, MemberIndex sender, Epoch epoch, Letter& letter) {
+  if (letter.verdict) return *letter.verdict;
   const auto& set = epochs_->of(epoch);
-  auto status = verify_message(set.context, set.members, *set.keyring, sender, *message);
-  judged_ = {message, sender};
-  verdict_ = status.has_value();
-  if (verdict_) return true;
+  auto status = verify_message(set.context, set.members, *set.keyring, sender, *letter.message);
+  letter.verdict = status.has_value();
+  if (status) return true;
   if (nodes_[from]->is_honest()) fail("a message of an honest member does not verify: " + status.error().message);
-  ++tally_.rejected[std::string(consensus::to_name(*message)) + ": " + status.error().message];
+  ++tally_.rejected[std::string(consensus::to_name(*letter.message)) + ": " + status.error().message];
   return false;
 }
 
-void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const MessagePtr& message) {
+void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const LetterPtr& letter) {
+  const auto& message = letter->message;
   auto& node = *nodes_[to];
   if (!node.up || !linked(from, to)) return;
   note(message->index() * 64 + from * 8 + to);
@@ -87,7 +88,7 @@ void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const Me
   if (seat == nullptr)
     return at(latency(), [this, from, to, ours = node.seat->epoch] { hear_of_epoch(from, to, ours); });
   auto sender = epochs_->of(epoch).index_of(nodes_[from]->identity);
-  if (!sender || !verified(from, *sender, epoch, message)) return;
+  if (!sender || !verified(from, *sender, epoch, *letter)) return;
   if (options_.record && !nodes_[from]->is_honest()) options_.record->hears(now_, nodes_[from]->identity, epoch, *message);
   if (rng_.chance(1, 64)) {
     auto copy = decode_of_epoch(context_.suite, encode_in(epoch, *message));

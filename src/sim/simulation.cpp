@@ -36,6 +36,7 @@ void Tally::add(const Tally& other) {
 
 Simulation::Simulation(const Options& options) : options_(options), rng_(options.seed * 7919 + 13) {
   keyring_ = options_.keyring != nullptr ? options_.keyring : &tags_;
+  ticks_apart_ = rng_.chance(1, 8);
   context_.chain_id = small_hash(7, 7);
   context_.members_hash = small_hash(8, 8);
   block_zero_.chain_id = context_.chain_id;

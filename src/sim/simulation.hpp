@@ -59,6 +59,12 @@ class Simulation {
     consensus::PendingBatch pending;
     Epoch epoch = 1;
   };
+  /// What one member says to some in one epoch: it verifies for all of them or for none, whoever gets it first finds out.
+  struct Letter {
+    consensus::MessagePtr message;
+    std::optional<bool> verdict;
+  };
+  using LetterPtr = std::shared_ptr<Letter>;
 
   template <class Action>
   void at(std::uint64_t delay, Action&& action) {
@@ -142,10 +148,10 @@ class Simulation {
 
   // network.cpp
   void send(Node& node, Seat& seat, const consensus::Target& to, const consensus::MessagePtr& message);
-  void post(std::size_t from, Epoch epoch, MemberIndex to, const consensus::MessagePtr& message, std::uint64_t delay_ms);
+  void post(std::size_t from, Epoch epoch, MemberIndex to, const LetterPtr& letter, std::uint64_t delay_ms);
   void post_lies(std::size_t from, Epoch epoch, const Adversary::Outbox& outbox);
-  void deliver(std::size_t from, std::size_t to, Epoch epoch, const consensus::MessagePtr& message);
-  bool verified(std::size_t from, MemberIndex sender, Epoch epoch, const consensus::MessagePtr& message);
+  void deliver(std::size_t from, std::size_t to, Epoch epoch, const LetterPtr& letter);
+  bool verified(std::size_t from, MemberIndex sender, Epoch epoch, Letter& letter);
   void take_body(Node& node, const Batch& batch);
   bool withholds(const Node& node);
   void answer_batches(std::size_t from, std::size_t to, const std::vector<Hash>& digests);
@@ -179,6 +185,7 @@ class Simulation {
   std::array<std::uint64_t, static_cast<std::size_t>(Rule::count)> rules_{};
   std::array<std::array<std::uint64_t, 16>, 64> events_{};  ///< at honest members, by kind and by value below 16
   std::size_t identities_ = 0;    ///< whoever is or may become a member
+  bool ticks_apart_ = false;      ///< the core hears of the time by a step of its own, and not with what happens then
   std::optional<Epochs> epochs_;
   Height executed_max_ = 0;       ///< by any node
   std::optional<Checker> checker_;
@@ -187,8 +194,6 @@ class Simulation {
   std::set<Hash> in_blocks_;
   std::uint64_t longest_wait_ = 0;  ///< in views, of a batch in a block
   Tally tally_;
-  std::pair<consensus::MessagePtr, MemberIndex> judged_;  ///< the last message verified, and from whom
-  bool verdict_ = false;
 };
 
 }  // namespace galen::sim

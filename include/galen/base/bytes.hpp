@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -41,8 +42,14 @@ struct FixedBytes {
   static constexpr std::size_t kSize = size_;
   std::array<std::uint8_t, size_> data{};
 
-  auto operator<=>(const FixedBytes&) const = default;
-  bool operator==(const FixedBytes&) const = default;
+  /// In the order of the bytes. The first eight decide nearly always: hashes are keys of maps that are searched all the time.
+  std::strong_ordering operator<=>(const FixedBytes& other) const {
+    auto mine = head(), others = other.head();
+    return mine != others ? mine <=> others : std::memcmp(data.data(), other.data.data(), size_) <=> 0;
+  }
+  bool operator==(const FixedBytes& other) const {
+    return head() == other.head() && std::memcmp(data.data(), other.data.data(), size_) == 0;
+  }
 
   ByteSpan span() const { return {data.data(), size_}; }
   operator ByteSpan() const { return span(); }  // NOLINT(google-explicit-constructor): reads as bytes everywhere
@@ -66,6 +73,14 @@ struct FixedBytes {
     auto bytes = from_hex(text);
     if (!bytes) return std::nullopt;
     return from(ByteSpan(*bytes));
+  }
+
+ private:
+  std::uint64_t head() const {
+    static_assert(size_ >= 8 && std::endian::native == std::endian::little);
+    std::uint64_t first;
+    std::memcpy(&first, data.data(), sizeof first);
+    return __builtin_bswap64(first);
   }
 };
 

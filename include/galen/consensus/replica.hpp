@@ -168,6 +168,8 @@ class Replica {
 
   /// Begin with a Tick. Inputs of one turn may be given one after the other and their effects carried out together.
   Effects step(const Input& input);
+  /// The tick and then the input: what they make possible together is done once.
+  Effects step(const Tick& tick, const Input& input);
 
   ReplicaStatus status() const;
   /// Members heard within the window before the last tick, self included: fewer than q means no progress.

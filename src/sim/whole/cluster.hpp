@@ -121,6 +121,7 @@ class Cluster {
   // cluster_turns.cpp: what the core, store and exec threads do
   void give(Node& node, const consensus::Input& input);
   void step(Node& node, const consensus::Input& input, Pass& pass);
+  consensus::Tick tick_of(const Node& node) const;
   void absorb(Node& node, consensus::Effects effects, Pass& pass);
   void report(Node& node, const consensus::Effects& effects);
   void send_batch(Node& node, std::vector<BatchItem> items);

@@ -22,7 +22,9 @@ struct Cluster::Turn {
 };
 
 /// What one pass of the core over its inputs gathers.
-struct Cluster::Pass : Cluster::Turn {};
+struct Cluster::Pass : Cluster::Turn {
+  std::optional<consensus::Tick> tick;  ///< goes with the first input
+};
 
 struct Cluster::Node {
   Node(Identity which, node::Identity who, std::uint64_t seed)

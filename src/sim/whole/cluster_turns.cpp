@@ -19,16 +19,21 @@ constexpr std::size_t kEarlyMax = 64;
 void Cluster::give(Node& node, const Input& input) {
   if (!lives(node)) return;
   Pass pass;
-  if (node.ticked != now_ || std::holds_alternative<Tick>(input)) {
-    node.ticked = now_;
-    step(node, Tick{now_, kWholeWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)}, pass);
-  }
-  if (!std::holds_alternative<Tick>(input)) step(node, input, pass);
+  const bool is_tick = std::holds_alternative<Tick>(input);
+  if (node.ticked != now_ && !is_tick) pass.tick = tick_of(node);
+  node.ticked = now_;
+  step(node, is_tick ? Input(tick_of(node)) : input, pass);
   finish(node, pass);
 }
 
 void Cluster::step(Node& node, const Input& input, Pass& pass) {
-  if (lives(node)) absorb(node, node.replica->step(input), pass);
+  if (!lives(node)) return;
+  const auto tick = std::exchange(pass.tick, {});
+  absorb(node, tick ? node.replica->step(*tick, input) : node.replica->step(input), pass);
+}
+
+Tick Cluster::tick_of(const Node& node) const {
+  return {now_, kWholeWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)};
 }
 
 void Cluster::absorb(Node& node, Effects effects, Pass& pass) {
@@ -114,8 +119,7 @@ void Cluster::take_batch(Node& node, const BatchPtr& batch, bool own) {
   if (!lives(node) || batch->header().epoch != node.epoch()) return;
   Pass pass;
   node.ticked = now_;
-  step(node, Tick{now_, kWholeWallStart + now_ + static_cast<std::uint64_t>(node.clock_offset)}, pass);
-  if (!lives(node)) return;
+  pass.tick = tick_of(node);
   add_body(node, batch, own);
   if (own) {
     for (auto& record : std::exchange(node.lazy, {})) pass.records.push_back(std::move(record));
