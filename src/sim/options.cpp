@@ -64,6 +64,8 @@ Options draw(std::uint64_t seed, Group group) {
   Rng timing(seed + 777'777);
   out.long_tenures = timing.chance(1, 4);
   out.measured = timing.chance(1, 3);
+  out.quiet = timing.chance(1, 4);
+  if (out.quiet) out.chaos_ms *= 2;  // less happens in it
   // Members that lie count against the same budget as members that have forgotten.
   if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
   return out;
@@ -78,6 +80,7 @@ Options with_drawn_limits(Options plan) {
   plan.pool_batches = drawn.pool_batches;
   plan.long_tenures = drawn.long_tenures;
   plan.measured = drawn.measured;
+  plan.quiet = drawn.quiet;
   return plan;
 }
 

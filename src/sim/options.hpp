@@ -71,6 +71,7 @@ struct Options {
   std::uint32_t without_lies = 0;     ///< bits by Lie, the same
   bool long_tenures = false;          ///< as real ones are: a leader may leave an origin out for long
   bool measured = false;              ///< nodes measure the network and set their timers by it
+  bool quiet = false;                 ///< as at night: seldom a batch, so leaders idle and hand over by time
   bool trace = false;
   Journal* journal = nullptr;  ///< gets what the trace would say, and every message that arrives
   Record* record = nullptr;    ///< gets what the rules of voting are about

@@ -140,7 +140,7 @@ void Simulation::submit() {
       at(to == origin ? 0 : latency(), [this, to, batch] { take_body(*nodes_[to], batch); });
     }
   }
-  auto pause = rng_.chance(1, 20) ? rng_.below(1500) : rng_.below(120);
+  auto pause = options_.quiet || rng_.chance(1, 20) ? rng_.below(1500) : rng_.below(120);
   at(1 + pause, [this] { submit(); });
 }
 
