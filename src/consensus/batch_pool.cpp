@@ -130,11 +130,4 @@ bool BatchPool::has_work(TimestampMs wall_ms) const {
   return place != by_expiry_.end() && place->first <= wall_ms + parameters_->ttl_max_ms;
 }
 
-std::vector<Hash> BatchPool::digests() const {
-  std::vector<Hash> out;
-  out.reserve(pending_.size());
-  for (const auto& [digest, entry] : pending_) out.push_back(digest);
-  return out;
-}
-
 }  // namespace galen::consensus

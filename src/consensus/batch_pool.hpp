@@ -55,7 +55,6 @@ class BatchPool {
   /// A batch that an honest leader could order now.
   bool has_work(TimestampMs wall_ms) const;
   std::size_t size() const { return pending_.size(); }
-  std::vector<Hash> digests() const;
 
  private:
   struct Entry {

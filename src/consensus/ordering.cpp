@@ -25,7 +25,7 @@ void Replica::State::on_pre_prepare(MemberIndex from, const MessagePtr& message)
   }
   // What is committed here may still open a view, and others need it there.
   if (header.height <= tree.tip().height() && !again) return;
-  if (header.height > tree.tip().height() + 2 * limits::kWindowMax + BlockTree::kNodesMax) return;
+  if (header.height > tree.tip().height() + 2 * limits::kWindowMax + config.room.blocks) return;
   if (m.justification.certificate) on_certificate(*m.justification.certificate);
   auto& queue = early[m.sender];
   if (m.view < queue.view) return;
@@ -135,7 +135,6 @@ BlockNode* Replica::State::add_node(const BlockSkeleton& block, const Hash& dige
   auto* node = tree.insert(block, digest);
   if (node == nullptr || !is_new) return node;
   wanted.erase(digest);
-  node->received_wall_ms = wall;
   node->received_ms = now;
   node->fetch_at_ms = now + config.fetch_delay_ms;
   for (const auto& batch : block.batch_digests) {
@@ -338,7 +337,7 @@ void Replica::State::on_certificate(const QuorumCertificate& certificate) {
     else want_block(subject.digest, subject.height, true);
     if (subject.height <= tip_height + 4 * limits::kWindowMax)
       certificates.emplace(subject, certificate);
-    if (certificates.size() > BlockTree::kNodesMax) certificates.erase(certificates.begin());
+    if (certificates.size() > config.room.blocks) certificates.erase(certificates.begin());
     if (certificate.phase == VotePhase::commit) {
       auto [place, inserted] = commit_certificates.emplace(subject.height, certificate);
       if (!inserted && place->second.subject.digest != subject.digest) {

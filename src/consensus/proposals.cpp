@@ -8,8 +8,8 @@
 
 namespace galen::consensus {
 
-BlockTree::BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::MerkleFrontier history)
-    : suite_(suite) {
+BlockTree::BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::MerkleFrontier history, std::size_t nodes_max)
+    : suite_(suite), nodes_max_(nodes_max) {
   GALEN_ASSERT(history.size() == tip.header.height + 1);
   BlockNode node{.block = {tip.header, {}}, .digest = tip.digest, .history = std::move(history)};
   node.tenure_position = tip.tenure_position;

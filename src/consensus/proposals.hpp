@@ -1,5 +1,5 @@
 // The blocks above the committed tip, as a tree rooted in it, and what each child must look like. Owned by the core.
-// A node exists only if its parent does. Bounded: at most kNodesMax, and all that does not descend from a new tip goes.
+// A node exists only if its parent does. Bounded, and all that does not descend from a new tip goes.
 #pragma once
 
 #include <map>
@@ -22,7 +22,6 @@ struct BlockNode {
   bool justified = false;    ///< the first of that view, and what the view stands on is exactly the parent, or itself (V4)
   bool certified = false;    ///< q members vouch for it: kept whatever we think of it
   std::optional<RefusalReason> refused;
-  TimestampMs received_wall_ms = 0;
   std::uint64_t received_ms = 0;      ///< monotonic
   std::set<Hash> missing;             ///< batches that have not arrived
   std::vector<PendingBatch> bodies;   ///< those that have
@@ -38,9 +37,7 @@ struct BlockNode {
 
 class BlockTree {
  public:
-  static constexpr std::size_t kNodesMax = 256;
-
-  BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::MerkleFrontier history);
+  BlockTree(crypto::Suite suite, const CommittedTip& tip, crypto::MerkleFrontier history, std::size_t nodes_max);
   BlockTree(const BlockTree&) = delete;
   BlockTree& operator=(const BlockTree&) = delete;
 
@@ -57,7 +54,7 @@ class BlockTree {
   void advance_tip(const Hash& digest);
   /// Drops blocks of views below `view` that are neither `keep` nor its ancestors (V5).
   void drop_abandoned(View view, const Hash& keep);
-  bool is_full() const { return nodes_.size() >= kNodesMax; }
+  bool is_full() const { return nodes_.size() >= nodes_max_; }
   /// Drops all but the tip, these blocks and their ancestors.
   void keep_only(const std::vector<Hash>& blocks);
   /// Is the batch in the block or in one of its uncommitted ancestors?
@@ -69,6 +66,7 @@ class BlockTree {
 
  private:
   crypto::Suite suite_;
+  std::size_t nodes_max_;
   std::map<Hash, BlockNode> nodes_;
   const BlockNode* tip_;  ///< in nodes_, whose members never move: asked for at every step
 };

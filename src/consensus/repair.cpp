@@ -7,9 +7,6 @@
 namespace galen::consensus {
 
 namespace {
-constexpr std::size_t kWantedMax = 64;
-constexpr std::size_t kOrphansMax = 64;
-
 /// Room for one more: for one that is vouched for if need be in place of another.
 template <class Entries>
 bool room_for(Entries& entries, std::size_t count_max, bool vouched) {
@@ -90,7 +87,7 @@ void Replica::State::help(MemberIndex member, View their_view, Height their_comm
 }
 
 bool Replica::State::add_orphan(const Hash& digest, const BlockSkeleton& block, bool vouched) {
-  if (leads_nowhere(block.header) || !room_for(orphans, kOrphansMax, vouched)) return false;
+  if (leads_nowhere(block.header) || !room_for(orphans, config.room.strays, vouched)) return false;
   return orphans.emplace(digest, Orphan{block, vouched}).second;
 }
 
@@ -109,8 +106,8 @@ void Replica::State::want_block(const Hash& digest, Height height, bool vouched)
     add_orphan(digest, *block, true);
     return;
   }
-  if (room_for(wanted, kWantedMax, vouched))
-    wanted.emplace(digest, WantedBlock{height, vouched, now + config.fetch_delay_ms, 0});
+  if (room_for(wanted, config.room.strays, vouched))
+    wanted.emplace(digest, WantedBlock{height, vouched, now + config.fetch_delay_ms});
 }
 
 const BlockSkeleton* Replica::State::prepared_block(const Hash& digest) const {

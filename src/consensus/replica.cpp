@@ -19,9 +19,9 @@ Replica::State::State(Config config_given, Recovered recovered)
       rng(config.rng_seed),
       epoch_base(recovered.epoch_base),
       safety(std::move(recovered.safety)),
-      tree(config.context.suite, recovered.tip, std::move(recovered.history)),
+      tree(config.context.suite, recovered.tip, std::move(recovered.history), config.room.blocks),
       pool(config.parameters, config.members.size(), config.pool_batches_per_origin),
-      votes(config.members),
+      votes(config.members, config.room.votes_per_member),
       executed_pool(config.members),
       pacemaker(config.parameters.view_timeout_ms, rng),
       blamed(config.members.size()),
@@ -305,25 +305,8 @@ ReplicaStatus Replica::status() const {
   return out;
 }
 
-std::size_t Replica::members_heard(std::uint64_t window_ms) const {
-  std::size_t count = state_->is_member() ? 1 : 0;
-  for (auto at : state_->last_heard) count += at > 0 && at + window_ms >= state_->now ? 1 : 0;
-  return count;
-}
-
 std::vector<SafetyRecord> Replica::safety_records() const { return state_->safety.records(); }
 Recovered Replica::next_epoch() const { return state_->next_epoch(); }
-
-std::vector<Hash> Replica::live_batches() const {
-  std::set<Hash> out;
-  for (const auto& [digest, node] : state_->tree.nodes())
-    out.insert(node.block.batch_digests.begin(), node.block.batch_digests.end());
-  for (const auto& [key, prepared] : state_->safety.prepares())
-    if (key.second > state_->tree.tip().height())
-      out.insert(prepared.block.batch_digests.begin(), prepared.block.batch_digests.end());
-  for (const auto& digest : state_->pool.digests()) out.insert(digest);
-  return {out.begin(), out.end()};
-}
 
 PersistToken Effects::persist(std::vector<SafetyRecord> records) {
   PersistToken token((*next_token_)++);

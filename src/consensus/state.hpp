@@ -57,7 +57,6 @@ struct WantedBlock {
   Height height = 0;
   bool vouched = false;
   std::uint64_t fetch_at_ms = 0;
-  std::uint32_t fetches = 0;
 };
 
 struct Replica::State {
@@ -241,7 +240,6 @@ struct Replica::State {
 
   // The view's opening: how a leader may begin, and what helps those who missed it.
   std::optional<Justification> opening;
-  std::optional<QuorumCertificate> tenure_certificate;
   MessagePtr opening_message;
   std::optional<Hash> opened_with;  ///< the maximum of its NEW-VIEW, when the view began with that block again (V4)
   std::optional<Hash> head;    ///< last block we proposed in this view

@@ -37,7 +37,7 @@ VotePool::Added VotePool::add(VotePhase phase, const SignedVote& vote) {
     certificate.subject = vote.subject;
     fill(certificate, members_->size(), tally);
   }
-  if (slots.size() > 2 * kVotesPerMember) remove(vote.sender, slots.begin()->first);
+  if (slots.size() > per_member_max_) remove(vote.sender, slots.begin()->first);
   return out;
 }
 

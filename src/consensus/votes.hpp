@@ -1,5 +1,5 @@
 // Votes of all members, counted per (phase, view, height, digest), and the certificates they add up to. Owned by the core.
-// Bounded: kept only for heights near the tip, and per member and phase only the highest kVotesPerMember.
+// Bounded: kept only for heights near the tip, and of each member only so many, the highest.
 #pragma once
 
 #include <map>
@@ -12,9 +12,8 @@ namespace galen::consensus {
 
 class VotePool {
  public:
-  static constexpr std::size_t kVotesPerMember = 64;
-
-  explicit VotePool(const MemberSet& members) : members_(&members), by_member_(members.size()) {}
+  VotePool(const MemberSet& members, std::size_t per_member_max)
+      : members_(&members), per_member_max_(per_member_max), by_member_(members.size()) {}
 
   struct Added {
     bool is_new = false;
@@ -31,6 +30,7 @@ class VotePool {
   void remove(MemberIndex member, const Slot& slot);
 
   const MemberSet* members_;
+  std::size_t per_member_max_;
   std::map<std::pair<VotePhase, VoteSubject>, Tally> tallies_;
   std::vector<std::map<Slot, Hash>> by_member_;  ///< what each member voted where
 };

@@ -97,6 +97,7 @@ void Adversary::heard(const MessagePtr& message, Outbox& out) {
   remember(message);
   const auto* m = std::get_if<PrePrepare>(message.get());
   if (m == nullptr) return;
+  highest_ = std::max(highest_, m->block.header.height);
   vote_for({m->view, m->block.header.height, m->digest}, out);
   if (does(Lie::usurps) && m->sender != self_ && rng_.chance(1, 3)) usurp(*m, out);
 }
@@ -119,6 +120,7 @@ void Adversary::says(const Target& to, const MessagePtr& message, Outbox& out) {
   bool own_proposal = proposal != nullptr && proposal->sender == self_;
   MessagePtr other;
   if (own_proposal && does(Lie::equivocates) && rng_.chance(1, 2)) other = variant(*proposal);
+  if (own_proposal && does(Lie::floods) && rng_.chance(1, 3)) flood_blocks(*proposal, out);
   if (own_proposal) vote_for({proposal->view, proposal->block.header.height, proposal->digest}, out);
   if (other) {
     const auto& m = std::get<PrePrepare>(*other);
@@ -149,6 +151,7 @@ void Adversary::acts(View view, Outbox& out) {
     if (change.high_qc) change.header.high = change.high_qc->subject;
     to_some(signed_again(change), out);
   }
+  if (does(Lie::floods) && rng_.chance(1, 4)) flood_votes(out);
   if (does(Lie::replays) && !memory_.empty())
     for (int i = 0; i < 4; ++i) send(someone(), memory_[rng_.below(memory_.size())], out, rng_.below(100));
   if (does(Lie::mutates) && !memory_.empty()) send(someone(), mutated(*memory_[rng_.below(memory_.size())]), out);
@@ -330,13 +333,7 @@ void Adversary::change_certificate(QuorumCertificate& c) {
 /// A small change: of one bit of the encoding, or of one field and properly signed.
 MessagePtr Adversary::mutated(const Message& message) {
   if (rng_.chance(1, 4)) return malformed(message);
-  if (rng_.chance(1, 2)) {
-    auto bytes = encode(message);
-    if (bytes.empty()) return nullptr;
-    bytes[rng_.below(bytes.size())] ^= static_cast<std::uint8_t>(1U << rng_.below(8));
-    auto decoded = decode(context_->suite, bytes);
-    return decoded ? std::make_shared<const Message>(std::move(*decoded)) : nullptr;
-  }
+  if (rng_.chance(1, 2)) return damaged(message);
   auto copy = message;
   if (auto* m = std::get_if<PrePrepare>(&copy)) {
     if (m->sender != self_) return nullptr;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "galen/base/rng.hpp"
@@ -35,6 +36,9 @@ class Adversary {
   /// A batch of its own that no block may hold, or not together with another one.
   void owns(const Hash& odd_batch) { odd_batches_.push_back(odd_batch); }
 
+  /// What nobody could decode it does not send; it is counted here, by what is wrong with it.
+  void counts_undecodable(std::map<std::string, std::uint64_t>& reasons) { undecodable_ = &reasons; }
+
   bool makes_odd_batches() const { return does(Lie::equivocates) || does(Lie::mutates); }
 
   bool does(Lie lie) const { return (lies_ >> static_cast<unsigned>(lie) & 1U) != 0; }
@@ -53,6 +57,10 @@ class Adversary {
   // malformations.cpp
   consensus::MessagePtr malformed(const consensus::Message& message);
   void malform_new_view(consensus::Justification& justification);
+  consensus::MessagePtr damaged(const consensus::Message& message);
+  void backdate(BlockHeader& header);
+  void flood_blocks(const consensus::PrePrepare& last, Outbox& out);
+  void flood_votes(Outbox& out);
   void repeat_batch(BlockSkeleton& block);
   void add_odd_batches(BlockSkeleton& block);
   void change_header(BlockHeader& header);
@@ -73,6 +81,8 @@ class Adversary {
   std::vector<consensus::MessagePtr> memory_;
   std::vector<Hash> odd_batches_;
   std::map<VoteSubject, int> voted_;
+  Height highest_ = 0;  ///< that it has heard proposed
+  std::map<std::string, std::uint64_t>* undecodable_ = nullptr;
 };
 
 }  // namespace galen::sim

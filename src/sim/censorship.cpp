@@ -11,7 +11,7 @@ using namespace consensus;
 namespace {
 constexpr std::uint64_t kMeasureMs = 700;
 constexpr std::uint64_t kExecuteMs = 6;
-constexpr std::uint32_t kOther = (1U << static_cast<unsigned>(kFirstOfBatches)) - 1;  ///< lies that are not about batches
+constexpr std::uint32_t kOfBatches = (2U << static_cast<unsigned>(kLastOfBatches)) - (1U << static_cast<unsigned>(kFirstOfBatches));
 }  // namespace
 
 bool Simulation::does(const Node& node, Lie lie) {
@@ -19,12 +19,18 @@ bool Simulation::does(const Node& node, Lie lie) {
 }
 
 /// Apart from the other draws, so that these stay what they were.
-void Simulation::draw_batch_lies(std::vector<std::optional<std::uint32_t>>& lies, std::size_t members) {
-  Rng rng(options_.seed * 31 + 5);
+void Simulation::draw_rare_lies(std::vector<std::optional<std::uint32_t>>& lies, std::size_t members) {
+  Rng rng(options_.seed * 31 + 5), rare(options_.seed * 37 + 11);
   for (std::size_t i = 0; i < members; ++i) {
     if (!lies[i]) continue;
-    for (auto lie = static_cast<unsigned>(kFirstOfBatches); lie < static_cast<unsigned>(Lie::count); ++lie)
-      if (options_.lies ? (*options_.lies >> lie & 1U) != 0 : rng.chance(1, 3)) *lies[i] |= 1U << lie;
+    auto may_do = [&](Lie lie, bool drawn) {
+      auto bit = 1U << static_cast<unsigned>(lie);
+      if (options_.lies ? (*options_.lies & bit) != 0 : drawn) *lies[i] |= bit;
+    };
+    for (auto lie = static_cast<unsigned>(kFirstOfBatches); lie <= static_cast<unsigned>(kLastOfBatches); ++lie)
+      may_do(static_cast<Lie>(lie), rng.chance(1, 3));
+    may_do(Lie::floods, rare.chance(3, 4) && options_.room != consensus::Room{});
+    may_do(Lie::errs, rare.chance(1, 20));
     *lies[i] &= ~options_.without_lies;
   }
 }
@@ -54,7 +60,7 @@ void Simulation::offer(Node& node, const Seat& seat, const std::vector<Hash>& di
 /// Nothing fails, everybody has room, and who lies does so about batches alone: then nobody waits long.
 bool Simulation::only_batch_lies() const {
   return !options_.faults && options_.changes == 0 && options_.pool_batches == Options().pool_batches &&
-         std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return !node->lies || (*node->lies & kOther) == 0; });
+         std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return !node->lies || (*node->lies & ~kOfBatches) == 0; });
 }
 
 void Simulation::note_body(const Batch& batch) {

@@ -30,9 +30,12 @@ void Simulation::take_seat(Node& node, Epoch epoch, Recovered recovered) {
   seat->index = set.index_of(node.identity).value_or(kNoMember);
   seat->is_fresh = recovered.safety.mode() == Mode::fresh;
   if (recovered.safety.mode() == Mode::recovering) node.lost_log = true;
-  if (node.lies && seat->is_member())
+  seat->prepared = recovered.safety.last_prepare();
+  if (node.lies && seat->is_member()) {
     seat->adversary = std::make_unique<Adversary>(rng_.next(), set.context, set.members, *set.keyring, seat->index,
                                                   *node.lies, kTimeoutMs);
+    seat->adversary->counts_undecodable(tally_.rejected);
+  }
   Config config;
   config.context = set.context;
   config.members = set.members;
@@ -46,6 +49,7 @@ void Simulation::take_seat(Node& node, Epoch epoch, Recovered recovered) {
   config.rng_seed = rng_.next();
   config.tenure_ms = options_.tenure_ms;
   config.pool_batches_per_origin = options_.pool_batches;
+  config.room = options_.room;
   if (options_.long_tenures) config.parameters.tenure_blocks = 400, config.tenure_ms = 8000;
   seat->replica = std::make_unique<Replica>(config, std::move(recovered));
   node.seat = std::move(seat);
@@ -127,6 +131,14 @@ void Simulation::hear_of_epoch(std::size_t place, std::size_t from, Epoch epoch)
   at(latency(), [this, place, from] {
     if (nodes_[place]->up) answer_blocks(from, place, nodes_[place]->height() + 1);
   });
+}
+
+/// To a message of an epoch that is over: as the node does, a word that says no more than which epoch it comes from. Who is
+/// there by now may answer it.
+void Simulation::tell_epoch(std::size_t place, std::size_t to) {
+  const auto& node = *nodes_[place];
+  auto word = std::make_shared<const Message>(FetchCertificate{node.height() + 1});
+  at(latency(), [this, place, to, epoch = node.seat->epoch, word] { deliver(place, to, epoch, word); });
 }
 
 }  // namespace galen::sim

@@ -61,7 +61,7 @@ Recovered Simulation::recovered_state(Node& node) {
   out.safety = std::move(*folded);
   auto executed_to = node.chain.size() - std::min<std::size_t>(node.chain.size(), rng_.below(4));
   for (std::size_t i = 0; i < executed_to; ++i)
-    node.executed.push_back(execute_block(node.executed.back(), node.chain[i].digest));
+    node.executed.push_back(executes(node, node.chain[i].digest));
   node.leadership = {};
   for (Height height = 1; height < node.executed.size(); ++height) note_leaders(node, height);
   out.leader_skips = node.leadership.skips;
@@ -84,14 +84,33 @@ void Simulation::start(std::size_t place) {
   node.bodies.clear();
   node.syncing = node.executing = false;
   auto recovered = recovered_state(node);
+  if (node.is_honest() && recovered.safety.high_qc()) count(Rule::r7_from_the_log);
   if (is_traced()) trace(node, "starts at height " + std::to_string(node.chain.size()));
   take_seat(node, epoch_after(node), std::move(recovered));
   execute(node);
+  note_links();
+}
+
+/// The safety state that a replica goes by is what its records in the log fold to: who keeps the fold beside it, as the
+/// node does for the head of a log segment, keeps the same.
+void Simulation::check_records(const Node& node) {
+  const auto& seat = *node.seat;
+  std::vector<SafetyRecord> written;
+  for (const auto& entry : node.log)
+    if (entry.safety) written.push_back(*entry.safety);
+  auto folded = recover(seat.epoch, context_.suite, written);
+  auto stated = recover(seat.epoch, context_.suite, seat.replica->safety_records());
+  GALEN_ASSERT(folded.has_value() && stated.has_value());
+  folded->prune(seat.replica->status().committed);
+  stated->prune(seat.replica->status().committed);
+  if (folded->records() != stated->records())
+    fail("records: those of member " + std::to_string(node.identity) + " do not fold to its state");
 }
 
 void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
   auto& node = *nodes_[place];
   if (!node.up) return;
+  if (node.is_honest()) check_records(node);
   node.up = false;
   node.votes_by = SIZE_MAX;
   node.seat.reset();
@@ -119,6 +138,7 @@ void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
     }
   }
   if (is_traced()) trace(node, lose_log ? "crashes and loses its log" : "crashes");
+  note_links();
 }
 
 void Simulation::give(Node& node, Epoch epoch, const Input& input) {
@@ -148,7 +168,11 @@ void Simulation::note_events(Node& node, Seat& seat, const Effects& effects) {
     if (is_traced())
       trace(node, std::string(consensus::to_name(event.kind)) + " view " + std::to_string(event.view) + " height " +
                       std::to_string(event.height) + " value " + std::to_string(event.value));
-    if (!node.is_honest()) continue;
+    if (!node.is_honest()) {
+      if (event.kind == EventKind::diverged) ++tally_.faults["one that errs is DIVERGED"];
+      continue;
+    }
+    note_branches(seat, event);
     if (options_.record) options_.record->happens(now_, node.identity, seat.epoch, event);
     if (event.kind == EventKind::view_entered || event.kind == EventKind::resumed) seat.view = event.view;
     if (event.kind == EventKind::view_change_sent) seat.asked = event.view;
@@ -240,7 +264,8 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
   if (!effects.commits.empty() && node.old_seat && node.old_seat->epoch < epoch && node.is_honest()) node.old_seat.reset();
   bool ends = std::any_of(effects.events.begin(), effects.events.end(),
                           [](const auto& event) { return event.kind == EventKind::epoch_ended; });
-  if (ends) go_over(node);
+  // One that is DIVERGED stays where it is.
+  if (ends && seat.replica->status().mode != Mode::diverged) go_over(node);
   sync(node);
 }
 
@@ -302,6 +327,7 @@ void Simulation::committed(Node& node, const Effects::CommittedBlock& block) {
   }
   if (node.is_honest()) {
     checker_->committed(static_cast<MemberIndex>(node.identity), node.chain.size(), block);
+    if (block.certificate.subject.height > header.height) count(Rule::r6_ancestor);
     for (const auto& digest : block.block.batch_digests)
       if (node.bodies.count(digest) == 0) fail("order: a block was given out without its batches");
     check_end(header);
@@ -328,6 +354,12 @@ void Simulation::note_leaders(Node& node, Height height) {
   if (node.is_honest()) checker_->executed(static_cast<MemberIndex>(node.identity), height, node.leadership);
 }
 
+ExecutedSubject Simulation::executes(const Node& node, const Hash& digest) const {
+  auto subject = execute_block(node.executed.back(), digest);
+  if (subject.height >= node.errs_from) subject.state_root.data[0] ^= 1;
+  return subject;
+}
+
 void Simulation::execute(Node& node) {
   if (node.executing || node.executed.size() > node.chain.size()) return;
   node.executing = true;
@@ -337,7 +369,7 @@ void Simulation::execute(Node& node) {
     worker.executing = false;
     const auto& block = worker.chain[worker.executed.size() - 1];
     plan_change(worker, block.block.header);
-    worker.executed.push_back(execute_block(worker.executed.back(), block.digest));
+    worker.executed.push_back(executes(worker, block.digest));
     note_leaders(worker, worker.executed.back().height);
     const auto& skips = worker.leadership.skips;
     if (worker.is_honest() && !skips.empty() && skips.back().height == worker.executed.back().height)

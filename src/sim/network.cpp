@@ -31,6 +31,7 @@ std::size_t Simulation::place_of(Epoch epoch, MemberIndex member) {
 
 void Simulation::send(Node& node, Seat& seat, const Target& to, const MessagePtr& message) {
   if (is_traced()) trace_message(node, seat, to, *message);
+  if (const auto* answer = std::get_if<StatusAnswer>(message.get())) note_status(node, seat, *answer);
   if (seat.adversary && !calm()) {
     Adversary::Outbox outbox;
     seat.adversary->says(to, message, outbox);
@@ -85,10 +86,10 @@ void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const Le
   // The epoch travels beside the message: nothing in it may be judged by another epoch's members.
   auto* seat = node.seat_in(epoch);
   if (seat == nullptr && node.seat->epoch < epoch) return hear_of_epoch(to, from, epoch);
-  if (seat == nullptr)
-    return at(latency(), [this, from, to, ours = node.seat->epoch] { hear_of_epoch(from, to, ours); });
+  if (seat == nullptr) return tell_epoch(to, from);
   auto sender = epochs_->of(epoch).index_of(nodes_[from]->identity);
   if (!sender || !verified(from, *sender, epoch, *letter)) return;
+  if (const auto* m = std::get_if<PrePrepare>(message.get()); m && !nodes_[from]->is_honest()) note_proposal(*m);
   if (options_.record && !nodes_[from]->is_honest()) options_.record->hears(now_, nodes_[from]->identity, epoch, *message);
   if (rng_.chance(1, 64)) {
     auto copy = decode_of_epoch(context_.suite, encode_in(epoch, *message));

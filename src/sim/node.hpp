@@ -28,6 +28,8 @@ struct Simulation::Seat {
   std::uint64_t woken = UINT64_MAX;
   bool is_fresh = false;  ///< its log knew nothing of this epoch
   View view = 0, asked = 0;  ///< that it has entered, and the highest one it has asked for, in this life
+  View told = 0;             ///< the highest VIEW-CHANGE that it let out
+  std::optional<VoteSubject> prepared;  ///< its last PREPARE, of earlier lives too
   bool votes = false;        ///< since this life began
 
   bool is_member() const { return index != consensus::kNoMember; }
@@ -38,6 +40,7 @@ struct Simulation::Node {
   Identity identity = 0;           ///< whose key it has
   std::optional<std::uint32_t> lies;  ///< of a Byzantine member
   Identity victim = 0;             ///< of one that ignores an origin
+  Height errs_from = UINT64_MAX;   ///< it executes this height and all later ones in its own way
   std::uint64_t timing_ms = 0;     ///< the base of its timers, as it measured it last
   bool up = false;
   std::uint64_t incarnation = 0;

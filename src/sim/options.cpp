@@ -9,7 +9,8 @@ namespace galen::sim {
 namespace {
 constexpr std::array<std::string_view, static_cast<std::size_t>(Lie::count)> kLieNames{
     "twins",  "equivocates", "votes_for_all", "withholds", "deaf", "lies_status", "lies_view_change",
-    "storms", "mutates",     "stalls",        "replays",   "usurps", "ignores_origin", "whispers"};
+    "storms", "mutates",     "stalls",        "replays",   "usurps", "ignores_origin", "whispers",
+    "floods", "errs"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count)> kFaultNames{
     "loss", "delay", "repeat", "partition", "flapping", "one_way", "slow_node", "slow_disk", "clock", "crash", "amnesia"};
 constexpr std::array<std::string_view, 4> kGroupNames{"crashes", "amnesia", "byzantine", "mixed"};
@@ -66,6 +67,16 @@ Options draw(std::uint64_t seed, Group group) {
   out.measured = timing.chance(1, 3);
   out.quiet = timing.chance(1, 4);
   if (out.quiet) out.chaos_ms *= 2;  // less happens in it
+  Rng room(seed + 90'909);
+  out.reconnects = room.chance(1, 6);
+  if (room.chance(1, 16)) {
+    // What honest members have under way fits in; a flood does not. Of one kind, or it would hide the others.
+    switch (room.below(3)) {
+      case 0: out.room.blocks = out.window + 6 + room.below(4); break;
+      case 1: out.room.votes_per_member = 24 + room.below(16); break;
+      default: out.room.strays = out.window + 2 + room.below(4); break;
+    }
+  }
   // Members that lie count against the same budget as members that have forgotten.
   if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
   return out;
@@ -81,6 +92,8 @@ Options with_drawn_limits(Options plan) {
   plan.long_tenures = drawn.long_tenures;
   plan.measured = drawn.measured;
   plan.quiet = drawn.quiet;
+  plan.reconnects = drawn.reconnects;
+  plan.room = drawn.room;
   return plan;
 }
 

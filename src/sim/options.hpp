@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "galen/consensus/replica.hpp"
 #include "galen/types/members.hpp"
 #include "sim/keyring.hpp"
 
@@ -32,11 +33,15 @@ enum class Lie : std::uint8_t {
   usurps,            ///< proposes in views that others lead
   ignores_origin,    ///< takes no batch of one other member into its blocks
   whispers,          ///< sends each batch of its own to one member only
+  // Drawn apart as well, and in layer 1 alone:
+  floods,            ///< where there is little room: more blocks, or votes, than anybody can keep
+  errs,              ///< executes something else from some height on, in earnest
   count,
 };
 std::string_view to_name(Lie lie);
 /// About batches, not messages: layer 1 alone has these, and draws them apart from the others.
 inline constexpr Lie kFirstOfBatches = Lie::ignores_origin;
+inline constexpr Lie kLastOfBatches = Lie::whispers;
 
 /// What is done to the honest: to their messages, disks, clocks and lives.
 enum class Fault : std::uint8_t {
@@ -72,6 +77,7 @@ struct Options {
   bool long_tenures = false;          ///< as real ones are: a leader may leave an origin out for long
   bool measured = false;              ///< nodes measure the network and set their timers by it
   bool quiet = false;                 ///< as at night: seldom a batch, so leaders idle and hand over by time
+  bool reconnects = false;            ///< nodes are told when a connection comes up
   bool trace = false;
   Journal* journal = nullptr;  ///< gets what the trace would say, and every message that arrives
   Record* record = nullptr;    ///< gets what the rules of voting are about
@@ -80,6 +86,7 @@ struct Options {
   std::uint64_t tenure_ms = 2000;
   std::uint64_t idle_ms = 1500;      ///< of heartbeats
   std::size_t pool_batches = 1024;   ///< of each origin
+  consensus::Room room;
   std::uint64_t chaos_ms = 4000;
   std::uint64_t settle_ms = 30'000;  ///< the bound on progress after healing
   const Keyring* keyring = nullptr;  ///< tags when null

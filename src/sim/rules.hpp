@@ -8,8 +8,11 @@
 namespace galen::sim {
 
 enum class Rule : std::uint8_t {
-  r5_earlier_view, r5_after_view_change, r6_not_voting, r6_changing, r8_tenure_end, v1_certificate, v1_no_certificate, v1_far,
-  v4_on_maximum, v4_again, v4e_again, epoch_end, status_fresh, status_starting, status_voting, status_recovering, status_shows,
+  r2_maximum, r2_maximum_itself, r2_tenure_end, r2_first, r2_later, r3_last_vote, r3_certified,
+  r5_earlier_view, r5_after_view_change, r6_not_voting, r6_changing, r6_ancestor, r7_from_the_log, r8_tenure_end,
+  v1_certificate, v1_no_certificate, v1_far, v1_again, v1_climbs, v4_on_maximum, v4_on_base, v4_again, v4e_again, v5_batch_again,
+  epoch_end, status_fresh, status_starting, status_voting, status_recovering, status_diverged, status_ended, status_shows,
+  votes_fresh, votes_again, resumed_by_new_view, resumed_by_certificate,
   count,
 };
 /// Begins with the rule.

@@ -58,7 +58,7 @@ Simulation::Simulation(const Options& options) : options_(options), rng_(options
     for (unsigned lie = 0; lie < static_cast<unsigned>(kFirstOfBatches); ++lie)
       if (options_.lies ? (*options_.lies >> lie & 1U) != 0 : rng_.chance(1, 3)) of_member |= 1U << lie;
   }
-  draw_batch_lies(lies, first.size());
+  draw_rare_lies(lies, first.size());
   for (Identity i = 0; i < identities_; ++i) add_node(i, lies[i]);
   for (auto& node : nodes_)
     if (node->lies)  // the first honest one behind it
@@ -71,6 +71,7 @@ Simulation::Simulation(const Options& options) : options_(options), rng_(options
       if (of_member && (*of_member >> lie & 1U) != 0)
         ++tally_.faults["member " + std::string(to_name(static_cast<Lie>(lie)))];
   side_.assign(nodes_.size(), 0);
+  links_.assign(nodes_.size() * nodes_.size(), false);
   std::vector<bool> honest;
   for (const auto& of_member : lies) honest.push_back(!of_member);
   const auto& set = epochs_->of(1);
@@ -84,6 +85,7 @@ void Simulation::add_node(Identity identity, std::optional<std::uint32_t> lies) 
   node->identity = identity;
   node->lies = lies;
   node->clock_offset = static_cast<std::int64_t>(rng_.below(400)) - 200;
+  if (does(*node, Lie::errs)) node->errs_from = 3 + options_.seed % 16;
   node->executed.push_back({0, zero_digest_, small_hash(1, 0), small_hash(2, 0)});
   nodes_.push_back(std::move(node));
 }
@@ -188,6 +190,7 @@ void Simulation::disturb() {
     loss_percent_ = rng_.below(25);
   }
   if (rng_.chance(1, 4)) trouble();
+  note_links();
   at(30 + rng_.below(500), [this] { disturb(); });
 }
 
@@ -208,6 +211,7 @@ void Simulation::heal() {
   deadline_ = now_ + options_.settle_ms;
   for (std::size_t i = 0; i < nodes_.size(); ++i)
     if (!nodes_[i]->up) start(i);
+  note_links();
   healed_height_ = checker_->highest();
   checker_->healed();
   if (options_.journal != nullptr) options_.journal->told(now_, 0, "the network heals");
@@ -270,6 +274,8 @@ std::string Simulation::run() {
     fail("progress: none after healing at height " + std::to_string(healed_height_) + ":" + where);
   }
   check_waits();
+  for (const auto& node : nodes_)
+    if (node->up && node->is_honest()) check_records(*node);
   auto failure = checker_->failure();
   return failure.empty() ? failure : failure + " at " + std::to_string(now_) + " ms";
 }

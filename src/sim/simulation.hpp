@@ -93,7 +93,7 @@ class Simulation {
   void count(Rule rule) { ++rules_[static_cast<std::size_t>(rule)]; }
 
   // censorship.cpp: batches that are kept from some, and offered to all; timers by measure
-  void draw_batch_lies(std::vector<std::optional<std::uint32_t>>& lies, std::size_t members);
+  void draw_rare_lies(std::vector<std::optional<std::uint32_t>>& lies, std::size_t members);
   static bool does(const Node& node, Lie lie);
   bool ignores(const Node& node, const Batch& batch) const;
   void offer(Node& node, const Seat& seat, const std::vector<Hash>& digests);
@@ -106,6 +106,8 @@ class Simulation {
   std::uint64_t measured_base(const Node& node, const Seat& seat);
 
   // trouble.cpp: what disturb() does besides crashes and partitions
+  void note_links();
+  void connected(std::size_t place, std::size_t to);
   void stop_in_order(std::size_t place);
   void trouble();
   void flap(unsigned times);
@@ -124,7 +126,18 @@ class Simulation {
   void note_events(Node& node, Seat& seat, const consensus::Effects& effects);
 
   // rules.cpp
-  void note_rules(const Seat& seat, const consensus::Message& message);
+  /// What stands behind a proposal.
+  struct Proposed {
+    Hash parent;
+    consensus::Justification::Kind reason = consensus::Justification::Kind::none;
+    bool again = false;
+  };
+  void note_proposal(const consensus::PrePrepare& message);
+  void note_own_proposal(const consensus::PrePrepare& message);
+  void note_prepare(Seat& seat, const VoteSubject& subject);
+  void note_status(const Node& node, const Seat& seat, const consensus::StatusAnswer& answer);
+  void note_rules(Seat& seat, const consensus::Message& message);
+  void note_branches(const Seat& seat, const consensus::Event& event);
   void note_event(const consensus::Event& event);
   void add_events(Tally& to) const;
   void note_votes(Node& node);
@@ -132,6 +145,8 @@ class Simulation {
   void wake(Node& node, Seat& seat, std::uint64_t at_ms);
   void committed(Node& node, const consensus::Effects::CommittedBlock& block);
   void execute(Node& node);
+  ExecutedSubject executes(const Node& node, const Hash& digest) const;
+  void check_records(const Node& node);
   const BlockHeader& header_at(const Node& node, Height height) const;
   void note_leaders(Node& node, Height height);
 
@@ -145,6 +160,7 @@ class Simulation {
   std::size_t faulty_in(const std::vector<Identity>& members) const;
   bool may_lose_log(const Node& node) const;
   void hear_of_epoch(std::size_t place, std::size_t from, Epoch epoch);
+  void tell_epoch(std::size_t place, std::size_t to);
 
   // network.cpp
   void send(Node& node, Seat& seat, const consensus::Target& to, const consensus::MessagePtr& message);
@@ -181,6 +197,7 @@ class Simulation {
   std::uint64_t next_batch_ = 1;
   std::vector<std::unique_ptr<Node>> nodes_;  ///< one for each identity, and a second for each that runs twice
   std::vector<int> side_;
+  std::vector<bool> links_;  ///< by both places: a connection is up
   std::array<std::uint64_t, static_cast<std::size_t>(Fault::count)> happened_{};
   std::array<std::uint64_t, static_cast<std::size_t>(Rule::count)> rules_{};
   std::array<std::array<std::uint64_t, 16>, 64> events_{};  ///< at honest members, by kind and by value below 16
@@ -190,6 +207,8 @@ class Simulation {
   Height executed_max_ = 0;       ///< by any node
   std::optional<Checker> checker_;
   std::map<Hash, Batch> batches_;
+  std::map<std::pair<View, Hash>, Proposed> proposed_;
+  std::map<Hash, Hash> batch_block_;  ///< the last block that an honest member proposed each batch in
   std::map<Hash, View> waits_;    ///< batches that every honest member has, and the highest view when the last got it
   std::set<Hash> in_blocks_;
   std::uint64_t longest_wait_ = 0;  ///< in views, of a batch in a block

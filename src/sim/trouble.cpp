@@ -53,6 +53,30 @@ void Simulation::flap(unsigned times) {
   at(5 + rng_.below(60), [this, times] { flap(times - 1); });
 }
 
+/// The mesh of a node tells it when a connection comes up; what is cut in one direction is no connection.
+void Simulation::note_links() {
+  if (!options_.reconnects) return;
+  for (std::size_t a = 0; a < nodes_.size(); ++a)
+    for (std::size_t b = a + 1; b < nodes_.size(); ++b) {
+      bool is_up = nodes_[a]->up && nodes_[b]->up && linked(a, b) && linked(b, a);
+      auto link = links_[a * nodes_.size() + b];
+      if (is_up == link) continue;
+      link = is_up;
+      if (!is_up) continue;
+      at(latency(), [this, a, b] { connected(a, b); });
+      at(latency(), [this, a, b] { connected(b, a); });
+    }
+}
+
+void Simulation::connected(std::size_t place, std::size_t to) {
+  auto& node = *nodes_[place];
+  if (!node.up) return;
+  auto member = epochs_->of(node.seat->epoch).index_of(nodes_[to]->identity);
+  if (!member) return;
+  if (node.is_honest()) ++tally_.faults["a connection comes up"];
+  give(node, node.seat->epoch, consensus::PeerConnected{*member});
+}
+
 bool Simulation::is_cut(std::size_t from, std::size_t to) const { return nodes_[from]->unheard || nodes_[to]->deaf; }
 
 /// What a slow end of a line adds; overtaking included.

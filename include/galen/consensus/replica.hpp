@@ -23,6 +23,15 @@ namespace galen::consensus {
 /// Config::self of who is no member of the epoch: follows and executes by BlockFetched, signs and says nothing.
 inline constexpr MemberIndex kNoMember = UINT16_MAX;
 
+/// How much of what others say is kept at most: several times what honest members have under way, and no more for a flood. Less
+/// is for simulated ones.
+struct Room {
+  std::size_t blocks = 256;            ///< the committed tip and what stands on it
+  std::size_t votes_per_member = 128;  ///< of both phases
+  std::size_t strays = 64;             ///< blocks that are wanted, and as many that wait for their parents
+  bool operator==(const Room&) const = default;
+};
+
 struct Config {
   ChainContext context;
   MemberSet members;
@@ -35,6 +44,7 @@ struct Config {
   std::uint64_t gather_ms = 4;        ///< while blocks are in flight, how long a batch may wait for company
   std::uint64_t fetch_delay_ms = 30;  ///< how long a missing batch or parent may be on its way before it is asked for
   std::size_t pool_batches_per_origin = 1024;
+  Room room;
   /// F2: how many view timeouts a leader has for a batch that all were offered; 0: none is left for what it leaves out, and
   /// nothing is offered.
   std::uint32_t fair_timeouts = 6;
@@ -172,14 +182,10 @@ class Replica {
   Effects step(const Tick& tick, const Input& input);
 
   ReplicaStatus status() const;
-  /// Members heard within the window before the last tick, self included: fewer than q means no progress.
-  std::size_t members_heard(std::uint64_t window_ms) const;
   /// Records that restate the safety state, for the head of a new log segment.
   std::vector<SafetyRecord> safety_records() const;
   /// An uncommitted block that may still be voted for or committed waits for this batch.
   bool wants_batch(const Hash& digest) const;
-  /// Bodies the log must keep: batches of known uncommitted blocks, and pending ones.
-  std::vector<Hash> live_batches() const;
   /// Once it has ended: what the Replica of the next epoch starts from. Put safety.records() of it into the log before
   /// anything of the new Replica; the rest is as the old one knows it. Pending batches are not carried over: a batch is
   /// signed for its epoch, so the shell makes new ones of the same transactions.
