@@ -1,6 +1,6 @@
-// Everything the replica knows, and its parts by subject: replica.cpp takes the steps, ordering.cpp holds the voting rules
-// R1-R8, proposing.cpp the leader, view_change.cpp V1-V5, leaders.cpp V6, committing.cpp what follows a COMMIT-QC, recovery.cpp STATUS and
-// amnesia, repair.cpp what is said again or asked for, fairness.cpp F1 and F2. Owned by the core thread; no I/O, no clock, no hidden state.
+// Everything the replica knows, and its parts by subject: replica.cpp takes the steps, judging.cpp proposals, voting.cpp
+// holds the voting rules R1-R7, proposing.cpp the leader, view_change.cpp V1-V5, leaders.cpp V6, committing.cpp what follows a COMMIT-QC,
+// recovery.cpp STATUS and amnesia, repair.cpp what is said again or asked for, fairness.cpp F1 and F2. Owned by the core thread; no I/O, no clock, no hidden state.
 #pragma once
 
 #include <deque>
@@ -82,28 +82,30 @@ struct Replica::State {
   PersistToken persist(Record record);
   void report(EventKind kind, View event_view, Height height, MemberIndex member = 0, std::uint64_t value = 0);
 
-  // ordering.cpp: proposals, PREPARE, COMMIT
+  // judging.cpp: proposals
   void on_pre_prepare(MemberIndex from, const MessagePtr& message);
+  bool stands_on_base(const BlockHeader& header) const;
+  bool is_justified(const PrePrepare& message) const;
   bool take_early_proposals();
-  bool take_proposal(const MessagePtr& message);
-  void blame(MemberIndex member, const VoteSubject& place, MessagePtr first, MessagePtr second);
   enum class Early : std::uint8_t { waits, over, changed };  ///< what became of a proposal that was kept
   Early take_early_proposal(const MessagePtr& message, bool is_first);
-  BlockNode* add_node(const BlockSkeleton& block, const Hash& digest);
   void make_room(const Hash& parent);
-  bool is_justified(const PrePrepare& message) const;
-  bool try_prepare();
-  bool may_prepare(BlockNode& node);
+  BlockNode* add_node(const BlockSkeleton& block, const Hash& digest);
+  void blame(MemberIndex member, const VoteSubject& place, MessagePtr first, MessagePtr second);
+  bool take_proposal(const MessagePtr& message);
+  void refuse(BlockNode& node, RefusalReason reason);
+
+  // voting.cpp: PREPARE, COMMIT
+  bool certified_in(View in_view, const Hash& digest) const;
   bool roots_agree(const BlockNode& node, bool& known);
   const Hash* pending_change(Height exec_height) const;
-  bool stands_on_base(const BlockHeader& header) const;
-  void refuse(BlockNode& node, RefusalReason reason);
+  bool may_prepare(BlockNode& node);
+  bool try_prepare();
+  void signed_prepare(Prepare message);
   void on_vote(MemberIndex from, VotePhase phase, const SignedVote& vote);
   void on_certificate(const QuorumCertificate& certificate);
-  bool certified_in(View in_view, const Hash& digest) const;
   bool may_commit(const SafetyState::VoteKey& place) const;
   bool try_commit_votes();
-  void signed_prepare(Prepare message);
   void signed_commit(Commit message, const QuorumCertificate& certificate);
 
   // proposing.cpp: the leader
