@@ -45,15 +45,15 @@ class SilentLogger : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-rocksdb::DBOptions database_options(const std::shared_ptr<std::atomic<bool>>& failed,
-                                    const std::shared_ptr<FailureBell>& bell) {
+rocksdb::DBOptions database_options(const StoreOptions& store, const std::shared_ptr<std::atomic<bool>>& failed) {
   rocksdb::DBOptions options;
   options.atomic_flush = true;
   options.paranoid_checks = true;
   options.flush_verify_memtable_count = true;
   options.verify_sst_unique_id_in_manifest = true;
   options.max_bgerror_resume_count = 0;
-  options.fail_if_options_file_error = true;  // no failed write is passed over, not even of a file nobody needs
+  // No failed write is passed over, not even of a file nobody needs; simulated files refuse that one.
+  options.fail_if_options_file_error = store.environment == nullptr;
   options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
   options.allow_mmap_reads = false;
   options.allow_mmap_writes = false;
@@ -63,11 +63,13 @@ rocksdb::DBOptions database_options(const std::shared_ptr<std::atomic<bool>>& fa
   options.max_background_jobs = 2;
   options.bytes_per_sync = 1 << 20;
   options.skip_stats_update_on_db_open = true;
+  // Tables in memory open faster than the threads start that would open them side by side.
+  if (store.environment != nullptr) options.max_file_opening_threads = 1;
   // Quiet when idle (D17): no timers of its own.
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.info_log = std::make_shared<SilentLogger>();
-  options.listeners.push_back(std::make_shared<FailureListener>(failed, bell));
+  options.listeners.push_back(std::make_shared<FailureListener>(failed, store.failures));
   return options;
 }
 
@@ -172,7 +174,7 @@ Result<std::shared_ptr<Database>> Database::open(const StoreOptions& options, Mo
   std::shared_ptr<Database> database(new Database);
   database->context_ = options.context;
   database->failed_ = std::make_shared<std::atomic<bool>>(false);
-  rocksdb::DBOptions db_options = database_options(database->failed_, options.failures);
+  rocksdb::DBOptions db_options = database_options(options, database->failed_);
   db_options.env = environment;
   db_options.create_if_missing = db_options.create_missing_column_families = mode == Mode::create;
   auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);

@@ -11,6 +11,9 @@ using namespace consensus;
 namespace {
 
 constexpr std::uint64_t kSegmentBytes = 256 * 1024;
+// Many times what a run writes: RocksDB writes files at checkpoints only, as nobody waits for it at other times. Its
+// filters are sized by this, and each memtable clears its own.
+constexpr std::size_t kWriteBufferBytes = 8 << 20;
 
 }  // namespace
 
@@ -20,6 +23,7 @@ ledger::StoreOptions store_options(const World& world, LedgerFiles& files) {
   return {.directory = kWholeDirectory,
           .context = world.genesis().context(),
           .block_cache_bytes = 1 << 20,
+          .write_buffer_bytes = kWriteBufferBytes,
           .environment = &files.environment()};
 }
 

@@ -97,6 +97,7 @@ class TrackedFile final : public rocksdb::WritableFileWrapper {
 
 rocksdb::Status LedgerFiles::Files::NewWritableFile(const std::string& name, std::unique_ptr<rocksdb::WritableFile>* out,
                                                     const rocksdb::EnvOptions& options) {
+  if (name.find("/OPTIONS-") != std::string::npos) return rocksdb::Status::NotSupported("files of options are not kept");
   if (!spend()) return no_power();
   std::unique_ptr<rocksdb::WritableFile> file;
   auto status = target()->NewWritableFile(name, &file, options);
