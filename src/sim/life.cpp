@@ -363,7 +363,8 @@ ExecutedSubject Simulation::executes(const Node& node, const Hash& digest) const
 void Simulation::execute(Node& node) {
   if (node.executing || node.executed.size() > node.chain.size()) return;
   node.executing = true;
-  at(rng_.below(6), [this, place = node.place, incarnation = node.incarnation] {
+  auto slow = is_healed_ || node.disk_ms == 0 ? 0 : rng_.below(node.disk_ms);
+  at(rng_.below(6) + slow, [this, place = node.place, incarnation = node.incarnation] {
     auto& worker = *nodes_[place];
     if (worker.incarnation != incarnation || !worker.up) return;
     worker.executing = false;

@@ -64,7 +64,7 @@ struct Simulation::Node {
   bool unheard = false;
   bool deaf = false;
   std::uint64_t slow_ms = 0;  ///< at most, for each message from and to it
-  std::uint64_t disk_ms = 0;  ///< for each sync
+  std::uint64_t disk_ms = 0;  ///< for each sync and each execution
 
   bool is_honest() const { return !lies; }
   Seat* seat_in(Epoch epoch) const {
