@@ -40,7 +40,7 @@ struct Simulation::Node {
   Identity identity = 0;           ///< whose key it has
   std::optional<std::uint32_t> lies;  ///< of a Byzantine member
   Identity victim = 0;             ///< of one that ignores an origin
-  Height errs_from = UINT64_MAX;   ///< it executes this height and all later ones in its own way
+  Height errs_from = UINT64_MAX;   ///< it executes this height and all later ones in its own way, once trouble has begun
   std::uint64_t timing_ms = 0;     ///< the base of its timers, as it measured it last
   bool up = false;
   std::uint64_t incarnation = 0;

@@ -120,6 +120,7 @@ bool Simulation::calm() const { return is_calm_ && !is_healed_; }
 void Simulation::await_votes() {
   const auto& first = epochs_->of(1).identities;
   is_calm_ = std::any_of(first.begin(), first.end(), [this](auto i) { return !nodes_[i]->lies && nodes_[i]->lost_log; });
+  if (is_calm_ && now_ > options_.settle_ms) return fail("progress: before trouble begins, not all come to vote");
   if (is_calm_) at(20, [this] { await_votes(); });
 }
 
