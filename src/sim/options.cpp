@@ -65,7 +65,7 @@ Options draw(std::uint64_t seed, Group group) {
   Rng timing(seed + 777'777);
   out.long_tenures = timing.chance(1, 4);
   out.measured = timing.chance(1, 3);
-  out.quiet = timing.chance(1, 4);
+  out.quiet = timing.chance(1, 3);
   if (out.quiet) out.chaos_ms *= 2;  // less happens in it
   Rng room(seed + 90'909);
   out.reconnects = room.chance(1, 6);
