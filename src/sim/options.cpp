@@ -64,6 +64,8 @@ Options draw(std::uint64_t seed, Group group) {
   if (limits.chance(1, 8)) out.pool_batches = 1 + limits.below(3);
   Rng timing(seed + 777'777);
   out.long_tenures = timing.chance(1, 4);
+  // A member that recovers waits for two more views (8 c), and a leader that lies may keep one for three tenures (R8).
+  if (out.long_tenures) out.settle_ms = 80'000;
   out.measured = timing.chance(1, 3);
   out.quiet = timing.chance(1, 3);
   if (out.quiet) out.chaos_ms *= 2;  // less happens in it
@@ -90,6 +92,7 @@ Options with_drawn_limits(Options plan) {
   plan.idle_ms = drawn.idle_ms;
   plan.pool_batches = drawn.pool_batches;
   plan.long_tenures = drawn.long_tenures;
+  plan.settle_ms = drawn.settle_ms;
   plan.measured = drawn.measured;
   plan.quiet = drawn.quiet;
   plan.reconnects = drawn.reconnects;

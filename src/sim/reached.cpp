@@ -62,7 +62,6 @@ constexpr std::array kOutcomes{
     Row{"timers set by measure", "V1a"},
     Row{"a connection comes up", "repair"},
     Row{"one that errs is DIVERGED", "7"},
-    Row{"an honest leader left for what was lost", "F2"},
     Row{"evidence of two PRE-PREPARE", "evidence"},
     Row{"evidence of two PREPARE", "evidence"},
     Row{"evidence of two COMMIT", "evidence"},
