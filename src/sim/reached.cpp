@@ -121,7 +121,7 @@ constexpr std::array<std::string_view, 34> kWholeFaults{
     "power cut between two effects", "power cut in a log write", "power cut in a checkpoint", "log: new segment",
     "log: torn turn dropped", "log: record read from its second copy", "log: bodies lost", "log: amnesia found",
     "write lost", "write misdirected", "data directory lost", "bit of the ledger flipped", "bit of the log flipped",
-    "ledger repaired", "start refused, made anew", "log: recycled", "member added", "member removed",
+    "ledger repaired", "start refused", "log: recycled", "member added", "member removed",
     "member's key rotated", "epoch ended", "opens again", "hears of a later epoch", "begins an epoch VOTING",
     "begins an epoch RECOVERING", "begins an epoch FRESH", "batches of the epoch before made anew",
     "epoch chain verified"};

@@ -145,9 +145,14 @@ void Cluster::start(Node& node) {
       return die(node, "loses power while it starts");
     }
     if (!node.is_damaged && !node.ledger_hurt && node.is_believed) return fail("start: " + opened.error().message);
-    // The operator's last resort: a new data directory, and 1.9.
-    count("start refused, made anew");
+    count("start refused");
     die(node, "refuses to start: " + opened.error().message);
+    if (node.ledger_hurt) {
+      // As the refusal says, galend repair --ledger: the log remembers votes and is not given up.
+      node.ledger_failed = true;
+      return;
+    }
+    // The operator's last resort: a new data directory, and 1.9.
     node.disk.remove_all();
     node.is_made = false;
     node.is_suspect = true;
