@@ -1,5 +1,6 @@
 #include "ledger/database.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <rocksdb/cache.h>
@@ -110,9 +111,14 @@ std::string sequence_key(std::uint8_t first, std::uint64_t number) {
 Error open_error(const rocksdb::Status& status, const std::string& path) {
   if (status.IsIOError() && status.ToString().find("lock") != std::string::npos)
     return make_error(ErrorCode::DATA_DIR_LOCKED, "The ledger in " + path + " is in use by another process.");
-  if (status.IsCorruption())
-    return make_error(ErrorCode::CORRUPT, "The ledger in " + path + " does not open: " + status.ToString() +
+  // It names a file that is not there, or what it names is damaged.
+  if (status.IsCorruption() || status.IsPathNotFound()) {
+    auto why = status.ToString();
+    while (!why.empty() && why.back() == '\n') why.pop_back();
+    std::replace(why.begin(), why.end(), '\n', ' ');  // reason and advice are one line, wherever it is shown
+    return make_error(ErrorCode::CORRUPT, "The ledger in " + path + " does not open: " + why +
                                               ". galend repair --ledger makes it anew from the other members.");
+  }
   return Database::to_error(status, "opening the ledger in " + path);
 }
 

@@ -94,6 +94,26 @@ TEST_F(StoreTest, opensOnlyWhatInitMadeForThisChain) {
   EXPECT_TRUE(Store::open(chain_.options(dir_)).has_value());
 }
 
+// As after a disk that never did what it said: the file that CURRENT names, or a table that the manifest names, is not there.
+TEST_F(StoreTest, aMissingFileIsToldInOneLineWithWhatToDo) {
+  advance(12);
+  ASSERT_TRUE(store_->checkpoint().has_value());
+  store_.reset();
+  for (const char* kind : {".sst", "MANIFEST-"}) {
+    const auto ledger = std::filesystem::path(chain_.options(dir_).directory) / "ledger";
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(ledger))
+      if (entry.path().filename().string().find(kind) != std::string::npos) files.push_back(entry.path());
+    ASSERT_FALSE(files.empty()) << kind;
+    for (const auto& file : files) std::filesystem::remove(file);
+    auto opened = Store::open(chain_.options(dir_));
+    ASSERT_FALSE(opened.has_value()) << kind;
+    EXPECT_EQ(opened.error().code, ErrorCode::CORRUPT) << kind;
+    EXPECT_NE(opened.error().message.find("galend repair --ledger"), std::string::npos) << opened.error().message;
+    EXPECT_EQ(opened.error().message.find('\n'), std::string::npos) << opened.error().message;
+  }
+}
+
 TEST_F(StoreTest, aBlockThatDoesNotFollowIsRefusedAndLeavesNothing) {
   advance(3);
   auto block = chain_.next_block(4);
