@@ -108,17 +108,21 @@ std::string sequence_key(std::uint8_t first, std::uint64_t number) {
   return to_string(ByteWriter(9).u8(first).u64(number).bytes());
 }
 
+/// Some of RocksDB's words come in lines; reason and advice are one line, wherever they are shown.
+std::string one_line(const rocksdb::Status& status) {
+  auto text = status.ToString();
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
 Error open_error(const rocksdb::Status& status, const std::string& path) {
   if (status.IsIOError() && status.ToString().find("lock") != std::string::npos)
     return make_error(ErrorCode::DATA_DIR_LOCKED, "The ledger in " + path + " is in use by another process.");
   // It names a file that is not there, or what it names is damaged.
-  if (status.IsCorruption() || status.IsPathNotFound()) {
-    auto why = status.ToString();
-    while (!why.empty() && why.back() == '\n') why.pop_back();
-    std::replace(why.begin(), why.end(), '\n', ' ');  // reason and advice are one line, wherever it is shown
-    return make_error(ErrorCode::CORRUPT, "The ledger in " + path + " does not open: " + why +
+  if (status.IsCorruption() || status.IsPathNotFound())
+    return make_error(ErrorCode::CORRUPT, "The ledger in " + path + " does not open: " + one_line(status) +
                                               ". galend repair --ledger makes it anew from the other members.");
-  }
   return Database::to_error(status, "opening the ledger in " + path);
 }
 
@@ -230,7 +234,7 @@ Database::~Database() {
 }
 
 Error Database::to_error(const rocksdb::Status& status, std::string_view doing) {
-  auto what = "While " + std::string(doing) + ": " + status.ToString();
+  auto what = "While " + std::string(doing) + ": " + one_line(status);
   if (!status.IsCorruption()) return make_error(ErrorCode::IO_ERROR, std::move(what));
   return make_error(ErrorCode::CORRUPT, what + ". galend repair --ledger makes the ledger anew from the other members.");
 }

@@ -19,10 +19,13 @@ constexpr std::size_t kEarlyMax = 64;
 void Cluster::give(Node& node, const Input& input) {
   if (!lives(node)) return;
   Pass pass;
-  const bool is_tick = std::holds_alternative<Tick>(input);
-  if (node.ticked != now_ && !is_tick) pass.tick = tick_of(node);
+  if (std::holds_alternative<Tick>(input)) {
+    step(node, tick_of(node), pass);
+  } else {
+    if (node.ticked != now_) pass.tick = tick_of(node);
+    step(node, input, pass);
+  }
   node.ticked = now_;
-  step(node, is_tick ? Input(tick_of(node)) : input, pass);
   finish(node, pass);
 }
 
