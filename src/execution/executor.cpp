@@ -1,12 +1,17 @@
 #include "galen/execution/executor.hpp"
 
+#include "execution/oldest_rows.hpp"
+
 namespace galen::execution {
 
 Executor::Executor(const Genesis& genesis, ledger::Store& store) : genesis_(genesis), store_(store), runner_(genesis) {}
 
 Result<Height> Executor::start() {
-  if (auto height = store_.applied_height()) return *height;
   auto run = runner_.run_genesis();
+  if (auto height = store_.applied_height()) {
+    GALEN_TRY(check_oldest_rows(genesis_, run.update, store_));
+    return *height;
+  }
   GALEN_TRY(store_.apply(run.update));
   return Height{0};
 }

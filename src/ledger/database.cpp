@@ -121,8 +121,7 @@ Error open_error(const rocksdb::Status& status, const std::string& path) {
     return make_error(ErrorCode::DATA_DIR_LOCKED, "The ledger in " + path + " is in use by another process.");
   // It names a file that is not there, or what it names is damaged.
   if (status.IsCorruption() || status.IsPathNotFound())
-    return make_error(ErrorCode::CORRUPT, "The ledger in " + path + " does not open: " + one_line(status) +
-                                              ". galend repair --ledger makes it anew from the other members.");
+    return Database::corrupt("The ledger in " + path + " does not open: " + one_line(status) + ".");
   return Database::to_error(status, "opening the ledger in " + path);
 }
 
@@ -236,7 +235,11 @@ Database::~Database() {
 Error Database::to_error(const rocksdb::Status& status, std::string_view doing) {
   auto what = "While " + std::string(doing) + ": " + one_line(status);
   if (!status.IsCorruption()) return make_error(ErrorCode::IO_ERROR, std::move(what));
-  return make_error(ErrorCode::CORRUPT, what + ". galend repair --ledger makes the ledger anew from the other members.");
+  return corrupt(what + ".");
+}
+
+Error Database::corrupt(std::string what) {
+  return make_error(ErrorCode::CORRUPT, std::move(what) + " galend repair --ledger makes the ledger anew from the other members.");
 }
 
 Result<std::optional<Bytes>> Database::get(Family family_of, std::string_view key,
@@ -297,6 +300,22 @@ Status Database::flush() {
   if (status.ok() && !failed()) return {};
   mark_failed();
   return to_error(status, "flushing the ledger");
+}
+
+Status Database::check_heights(Height first, Height last) const {
+  rocksdb::ColumnFamilyMetaData tables;
+  db_->GetColumnFamilyMetaData(family(Family::blocks), &tables);
+  std::vector<std::pair<Height, Height>> ranges;
+  for (const auto& level : tables.levels)
+    for (const auto& file : level.files)
+      ranges.emplace_back(ByteReader(as_bytes(file.smallestkey)).u64(), ByteReader(as_bytes(file.largestkey)).u64());
+  std::sort(ranges.begin(), ranges.end());
+  auto next = first;
+  for (const auto& [lowest, highest] : ranges)
+    if (lowest <= next && highest >= next) next = highest + 1;
+  if (next > last) return {};
+  return corrupt("The ledger's newest block is " + std::to_string(last) + ", and no table holds block " + std::to_string(next) +
+                 ": the disk has not kept what it called written.");
 }
 
 rocksdb::WriteBatch make_batch(std::size_t reserve_bytes) {

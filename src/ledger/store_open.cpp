@@ -76,12 +76,13 @@ Status Store::State::load() {
   if (!head_row) return {};
   GALEN_TRY(latest->load_head());
   const auto& head = latest->head();
+  GALEN_ASSIGN(past, PastPosition::load(*database));
+  backfill_floor.store(past ? past->floor : 0);
+  GALEN_TRY(database->check_heights(backfill_floor, head.header.height));
   auto next = head.header.height + 1;
   GALEN_ASSIGN(history, HistoryTree::load(options.context.suite, next, latest->state_->history_reader()));
   GALEN_TRY(load_tree(head));
   GALEN_TRY(load_open_ends());
-  GALEN_ASSIGN(past, PastPosition::load(*database));
-  backfill_floor.store(past ? past->floor : 0);
   next_height.store(next);
   durable_next_height.store(next);
   return {};

@@ -93,6 +93,19 @@ class Consortium:
             return None
         return entry if entry.get("up") else None
 
+    def peers(self, node):
+        """What the node says of each other member, connected or not just then: the exit code says whether all are."""
+        done = self.run("--json", "node", "peers", node=node)
+        check(done.returncode in (0, 4) and done.stdout, f"node peers of {node}: {done.stdout[-800:]}{done.stderr[-1200:]}")
+        return {p["member"]: p for p in json.loads(done.stdout.strip().splitlines()[-1])["peers"]}
+
+    def wait_peers(self, node, wanted, timeout=15):
+        """Until `wanted` holds of each of them: a connection may come up a moment after a node serves."""
+        until = time.monotonic() + timeout
+        while not all(wanted(p) for p in self.peers(node).values()):
+            check(time.monotonic() < until, f"after {timeout} s {node} says of its peers: {self.peers(node)}")
+            time.sleep(0.1)
+
     def folder(self, node):
         return pathlib.Path(self.dir) / f"node-{self.names.index(node) + 1}"
 

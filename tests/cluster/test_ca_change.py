@@ -62,10 +62,8 @@ class NewCa:
 
 
 def peers_up(consortium, node):
-    """Whoever it is connected to; an exit code says whether all are."""
-    done = consortium.run("--json", "node", "peers", node=node)
-    check(done.returncode in (0, 4) and done.stdout, f"node peers of {node}: {done.stdout}{done.stderr}")
-    return {p["member"] for p in json.loads(done.stdout.strip().splitlines()[-1])["peers"] if p["connected"]}
+    """Whoever it is connected to."""
+    return {member for member, peer in consortium.peers(node).items() if peer["connected"]}
 
 
 def wait_for_log(consortium, node, seen, text):

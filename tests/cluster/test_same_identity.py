@@ -78,8 +78,7 @@ def refusals(world, victim):
     out = {}
     for node in world.names:
         if node != victim:
-            peers = world.json("node", "peers", node=node)["peers"]
-            out[node] = next(p for p in peers if p["member"] == victim)["second_processes"]
+            out[node] = world.peers(node)[victim]["second_processes"]
     return out
 
 

@@ -2,7 +2,11 @@
 #include "galen/ledger/store.hpp"
 
 #include <atomic>
+#include <fstream>
+#include <iterator>
 #include <thread>
+
+#include <rocksdb/env.h>
 
 #include "unit/ledger/test_chain.hpp"
 
@@ -111,6 +115,40 @@ TEST_F(StoreTest, aMissingFileIsToldInOneLineWithWhatToDo) {
     EXPECT_EQ(opened.error().code, ErrorCode::CORRUPT) << kind;
     EXPECT_NE(opened.error().message.find("galend repair --ledger"), std::string::npos) << opened.error().message;
     EXPECT_EQ(opened.error().message.find('\n'), std::string::npos) << opened.error().message;
+  }
+}
+
+// As after a disk that never did one write to the manifest: the tables of one flush of three are not named, with rows of every family.
+TEST_F(StoreTest, aFlushThatTheManifestLostIsToldAtOpening) {
+  auto options = chain_.options(dir_);
+  options.environment = rocksdb::Env::Default();  // no compactions: what stands in the manifest are flushes
+  const auto ledger = std::filesystem::path(options.directory) / "ledger";
+  for (std::size_t lost : {0, 1}) {
+    store_.reset();
+    std::filesystem::remove_all(ledger);
+    chain_ = TestChain();
+    store_ = std::move(Store::create(options).value());
+    std::filesystem::path manifest;
+    for (const auto& entry : std::filesystem::directory_iterator(ledger))
+      if (entry.path().filename().string().starts_with("MANIFEST-")) manifest = entry.path();
+    std::vector<std::uintmax_t> sizes = {std::filesystem::file_size(manifest)};
+    for (int flush = 0; flush < 3; ++flush) {
+      advance(4);
+      ASSERT_TRUE(store_->checkpoint().has_value());
+      sizes.push_back(std::filesystem::file_size(manifest));
+    }
+    store_.reset();
+    std::ifstream in(manifest, std::ios::binary);
+    std::string bytes(std::istreambuf_iterator<char>(in), {});
+    ASSERT_EQ(bytes.size(), sizes.back());
+    bytes.erase(sizes[lost], sizes[lost + 1] - sizes[lost]);
+    std::ofstream(manifest, std::ios::binary | std::ios::trunc) << bytes;
+    auto opened = Store::open(options);
+    ASSERT_FALSE(opened.has_value()) << "flush " << lost << " is lost";
+    EXPECT_EQ(opened.error().code, ErrorCode::CORRUPT);
+    const auto& said = opened.error().message;
+    EXPECT_NE(said.find("no table holds block " + std::to_string(4 * lost)), std::string::npos) << said;
+    EXPECT_NE(said.find("galend repair --ledger"), std::string::npos) << said;
   }
 }
 
