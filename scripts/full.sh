@@ -42,7 +42,7 @@ touch "$progress"
 echo "commit $commit, tree ${tree:0:10}, $(nproc) cores; logs and progress in $dir"
 
 # Sanitizers: what Debian's gRPC and RocksDB, built without them, would report wrongly is left out.
-asan_rooms=(base crypto types ledger consensus contracts vault execution net socket node api galenctl)
+asan_rooms=(base crypto types storage ledger consensus contracts vault execution net socket node api galenctl)
 tsan_rooms=(base crypto types socket net consensus)
 export GALEN_BIN=$PWD/build/release/bin CI=true
 

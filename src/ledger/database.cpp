@@ -10,6 +10,8 @@
 #include <rocksdb/table.h>
 
 #include "galen/base/log.hpp"
+#include "galen/storage/checked_env.hpp"
+#include "galen/storage/silent_logger.hpp"
 
 namespace galen::ledger {
 namespace {
@@ -37,15 +39,6 @@ class FailureListener : public rocksdb::EventListener {
   std::shared_ptr<FailureBell> bell_;
 };
 
-/// RocksDB's own LOG file is not wanted: its lines may hold keys, and a full disk would hit it first (Debian's RocksDB
-/// is built with assertions on, and one of them ends the process at the second failed line). Errors reach us as
-/// statuses.
-class SilentLogger : public rocksdb::Logger {
- public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
-
 rocksdb::DBOptions database_options(const StoreOptions& store, const std::shared_ptr<std::atomic<bool>>& failed) {
   rocksdb::DBOptions options;
   options.atomic_flush = true;
@@ -69,7 +62,7 @@ rocksdb::DBOptions database_options(const StoreOptions& store, const std::shared
   // Quiet when idle (D17): no timers of its own.
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  options.info_log = std::make_shared<SilentLogger>();
+  options.info_log = std::make_shared<storage::SilentLogger>();
   options.listeners.push_back(std::make_shared<FailureListener>(failed, store.failures));
   return options;
 }
@@ -172,7 +165,7 @@ Result<HeightAndHash> HeightAndHash::decode(ByteSpan bytes) {
 
 Result<std::shared_ptr<Database>> Database::open(const StoreOptions& options, Mode mode) {
   auto path = (std::filesystem::path(options.directory) / "ledger").string();
-  auto* environment = options.environment != nullptr ? options.environment : rocksdb::Env::Default();
+  auto* environment = options.environment != nullptr ? options.environment : storage::checked_env();
   bool exists = environment->FileExists(path + "/CURRENT").ok();
   if (mode == Mode::create && exists)
     return make_error(ErrorCode::ALREADY_EXISTS, "There is a ledger in " + path + " already.");

@@ -21,6 +21,9 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "galen/storage/checked_env.hpp"
+#include "galen/storage/silent_logger.hpp"
+
 namespace galen::vault {
 namespace {
 
@@ -52,15 +55,9 @@ class FailureListener : public rocksdb::EventListener {
   std::shared_ptr<FailureBell> bell_;
 };
 
-/// RocksDB's own LOG file is not wanted: its lines may hold keys, and a full disk would hit it first.
-class SilentLogger : public rocksdb::Logger {
- public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
-
 rocksdb::Options database_options() {
   rocksdb::Options options;
+  options.env = storage::checked_env();
   options.create_missing_column_families = true;
   options.atomic_flush = true;
   options.paranoid_checks = true;
@@ -73,7 +70,7 @@ rocksdb::Options database_options() {
   options.fail_if_options_file_error = true;
   options.stats_dump_period_sec = 0;  // quiet when idle
   options.stats_persist_period_sec = 0;
-  options.info_log = std::make_shared<SilentLogger>();
+  options.info_log = std::make_shared<storage::SilentLogger>();
   options.memtable_protection_bytes_per_key = 8;
   options.write_buffer_size = 16 << 20;
   options.memtable_prefix_bloom_size_ratio = 0.05;  // nearly every source asked for is new: let the filter say so

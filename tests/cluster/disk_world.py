@@ -167,6 +167,8 @@ class DiskWorld(base.Consortium):
         """Nothing that was acknowledged is lost: the custodian knows it by source, and another node by pointer. A node whose disk
         called synced what it never wrote (liar) may have lost its own key; the record stands in the ledger all the same."""
         for node, source in self.acknowledged[since:]:
+            if (node, source) in self.keys_lost:
+                continue
             other = next(n for n in self.names if n != node)
             found = self.run("--json", "record", "get", "--source", source, node=node)
             if found.returncode == 0:
