@@ -1,5 +1,6 @@
 #include "galen/consensus/messages.hpp"
 
+#include "consensus/message_fields.hpp"
 #include "galen/types/equivocation.hpp"
 #include "galen/types/limits.hpp"
 
@@ -27,7 +28,6 @@ enum class Kind : std::uint8_t {
 
 Error malformed(const char* what) { return make_error(ErrorCode::MALFORMED, what); }
 
-void put(ByteWriter& out, const VoteSubject& subject) { out.u64(subject.view).u64(subject.height).raw(subject.digest); }
 VoteSubject get_subject(ByteReader& in) {
   VoteSubject out;
   out.view = in.u64();
@@ -36,10 +36,6 @@ VoteSubject get_subject(ByteReader& in) {
   return out;
 }
 
-void put(ByteWriter& out, const std::optional<QuorumCertificate>& certificate) {
-  out.u8(certificate ? 1 : 0);
-  if (certificate) certificate->append_to(out);
-}
 /// A flag byte that is 0 or 1 and nothing else: one value, one encoding.
 Result<bool> get_flag(ByteReader& in) {
   auto flag = in.u8();
@@ -53,11 +49,6 @@ Result<std::optional<QuorumCertificate>> get_certificate(ByteReader& in) {
   return std::optional<QuorumCertificate>(std::move(certificate));
 }
 
-void put(ByteWriter& out, const ViewChangeHeader& header) {
-  out.u16(header.sender).u64(header.target);
-  put(out, header.high);
-  out.u64(header.commit_height).raw(header.signature);
-}
 constexpr std::size_t kViewChangeHeaderBytes = 2 + 8 + 48 + 8 + Signature::kSize;
 ViewChangeHeader get_view_change_header(ByteReader& in) {
   ViewChangeHeader out;
@@ -69,11 +60,6 @@ ViewChangeHeader get_view_change_header(ByteReader& in) {
   return out;
 }
 
-void put_vote(ByteWriter& out, const SignedVote& vote) {
-  out.u16(vote.sender);
-  put(out, vote.subject);
-  out.raw(vote.signature);
-}
 template <class Vote>
 Vote get_vote(ByteReader& in) {
   Vote out;
@@ -83,7 +69,7 @@ Vote get_vote(ByteReader& in) {
   return out;
 }
 
-void put(ByteWriter& out, const Justification& justification) {
+void put_justification(ByteWriter& out, const Justification& justification) {
   out.u8(static_cast<std::uint8_t>(justification.kind));
   if (justification.kind == Justification::Kind::none) return;
   if (justification.kind == Justification::Kind::new_view) {
@@ -109,24 +95,6 @@ Result<Justification> get_justification(ByteReader& in) {
   return out;
 }
 
-// Everything of STATUS that is signed as it stands, then everything that is signed by its hash.
-void put_status_fields(ByteWriter& out, const StatusAnswer& a) {
-  out.u16(a.sender).u16(a.asker).u64(a.nonce).u8(static_cast<std::uint8_t>(a.mode)).u64(a.view).u64(a.max_view_change);
-  put(out, a.high);
-  put(out, a.tip);
-  out.u64(a.executed_height).u64(a.wall_ms);
-}
-void put_status_attachments(ByteWriter& out, const StatusAnswer& a) {
-  put(out, a.high_qc);
-  put(out, a.tip_qc);
-  out.u8(a.seen_prepare ? 1 : 0);
-  if (a.seen_prepare) put_vote(out, *a.seen_prepare);
-  out.u8(a.seen_commit ? 1 : 0);
-  if (a.seen_commit) put_vote(out, *a.seen_commit);
-  out.u8(a.seen_view_change ? 1 : 0);
-  if (a.seen_view_change) put(out, *a.seen_view_change);
-}
-
 struct Encoder {
   ByteWriter out;
   void begin(Kind kind) { out.u8(static_cast<std::uint8_t>(kind)).u8(kVersion); }
@@ -135,7 +103,7 @@ struct Encoder {
     begin(Kind::pre_prepare);
     out.u16(m.sender).u64(m.view);
     m.block.append_to(out);
-    put(out, m.justification);
+    put_justification(out, m.justification);
     out.raw(m.signature);
   }
   void operator()(const Prepare& m) { begin(Kind::prepare), put_vote(out, m); }
@@ -250,35 +218,11 @@ Result<Message> decode_body(Kind kind, crypto::Suite suite, ByteReader& in) {
   return malformed("message: unknown kind");
 }
 
-Bytes joined(Bytes prefix, const ByteWriter& fields) {
-  prefix.insert(prefix.end(), fields.bytes().begin(), fields.bytes().end());
-  return prefix;
-}
-
 }  // namespace
-
-std::string_view to_name(Mode mode) {
-  switch (mode) {
-    case Mode::fresh: return "FRESH";
-    case Mode::starting: return "STARTING";
-    case Mode::voting: return "VOTING";
-    case Mode::recovering: return "RECOVERING";
-    case Mode::diverged: return "DIVERGED";
-  }
-  return "?";
-}
-
-std::string_view to_name(const Message& message) {
-  static constexpr std::string_view kNames[] = {"PRE-PREPARE", "PREPARE",  "COMMIT",         "VIEW-CHANGE",
-                                                "STATUS?",     "STATUS",   "EXECUTED",       "SKELETON?",
-                                                "SKELETON",    "CERTIFICATE?", "CERTIFICATE"};
-  static_assert(std::size(kNames) == std::variant_size_v<Message>);
-  return kNames[message.index()];
-}
 
 Bytes Justification::encode() const {
   ByteWriter out;
-  put(out, *this);
+  put_justification(out, *this);
   return std::move(out).take();
 }
 
@@ -321,40 +265,6 @@ Result<MessageOfEpoch> decode_of_epoch(crypto::Suite suite, ByteSpan bytes) {
   }
   GALEN_ASSIGN(out.message, decode(suite, bytes));
   return out;
-}
-
-Bytes pre_prepare_sign_bytes(const ChainContext& context, const PrePrepare& m) {
-  const auto& header = m.block.header;
-  const auto kind = static_cast<std::uint8_t>(m.justification.kind);
-  return proposal_sign_bytes(context, m.sender, {m.view, header.height, header.digest(context.suite)},
-                             justification_mark(context.suite, kind, m.justification.encode()));
-}
-
-Bytes view_change_sign_bytes(const ChainContext& context, const ViewChangeHeader& header) {
-  ByteWriter fields(80);
-  fields.u16(header.sender).u64(header.target);
-  put(fields, header.high);
-  fields.u64(header.commit_height);
-  return joined(sign_prefix(context, MessageType::view_change), fields);
-}
-
-Bytes status_sign_bytes(const ChainContext& context, const StatusAnswer& answer) {
-  ByteWriter attachments;
-  put_status_attachments(attachments, answer);
-  ByteWriter fields(192);
-  put_status_fields(fields, answer);
-  fields.raw(crypto::hash_tagged(context.suite, "galen/1 status", {attachments.bytes()}));
-  return joined(sign_prefix(context, MessageType::status), fields);
-}
-
-Bytes sign_bytes(const ChainContext& context, const Prepare& m) {
-  return vote_sign_bytes(context, VotePhase::prepare, m.sender, m.subject);
-}
-Bytes sign_bytes(const ChainContext& context, const Commit& m) {
-  return vote_sign_bytes(context, VotePhase::commit, m.sender, m.subject);
-}
-Bytes sign_bytes(const ChainContext& context, const Executed& m) {
-  return executed_sign_bytes(context, m.sender, m.subject);
 }
 
 }  // namespace galen::consensus

@@ -1,7 +1,27 @@
-// Names of events and reasons, for logs and metrics.
+// Names of modes, messages, events and reasons, for logs and metrics.
 #include "galen/consensus/effects.hpp"
+#include "galen/consensus/messages.hpp"
 
 namespace galen::consensus {
+
+std::string_view to_name(Mode mode) {
+  switch (mode) {
+    case Mode::fresh: return "FRESH";
+    case Mode::starting: return "STARTING";
+    case Mode::voting: return "VOTING";
+    case Mode::recovering: return "RECOVERING";
+    case Mode::diverged: return "DIVERGED";
+  }
+  return "?";
+}
+
+std::string_view to_name(const Message& message) {
+  static constexpr std::string_view kNames[] = {"PRE-PREPARE", "PREPARE",  "COMMIT",         "VIEW-CHANGE",
+                                                "STATUS?",     "STATUS",   "EXECUTED",       "SKELETON?",
+                                                "SKELETON",    "CERTIFICATE?", "CERTIFICATE"};
+  static_assert(std::size(kNames) == std::variant_size_v<Message>);
+  return kNames[message.index()];
+}
 
 std::string_view to_name(EventKind kind) {
   switch (kind) {

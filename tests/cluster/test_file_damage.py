@@ -196,11 +196,14 @@ class Damage:
         said = done.stdout.strip() or done.stderr.strip()
         return done.returncode != 0, said
 
-    def case(self, case, name, kind, offset=0):
+    def case(self, case, name, kind, offset=None):
+        """`offset` of a flip, or one among the first bytes, where most files have what is read first."""
         if not (self.good / name).exists():  # of an older copy
             name = next((other for other in self.files if class_of(other) == class_of(name)), None)
             if name is None:
                 return self.keep(case)
+        if offset is None:
+            offset = self.rng.randrange(max(1, min((self.good / name).stat().st_size, PAGE // 16)))
         data = self.reset()
         dead = self.apply(data, name, kind, offset)
         if dead is None:
@@ -347,7 +350,7 @@ def test():
         for name, kind in share_of(damage.kinds_of_damage()):
             case = f"{kind} {class_of(name)}"
             if case not in damage.done:
-                damage.case(case, name, kind, rng.randrange(max(1, min((damage.good / name).stat().st_size, PAGE // 16))))
+                damage.case(case, name, kind)
         damage.folders()
         for number in share_of(range(1000 if FULL else int(os.environ.get("GALEN_PAIRS", "3")))):
             if f"flip {number}" not in damage.done:
