@@ -72,12 +72,15 @@ class Lone {
   }
 
   void tick(std::uint64_t ms) { now += ms, step(Tick{now, kWall + now}); }
-  void receive(MemberIndex from, Message message) {
-    step(MessageReceived{from, std::make_shared<const Message>(std::move(message))});
+  static Input received(MemberIndex from, Message message) {
+    return MessageReceived{from, std::make_shared<const Message>(std::move(message))};
   }
-  void step(const Input& input) {
+  void receive(MemberIndex from, Message message) { step(received(from, std::move(message))); }
+  void step(const Input& input) { carry_out(replica->step(input)); }
+  /// A tick and an input in one step.
+  void pass(std::uint64_t ms, const Input& input) { now += ms, carry_out(replica->step(Tick{now, kWall + now}, input)); }
+  void carry_out(Effects effects) {
     std::vector<Input> next;
-    auto effects = replica->step(input);
     for (auto& event : effects.events) events.push_back(event);
     for (auto& persist : effects.take_persists()) {
       for (auto& record : persist.records) log.push_back(std::move(record));
@@ -147,11 +150,14 @@ class Lone {
     tree.append(crypto::merkle_leaf(config.context.suite, digest));
     histories.insert_or_assign(digest, tree);
   }
-  void propose(const BlockSkeleton& b, Justification justification = {}) {
+  PrePrepare proposal(const BlockSkeleton& b, Justification justification = {}) const {
     PrePrepare m{b.header.proposer, b.header.view, b, std::move(justification), {},
                  b.header.digest(config.context.suite)};
     m.signature = keys.sign(m.sender, pre_prepare_sign_bytes(config.context, m));
-    receive(m.sender, m);
+    return m;
+  }
+  void propose(const BlockSkeleton& b, Justification justification = {}) {
+    receive(b.header.proposer, proposal(b, std::move(justification)));
   }
   /// A leader opens its view with a block of an earlier one, unchanged.
   void propose_again(View view, const BlockSkeleton& b, Justification justification) {
@@ -950,7 +956,9 @@ TEST(Rules, V6WhoHasAQuorumOfViewChangesTellsFromTheirMaximumWhetherItLeads) {
     for (MemberIndex from : {0, 2, 3}) b.receive(from, b.view_change(from, 10, on_new ? &at.two : &at.one));
     const auto* opening = b.last_proposal();
     ASSERT_EQ(opening != nullptr, on_new);
-    if (on_new) EXPECT_EQ(opening->view, 10u);
+    if (on_new) {
+      EXPECT_EQ(opening->view, 10u);
+    }
   }
 }
 
@@ -1609,6 +1617,27 @@ TEST(Rules, WhoIsNoMemberFollowsAndSaysNothing) {
   EXPECT_EQ(next.safety.mode(), Mode::fresh);
   b.begin(std::move(next));
   EXPECT_EQ(b.replica->status().mode, Mode::voting) << "a member from the beginning of this epoch";
+}
+
+TEST(Rules, ATickAndAnInputInOneStepGiveWhatBothGiveInTurn) {
+  Lone apart, together;
+  const auto one = apart.block(0, nullptr);
+  ASSERT_EQ(together.block(0, nullptr).header, one.header);
+  apart.tick(100);
+  apart.propose(one);
+  together.pass(100, Lone::received(0, together.proposal(one)));
+  ASSERT_TRUE(apart.prepared(one));
+  ASSERT_EQ(together.said.size(), apart.said.size());
+  for (std::size_t i = 0; i < apart.said.size(); ++i) EXPECT_EQ(encode(*together.said[i]), encode(*apart.said[i])) << i;
+}
+
+TEST(Rules, TheTickOfAStepCountsBeforeItsInput) {
+  Lone b;
+  b.work();
+  const auto late = b.block(0, nullptr);
+  b.pass(3000, Lone::received(0, b.proposal(late)));
+  EXPECT_EQ(b.asked_for(), 1u) << "the view's time was over when the proposal came";
+  EXPECT_FALSE(b.prepared(late));
 }
 
 TEST(Rules, SafetyRecordsFoldToThemselves) {
