@@ -49,13 +49,18 @@ class BadParts(threading.Thread):
 
     def run(self):
         while not self.stopping:
-            try:
-                self.turn()
-            except FileNotFoundError:  # a snapshot that was removed just now
-                pass
+            self.turn()
             time.sleep(0.02)
 
     def turn(self):
+        """Every part that is there; whether none went away meanwhile with a snapshot that was removed."""
+        try:
+            self.change_parts()
+            return True
+        except FileNotFoundError:
+            return False
+
+    def change_parts(self):
         for path in self.folder.glob("[0-9]*/part-*"):
             if path in self.done:
                 continue
@@ -185,8 +190,10 @@ def test():
         consortium.kill("D")
         joiner.make_anew()
         bad = BadParts(consortium.folder("B") / "data" / "snapshots")
-        bad.turn()
-        check(bad.done, "B made no snapshot")
+        until = time.monotonic() + 60
+        while not bad.turn() or not bad.done:
+            check(time.monotonic() < until, "B made no snapshot")
+            time.sleep(0.1)
         bad.start()
         modes = []
         with AnchorLoad(consortium, size=SIZE, names=["A", "B", "C"], tag="meanwhile") as meanwhile:
