@@ -114,6 +114,17 @@ class DiskWorld(base.Consortium):
         self.lives = [l for l in self.lives if not l.ended()] + [life]
         return life
 
+    def run_liar(self, node, lies, seed):
+        """In place of the node its liar (tests/byzantine), whose words are not recorded: nobody holds it to them."""
+        self.down(node)
+        folder = self.folder(node)
+        with open(folder / "log" / "galend.log", "ab") as log:
+            process = subprocess.Popen([BIN / "galend-byzantine", "--config", folder / "node.toml", "--lies", lies, "--seed", str(seed)],
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                       env={k: v for k, v in os.environ.items() if k != "LD_PRELOAD"})
+        (folder / "galend.pid").write_text(f"{process.pid}\n")
+        return process
+
     def down(self, node, how=signal.SIGTERM):
         pid = self.pid(node)
         mine = [l for l in self.lives if l.popen.pid == pid]

@@ -9,11 +9,10 @@ import json
 import os
 import random
 import signal
-import subprocess
 import time
 
 import signed_record
-from consortium import BIN, SEED, AnchorLoad, check, main
+from consortium import SEED, AnchorLoad, check, main
 from disk_world import DiskWorld
 
 FULL = os.environ.get("GALEN_FULL") == "1"
@@ -35,17 +34,6 @@ class HonestLoad(AnchorLoad):
             super()._run()
         finally:
             self.consortium.names = names
-
-
-def lie(world, lies, seed):
-    world.down(LIAR)
-    folder = world.folder(LIAR)
-    with open(folder / "log" / "galend.log", "ab") as log:
-        process = subprocess.Popen([BIN / "galend-byzantine", "--config", folder / "node.toml", "--lies", lies, "--seed", str(seed)],
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                   env={k: v for k, v in os.environ.items() if k != "LD_PRELOAD"})
-    (folder / "galend.pid").write_text(f"{process.pid}\n")
-    return process
 
 
 def named(world):
@@ -93,7 +81,7 @@ def test():
         honest = [n for n in world.names if n != LIAR]
         for lies in mixes:
             accused = named(world)
-            process = lie(world, lies, rng.getrandbits(32))
+            process = world.run_liar(LIAR, lies, rng.getrandbits(32))
             began = time.monotonic()
             try:
                 with HonestLoad(world) as load:
