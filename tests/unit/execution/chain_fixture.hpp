@@ -165,6 +165,7 @@ class TestNode {
     executor_.reset();
     store_.reset();
   }
+  std::size_t block_cache_bytes = 1 << 20;  ///< from the next reopen() on
   const std::string& directory() const { return dir_.path(); }
   ledger::Store& store() { return *store_; }
   Executor& executor() { return *executor_; }
@@ -188,7 +189,7 @@ class TestNode {
     ledger::StoreOptions options;
     options.directory = dir_.path();
     options.context = chain_.genesis.context();
-    options.block_cache_bytes = 1 << 20;
+    options.block_cache_bytes = block_cache_bytes;
     return options;
   }
   void start() {

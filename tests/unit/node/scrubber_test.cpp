@@ -37,8 +37,8 @@ class ScrubberTest : public execution::test::ExecutionTest {
     EXPECT_TRUE(Log::create(directory(), {.segment_bytes = 64 * 1024}));
     settle();
   }
-  /// RocksDB moves and rewrites fresh files by itself, and would stop the ledger at a damaged one: it does so now. A
-  /// ledger that was just opened has none of these blocks in its cache, which would answer for the medium.
+  /// RocksDB moves and rewrites fresh files by itself, and would stop the ledger at a damaged one: it does so now. There is
+  /// no cache from here on: what the start read of the oldest blocks would answer for the medium.
   void settle() {
     node.stop();
     {
@@ -50,6 +50,7 @@ class ScrubberTest : public execution::test::ExecutionTest {
       all.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
       EXPECT_TRUE(database->db().CompactRange(all, database->family(ledger::Family::blocks), nullptr, nullptr).ok());
     }
+    node.block_cache_bytes = 0;
     node.reopen();
   }
   void certify(TestNode& at, const execution::ExecutedBlock& block) {
