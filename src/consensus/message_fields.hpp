@@ -1,11 +1,14 @@
-// Fields of messages as bytes, where what is sent and what is signed have them in common (docs/spec/formats.md, docs/spec/wire.md).
+// Fields of messages as bytes, where what is sent and what is signed have them in common (docs/spec/formats.md,
+// docs/spec/wire.md).
 #pragma once
 
 #include "galen/consensus/messages.hpp"
 
 namespace galen::consensus {
 
-inline void put(ByteWriter& out, const VoteSubject& subject) { out.u64(subject.view).u64(subject.height).raw(subject.digest); }
+inline void put(ByteWriter& out, const VoteSubject& subject) {
+  out.u64(subject.view).u64(subject.height).raw(subject.digest);
+}
 
 inline void put(ByteWriter& out, const std::optional<QuorumCertificate>& certificate) {
   out.u8(certificate ? 1 : 0);

@@ -7,16 +7,18 @@
 namespace galen::execution {
 namespace {
 
-constexpr Height kHeightsMax = 64;                ///< looked at from the lowest block on
+constexpr Height kHeightsMax = 64;                 ///< looked at from the lowest block on
 constexpr std::uint64_t kBodyBytesMax = 4u << 20;  ///< read of them
 
 Error missing(const std::string& what) {
-  return make_error(ErrorCode::CORRUPT, "The ledger has lost " + what + ": the disk has not kept what it called written.");
+  return make_error(ErrorCode::CORRUPT,
+                    "The ledger has lost " + what + ": the disk has not kept what it called written.");
 }
 
 Status check_state(const ledger::BlockUpdate& genesis_update, const ledger::View& view) {
   for (const auto& [row_key, value] : genesis_update.state_rows()) {
-    GALEN_ASSIGN(auto row, view.state(static_cast<std::uint8_t>(row_key[0]), as_bytes(std::string_view(row_key).substr(1))));
+    GALEN_ASSIGN(auto row,
+                 view.state(static_cast<std::uint8_t>(row_key[0]), as_bytes(std::string_view(row_key).substr(1))));
     if (!row) return missing("state rows of genesis, none of which is ever removed");
   }
   return {};
@@ -34,7 +36,8 @@ Result<bool> has_list_row(const ledger::View& view, std::string_view row_key) {
 
 }  // namespace
 
-Status check_oldest_rows(const Genesis& genesis, const ledger::BlockUpdate& genesis_update, const ledger::Store& store) {
+Status check_oldest_rows(const Genesis& genesis, const ledger::BlockUpdate& genesis_update,
+                         const ledger::Store& store) {
   const auto& view = store.latest();
   GALEN_TRY(check_state(genesis_update, view));
   const auto state = [&](std::uint8_t kind, ByteSpan key) { return view.state(kind, key); };

@@ -232,7 +232,8 @@ Error Database::to_error(const rocksdb::Status& status, std::string_view doing) 
 }
 
 Error Database::corrupt(std::string what) {
-  return make_error(ErrorCode::CORRUPT, std::move(what) + " galend repair --ledger makes the ledger anew from the other members.");
+  return make_error(ErrorCode::CORRUPT,
+                    std::move(what) + " galend repair --ledger makes the ledger anew from the other members.");
 }
 
 Result<std::optional<Bytes>> Database::get(Family family_of, std::string_view key,
@@ -307,8 +308,8 @@ Status Database::check_heights(Height first, Height last) const {
   for (const auto& [lowest, highest] : ranges)
     if (lowest <= next && highest >= next) next = highest + 1;
   if (next > last) return {};
-  return corrupt("The ledger's newest block is " + std::to_string(last) + ", and no table holds block " + std::to_string(next) +
-                 ": the disk has not kept what it called written.");
+  return corrupt("The ledger's newest block is " + std::to_string(last) + ", and no table holds block " +
+                 std::to_string(next) + ": the disk has not kept what it called written.");
 }
 
 rocksdb::WriteBatch make_batch(std::size_t reserve_bytes) {

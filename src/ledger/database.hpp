@@ -76,9 +76,10 @@ class Database {
   Status put(Family family, std::string_view key, ByteSpan value);
   /// All families at once, waits until it is on disk.
   Status flush();
-  /// Whether tables hold every block from `first` to `last`. What is written goes to tables with its blocks, all families at once: a
-  /// gap in the heights is a table that the manifest lost, with rows of all families. Costs no reading: their keys stand in the
-  /// manifest. While past blocks come in, one table may hold heights on both sides of older ones and hide a gap.
+  /// Whether tables hold every block from `first` to `last`. What is written goes to tables with its blocks, all
+  /// families at once: a gap in the heights is a table that the manifest lost, with rows of all families. Costs no
+  /// reading: their keys stand in the manifest. While past blocks come in, one table may hold heights on both sides of
+  /// older ones and hide a gap.
   Status check_heights(Height first, Height last) const;
   bool failed() const { return failed_->load(); }
   /// From here on nothing is written.

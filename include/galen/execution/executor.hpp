@@ -34,8 +34,8 @@ class Executor {
   /// Neither is copied nor owned; both outlive the executor.
   Executor(const Genesis& genesis, ledger::Store& store);
 
-  /// Applies block 0 if the store is empty. Returns the applied height. CORRUPT: rows of the oldest blocks are missing, as when a disk
-  /// never did a write that it called done.
+  /// Applies block 0 if the store is empty. Returns the applied height. CORRUPT: rows of the oldest blocks are missing,
+  /// as when a disk never did a write that it called done.
   Result<Height> start();
 
   /// The next block, or one at or below the applied height, which changes nothing (replay after a restart); CORRUPT if

@@ -78,7 +78,9 @@ class Lone {
   void receive(MemberIndex from, Message message) { step(received(from, std::move(message))); }
   void step(const Input& input) { carry_out(replica->step(input)); }
   /// A tick and an input in one step.
-  void pass(std::uint64_t ms, const Input& input) { now += ms, carry_out(replica->step(Tick{now, kWall + now}, input)); }
+  void pass(std::uint64_t ms, const Input& input) {
+    now += ms, carry_out(replica->step(Tick{now, kWall + now}, input));
+  }
   void carry_out(Effects effects) {
     std::vector<Input> next;
     for (auto& event : effects.events) events.push_back(event);

@@ -11,8 +11,7 @@ using ledger::Family;
 class OldestRowsTest : public ExecutionTest {
  protected:
   void advance(int blocks) {
-    for (int i = 0; i < blocks; ++i)
-      ASSERT_EQ(run_one(1, chain.item(service_b, {ask()})), ErrorCode::OK);
+    for (int i = 0; i < blocks; ++i) ASSERT_EQ(run_one(1, chain.item(service_b, {ask()})), ErrorCode::OK);
   }
   ledger::StoreOptions options() const {
     ledger::StoreOptions options;
@@ -45,7 +44,8 @@ TEST_F(OldestRowsTest, WhatAFamilyHasLostIsTold) {
   advance(3);
   ASSERT_TRUE(node.store().checkpoint().has_value());
   node.stop();
-  for (auto [family, says] : {std::pair{Family::lists, "a list row of block 2"}, {Family::transactions, "the index row of a transaction in block 1"},
+  for (auto [family, says] : {std::pair{Family::lists, "a list row of block 2"},
+                              {Family::transactions, "the index row of a transaction in block 1"},
                               {Family::state, "state rows of genesis"}}) {
     lose(family);
     auto started = start();

@@ -118,7 +118,8 @@ TEST_F(StoreTest, aMissingFileIsToldInOneLineWithWhatToDo) {
   }
 }
 
-// As after a disk that never did one write to the manifest: the tables of one flush of three are not named, with rows of every family.
+// As after a disk that never did one write to the manifest: the tables of one flush of three are not named, with rows
+// of every family.
 TEST_F(StoreTest, aFlushThatTheManifestLostIsToldAtOpening) {
   auto options = chain_.options(dir_);
   options.environment = rocksdb::Env::Default();  // no compactions: what stands in the manifest are flushes

@@ -242,8 +242,10 @@ TEST_F(VerifyTest, aFlippedByteAnywhereInTheTreesFilesIsFoundOrHarmless) {
       auto put = [&](char value) { file.seekp(static_cast<std::streamoff>(at)), file.put(value), file.flush(); };
       put(static_cast<char>(byte ^ 0x10));
       auto report = verify();
-      if (report) found += !report->ok();
-      else ++found;
+      if (report)
+        found += !report->ok();
+      else
+        ++found;
       put(byte);
     }
   }

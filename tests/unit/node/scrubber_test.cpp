@@ -37,8 +37,8 @@ class ScrubberTest : public execution::test::ExecutionTest {
     EXPECT_TRUE(Log::create(directory(), {.segment_bytes = 64 * 1024}));
     settle();
   }
-  /// RocksDB moves and rewrites fresh files by itself, and would stop the ledger at a damaged one: it does so now. There is
-  /// no cache from here on: what the start read of the oldest blocks would answer for the medium.
+  /// RocksDB moves and rewrites fresh files by itself, and would stop the ledger at a damaged one: it does so now.
+  /// There is no cache from here on: what the start read of the oldest blocks would answer for the medium.
   void settle() {
     node.stop();
     {
