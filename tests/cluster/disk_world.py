@@ -172,7 +172,16 @@ class DiskWorld(base.Consortium):
                 if seen == "VOTING" and status.get("quorum_reachable", True):
                     return modes, None
             time.sleep(0.1)
-        raise Failure(f"{node} does not come to vote within {timeout} s: {modes}\n{life.log()[-1500:]}")
+        raise Failure(f"{node} does not come to vote within {timeout} s: {modes}\n{self.described(node)}\n{life.log()[-1500:]}")
+
+    def described(self, node):
+        """All that the node says of itself and of the others, and what its threads do: for a failure that may not come again."""
+        said = [self.run("--json", "node", which, node=node).stdout.strip() for which in ("status", "peers")]
+        threads = []
+        for task in pathlib.Path(f"/proc/{self.pid(node)}/task").glob("*"):
+            name, fields = (task / "comm").read_text().strip(), (task / "stat").read_text().rsplit(") ", 1)[1].split()
+            threads.append(f"{name}: {fields[0]}, {int(fields[11]) + int(fields[12])} ticks")
+        return "\n".join(said + threads)
 
     def check_acknowledged(self, since=0, liar=None):
         """Nothing that was acknowledged is lost: the custodian knows it by source, and another node by pointer. A node whose disk
