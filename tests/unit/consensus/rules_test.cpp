@@ -1203,6 +1203,35 @@ TEST(Rules, ARestartSaysTheSameBytesAndVotesForNothingElse) {
   EXPECT_FALSE(b.prepared(other));
 }
 
+// The ledger is gone and the log has all its votes: more blocks stand on the tip than the tree has room for. Found by the disk's
+// full count, at height 307: one put another out of the tree and wanted it back, in one step without end.
+TEST(Rules, ARestartBelowMoreOfItsOwnVotesThanTheTreeHoldsVotesAndCatchesUp) {
+  for (std::size_t blocks : {Room{}.blocks, 2 * limits::kWindowMax - 4}) {
+    auto b = in_a_long_tenure();
+    std::vector<BlockSkeleton> chain;
+    while (chain.size() < blocks + 50) {
+      b.tick(100);
+      auto next = b.block(0, chain.empty() ? nullptr : &chain.back(), 0, 100);
+      if (!chain.empty()) next = b.executed(next, chain.back().header.height);
+      b.propose(next);
+      ASSERT_TRUE(b.prepared(next));
+      b.receive(3, Certificate{b.certificate(VotePhase::commit, next)});
+      chain.push_back(next);
+    }
+    auto records = b.log;
+    b.config.room.blocks = blocks;
+    b.start(records);
+    EXPECT_EQ(b.replica->status().mode, Mode::voting);
+    EXPECT_EQ(b.replica->status().committed, 0u);
+    auto best = b.certificate(VotePhase::commit, chain.back());
+    b.receive(3, Certificate{best});
+    b.tick(1'000);
+    EXPECT_FALSE(b.fetched_from.empty());
+    for (const auto& block : chain) b.step(BlockFetched{block, best, {}});
+    EXPECT_EQ(b.replica->status().committed, chain.size());
+  }
+}
+
 TEST(Rules, AMemberThatSeesAForgottenPromiseOfItsOwnFallsSilent) {
   Lone b;
   auto one = b.block(0, nullptr);
