@@ -131,8 +131,8 @@ bool Replica::State::leads_nowhere(const BlockHeader& header) const {
   return header.height < next || (header.height == next && header.parent != tree.tip().digest);
 }
 
-/// Blocks that came before their parents. Those far above the tip wait for it, as proposals do: a log may hold votes for more
-/// blocks than the tree has room for.
+/// Blocks that came before their parents. Those far above the tip wait for it, as proposals do: a log may hold votes
+/// for more blocks than the tree has room for.
 bool Replica::State::place_orphans() {
   if (orphans.empty()) return false;
   bool changed = std::erase_if(orphans, [&](const auto& entry) { return leads_nowhere(entry.second.block.header); }) > 0;

@@ -10,6 +10,10 @@ namespace galen::consensus {
 
 namespace {
 
+/// Of one step: some hundreds do all there is, so two rules undo each other's work. A node that ends is seen, one that
+/// turns is not.
+constexpr std::size_t kRoundsMax = 10'000;
+
 std::uint64_t earliest(std::optional<std::uint64_t> a, std::uint64_t b) { return a ? std::min(*a, b) : b; }
 
 }  // namespace
@@ -214,7 +218,9 @@ void Replica::State::on(const PeerConnected& connected) {
 void Replica::State::on(const StopRequested&) { stopping = true; }
 
 void Replica::State::settle() {
+  std::size_t rounds = 0;
   for (bool changed = true; changed;) {
+    GALEN_ASSERT(++rounds <= kRoundsMax);
     changed = place_orphans();
     view_base = base_of_view();
     changed |= try_tenure_entry();

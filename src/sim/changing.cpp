@@ -70,10 +70,10 @@ void Simulation::go_over(Node& node) {
   take_seat(node, epoch + 1, std::move(recovered));
 }
 
-/// Liars, and those that have forgotten or may have.
+/// Liars, those that have forgotten or may have, and those whose ledger is not whole again.
 std::size_t Simulation::faulty_in(const std::vector<Identity>& members) const {
   return static_cast<std::size_t>(std::count_if(members.begin(), members.end(), [&](Identity identity) {
-    return nodes_[identity]->lies || nodes_[identity]->lost_log;
+    return nodes_[identity]->lies || nodes_[identity]->is_set_back();
   }));
 }
 
@@ -84,7 +84,7 @@ bool Simulation::may_lose_log(const Node& node) const {
   for (auto epoch = std::max<Epoch>(newest, 2) - 1; epochs_->knows(epoch); ++epoch) {
     const auto& set = epochs_->of(epoch);
     if (!set.index_of(node.identity)) continue;
-    auto faulty = faulty_in(set.identities) + (node.lost_log ? 0 : 1);
+    auto faulty = faulty_in(set.identities) + (node.is_set_back() ? 0 : 1);
     if (faulty > set.members.faults()) return false;
   }
   return true;

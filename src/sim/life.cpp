@@ -137,8 +137,21 @@ void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
       ++node.durable;
     }
   }
-  if (is_traced()) trace(node, lose_log ? "crashes and loses its log" : "crashes");
+  if (lose_ledger && !lose_log) lose_blocks(node);
+  if (is_traced())
+    trace(node, lose_log ? "crashes and loses its log" : lose_ledger ? "crashes and loses its ledger" : "crashes");
   note_links();
+}
+
+/// Its blocks from some height of its epoch on, as `galend repair --ledger` does and a log in which one block is
+/// missing.
+void Simulation::lose_blocks(Node& node) {
+  const auto base = epochs_->of(epoch_after(node)).base;
+  const auto kept = base + (rng_.chance(1, 2) ? 0 : rng_.below(node.height() - base + 1));
+  node.behind_until = node.height();
+  std::erase_if(node.log,
+                [&](const LogEntry& entry) { return entry.block && entry.block->block.header.height > kept; });
+  node.durable = node.log.size();
 }
 
 void Simulation::give(Node& node, Epoch epoch, const Input& input) {
@@ -337,6 +350,7 @@ void Simulation::committed(Node& node, const Effects::CommittedBlock& block) {
     trace(node, "commits " + std::to_string(header.height) + " " + block.digest.hex().substr(0, 6) +
                     (header.epoch_end() ? ", the end of its epoch" : ""));
   node.chain.push_back(block);
+  if (node.height() >= node.behind_until) node.behind_until = 0;
   node.log.push_back({{}, {}, block});
   execute(node);
 }

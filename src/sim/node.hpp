@@ -56,6 +56,7 @@ struct Simulation::Node {
   bool executing = false;
   std::set<Hash> bodies;
   bool lost_log = true;             ///< new or lost: counts against the fault budget until it votes by a durable record
+  Height behind_until = 0;          ///< its ledger was made anew: it counts, too, until it has this height again
   bool forgot_for_good = false;     ///< began anew where the chain had not begun, and had voted before: a second vote at worst
   std::size_t votes_by = SIZE_MAX;  ///< that record is durable when so much of the log is
   Epoch lost_until = 1;             ///< and it is of this epoch or a later one
@@ -67,6 +68,7 @@ struct Simulation::Node {
   std::uint64_t disk_ms = 0;  ///< for each sync and each execution
 
   bool is_honest() const { return !lies; }
+  bool is_set_back() const { return lost_log || behind_until > 0; }
   Seat* seat_in(Epoch epoch) const {
     if (seat && seat->epoch == epoch) return seat.get();
     return old_seat && old_seat->epoch == epoch ? old_seat.get() : nullptr;

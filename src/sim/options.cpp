@@ -12,7 +12,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Lie::count)> kLi
     "storms", "mutates",     "stalls",        "replays",   "usurps", "ignores_origin", "whispers",
     "floods", "errs"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count)> kFaultNames{
-    "loss", "delay", "repeat", "partition", "flapping", "one_way", "slow_node", "slow_disk", "clock", "crash", "amnesia"};
+    "loss",      "delay",     "repeat", "partition", "flapping", "one_way",
+    "slow_node", "slow_disk", "clock",  "crash",     "amnesia",  "ledger"};
 constexpr std::array<std::string_view, 4> kGroupNames{"crashes", "amnesia", "byzantine", "mixed"};
 }  // namespace
 
@@ -79,6 +80,10 @@ Options draw(std::uint64_t seed, Group group) {
       default: out.room.strays = out.window + 2 + room.below(4); break;
     }
   }
+  Rng ledgers(seed + 616'161);
+  out.ledgers = ledgers.chance(1, 4);
+  // A log that has votes for more blocks than there is room for.
+  if (out.ledgers && ledgers.chance(1, 4)) out.room.blocks = out.window + 6 + ledgers.below(4);
   // Members that lie count against the same budget as members that have forgotten.
   if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
   return out;
@@ -96,6 +101,7 @@ Options with_drawn_limits(Options plan) {
   plan.measured = drawn.measured;
   plan.quiet = drawn.quiet;
   plan.reconnects = drawn.reconnects;
+  plan.ledgers = drawn.ledgers;
   plan.room = drawn.room;
   return plan;
 }

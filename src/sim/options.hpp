@@ -56,6 +56,7 @@ enum class Fault : std::uint8_t {
   clock,      ///< its wall clock jumps by up to three seconds
   crash,      ///< between any two effects; what was not synced is lost, whole or in part
   amnesia,    ///< a crash that takes the log with it, inside the fault budget
+  ledger,     ///< one after which the ledger is made anew beside a log that has all its votes, inside the same budget
   count,
 };
 std::string_view to_name(Fault fault);
@@ -78,6 +79,7 @@ struct Options {
   bool measured = false;              ///< nodes measure the network and set their timers by it
   bool quiet = false;                 ///< as at night: seldom a batch, so leaders idle and hand over by time
   bool reconnects = false;            ///< nodes are told when a connection comes up
+  bool ledgers = false;               ///< where logs may be lost, ledgers may be lost alone as well
   bool trace = false;
   Journal* journal = nullptr;  ///< gets what the trace would say, and every message that arrives
   Record* record = nullptr;    ///< gets what the rules of voting are about

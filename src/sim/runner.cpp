@@ -1,8 +1,11 @@
 #include "sim/runner.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <mutex>
 #include <thread>
 
@@ -24,6 +27,13 @@ struct Progress {
   RunResult result;
 };
 
+/// Of the seed that this thread is in, for when an assertion of what is simulated ends the process.
+thread_local std::string last_words;
+
+void say_last_words(int /*signal*/) {
+  [[maybe_unused]] auto said = write(STDERR_FILENO, last_words.data(), last_words.size());
+}
+
 void tell(const RunOptions& options, Progress& progress) {
   if (!options.on_progress) return;
   std::unique_lock lock(progress.told_mutex, std::try_to_lock);
@@ -39,9 +49,12 @@ void work(const RunOptions& options, Progress& progress) {
   auto run_one = [&](std::uint64_t seed) {
     return options.run_one ? options.run_one(seed) : run_core(draw(seed, options.group));
   };
+  const bool replays = !options.run_one || options.layer == 2;  // others make something else of a seed
   for (;;) {
     auto seed = progress.next.fetch_add(1);
     if (seed >= progress.end.load()) break;
+    last_words = fmt::format("seed {}\n", seed);
+    if (replays) last_words += fmt::format("  replay: {}\n", replay_command(options, seed));
     auto one = run_one(seed);
     ++mine.seeds;
     mine.byzantine += one.byzantine ? 1 : 0;
@@ -107,6 +120,7 @@ RunResult run_seeds(const RunOptions& options) {
   Progress progress;
   progress.next = options.first;
   progress.end = options.first + options.seeds;
+  std::signal(SIGABRT, say_last_words);
   auto begin = std::chrono::steady_clock::now();
   std::vector<std::thread> threads;
   for (unsigned i = 1; i < std::max(1U, options.jobs); ++i) threads.emplace_back([&] { work(options, progress); });

@@ -172,12 +172,14 @@ void Simulation::disturb() {
     auto place = rng_.below(nodes_.size());
     if (nodes_[place]->up) {
       bool lose = may_lose_log(*nodes_[place]) && rng_.chance(1, 3) && is_planned(Fault::amnesia);
-      bool lose_ledger = lose && rng_.chance(1, 2);
-      bool in_order = !lose && rng_.chance(1, 8) && is_planned(Fault::crash);
+      bool ledger_alone =
+          !lose && options_.ledgers && may_lose_log(*nodes_[place]) && rng_.chance(1, 3) && is_planned(Fault::ledger);
+      bool lose_ledger = ledger_alone || (lose && rng_.chance(1, 2));
+      bool in_order = !lose && !ledger_alone && rng_.chance(1, 8) && is_planned(Fault::crash);
       if (in_order)
         stop_in_order(place);
-      else if (lose || is_planned(Fault::crash))
-        count(lose ? Fault::amnesia : Fault::crash), crash(place, lose, lose_ledger);
+      else if (lose || ledger_alone || is_planned(Fault::crash))
+        count(lose ? Fault::amnesia : ledger_alone ? Fault::ledger : Fault::crash), crash(place, lose, lose_ledger);
       at((in_order ? kStopMs : 0) + 1 + rng_.below(rng_.chance(1, 2) ? 30 : 1500), [this, place] {
         if (!nodes_[place]->up) start(place);
       });

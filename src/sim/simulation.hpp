@@ -121,6 +121,7 @@ class Simulation {
   void start(std::size_t place);
   consensus::Recovered recovered_state(Node& node);
   void crash(std::size_t place, bool lose_log, bool lose_ledger);
+  void lose_blocks(Node& node);
   void give(Node& node, Epoch epoch, const consensus::Input& input);
   void carry_out(Node& node, Seat& seat, consensus::Effects effects);
   void note_events(Node& node, Seat& seat, const consensus::Effects& effects);

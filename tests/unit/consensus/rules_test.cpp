@@ -1203,8 +1203,8 @@ TEST(Rules, ARestartSaysTheSameBytesAndVotesForNothingElse) {
   EXPECT_FALSE(b.prepared(other));
 }
 
-// The ledger is gone and the log has all its votes: more blocks stand on the tip than the tree has room for. Found by the disk's
-// full count, at height 307: one put another out of the tree and wanted it back, in one step without end.
+// The ledger is gone and the log has all its votes: more blocks stand on the tip than the tree has room for. Found by
+// the disk's full count, at height 307: one put another out of the tree and wanted it back, in one step without end.
 TEST(Rules, ARestartBelowMoreOfItsOwnVotesThanTheTreeHoldsVotesAndCatchesUp) {
   for (std::size_t blocks : {Room{}.blocks, 2 * limits::kWindowMax - 4}) {
     auto b = in_a_long_tenure();
