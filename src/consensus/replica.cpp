@@ -10,8 +10,8 @@ namespace galen::consensus {
 
 namespace {
 
-/// Of one step: some hundreds do all there is, so two rules undo each other's work. A node that ends is seen, one that
-/// turns is not.
+/// Some hundreds of rounds do all there is to do in a step. After so many, two rules undo each other's work: a node that
+/// ends is noticed, one that turns for ever is not.
 constexpr std::size_t kRoundsMax = 10'000;
 
 std::uint64_t earliest(std::optional<std::uint64_t> a, std::uint64_t b) { return a ? std::min(*a, b) : b; }
