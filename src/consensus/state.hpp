@@ -1,6 +1,7 @@
-// Everything the replica knows, and its parts by subject: replica.cpp takes the steps, judging.cpp proposals, voting.cpp
-// holds the voting rules R1-R7, proposing.cpp the leader, view_change.cpp V1-V5, leaders.cpp V6, committing.cpp what follows a COMMIT-QC,
-// recovery.cpp STATUS and amnesia, repair.cpp what is said again or asked for, fairness.cpp F1 and F2. Owned by the core thread; no I/O, no clock, no hidden state.
+// Everything the replica knows, and its parts by subject: replica.cpp takes the steps, inputs.cpp what comes in,
+// judging.cpp proposals, voting.cpp the voting rules R1-R7, proposing.cpp the leader, view_change.cpp V1-V5,
+// leaders.cpp V6, committing.cpp what follows a COMMIT-QC, recovery.cpp STATUS and amnesia, repair.cpp what is said
+// again or asked for, fairness.cpp F1 and F2. Owned by the core thread; no I/O, no clock, no hidden state.
 #pragma once
 
 #include <deque>
@@ -64,6 +65,14 @@ struct Replica::State {
 
   // replica.cpp
   Effects step(const Tick* tick, const Input& input);
+  void settle();  ///< does all that has become possible, until nothing changes
+  void arm_timers();
+  std::uint64_t sign(Bytes bytes, PendingSignature what);
+  template <class Record>
+  PersistToken persist(Record record);
+  void report(EventKind kind, View event_view, Height height, MemberIndex member = 0, std::uint64_t value = 0);
+
+  // inputs.cpp; what was executed or fetched in committing.cpp, what is offered or measured in fairness.cpp
   void on(const Tick& tick);
   void on(const MessageReceived& received);
   void on(const BatchArrived& arrived);
@@ -75,12 +84,6 @@ struct Replica::State {
   void on(const TimingMeasured& measured);
   void on(const PeerConnected& connected);
   void on(const StopRequested&);
-  void settle();          ///< does all that has become possible, until nothing changes
-  void arm_timers();
-  std::uint64_t sign(Bytes bytes, PendingSignature what);
-  template <class Record>
-  PersistToken persist(Record record);
-  void report(EventKind kind, View event_view, Height height, MemberIndex member = 0, std::uint64_t value = 0);
 
   // judging.cpp: proposals
   void on_pre_prepare(MemberIndex from, const MessagePtr& message);
