@@ -131,8 +131,8 @@ bool Replica::State::leads_nowhere(const BlockHeader& header) const {
   return header.height < next || (header.height == next && header.parent != tree.tip().digest);
 }
 
-/// Blocks that came before their parents. Those far above the tip wait for it, as proposals do: a log may hold votes
-/// for more blocks than the tree has room for.
+/// Blocks that came before their parents. A log may hold votes for more blocks than the tree has room for: they wait.
+/// Put into another's place, that one would be wanted again at once for what stands on it, and take its place back.
 bool Replica::State::place_orphans() {
   if (orphans.empty()) return false;
   bool changed = std::erase_if(orphans, [&](const auto& entry) { return leads_nowhere(entry.second.block.header); }) > 0;
@@ -140,9 +140,7 @@ bool Replica::State::place_orphans() {
   std::vector<std::pair<Height, Hash>> by_height;
   for (const auto& [digest, orphan] : orphans) by_height.emplace_back(orphan.block.header.height, digest);
   std::sort(by_height.begin(), by_height.end());
-  const auto reach = tree.tip().height() + 2 * limits::kWindowMax;
   for (const auto& [height, digest] : by_height) {
-    if (height > reach) break;
     auto place = orphans.find(digest);
     if (place == orphans.end()) continue;
     const auto parent = place->second.block.header.parent;
@@ -152,12 +150,13 @@ bool Replica::State::place_orphans() {
       changed |= !here && orphans.count(parent) > 0;  // it was among what we PREPAREd
       continue;
     }
-    auto* node = add_node(place->second.block, digest);
-    if (node == nullptr && tree.is_full()) continue;  // gone, it would be wanted again at once for what stands on it
-    if (node != nullptr) {
-      node->certified = std::any_of(certificates.begin(), certificates.end(),
-                                    [&](const auto& entry) { return entry.first.digest == node->digest; });
-    }
+    bool is_certified = std::any_of(certificates.begin(), certificates.end(),
+                                    [&](const auto& entry) { return entry.first.digest == digest; });
+    if (tree.is_full() && !is_certified && prepared_block(digest) != nullptr) continue;
+    if (auto* node = add_node(place->second.block, digest))
+      node->certified = is_certified;
+    else if (tree.is_full())
+      continue;
     changed = true;
     orphans.erase(digest);
   }

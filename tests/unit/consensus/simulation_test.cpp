@@ -61,6 +61,13 @@ INSTANTIATE_TEST_SUITE_P(Simulation, SeededRun,
                                           testing::Range<std::uint64_t>(0, kShards)),
                          name_of);
 
+// In each of them two of the core's own votes once took each other's room in the tree, in a step without end.
+TEST(Simulation, StepsEndWhereThereIsNoRoomForAllThatWasVotedFor) {
+  for (auto [seed, group] : {std::pair(548, Group::amnesia), std::pair(101'258, Group::amnesia),
+                             std::pair(200'330, Group::amnesia), std::pair(3'039'873, Group::mixed)})
+    EXPECT_EQ(run_core(draw(static_cast<std::uint64_t>(seed), group)).failure, "") << "seed " << seed;
+}
+
 TEST(Simulation, SameSeedSameRun) {
   for (auto group : {Group::amnesia, Group::byzantine}) {
     for (std::uint64_t seed : {3u, 17u, 101u}) {
