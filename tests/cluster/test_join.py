@@ -138,12 +138,15 @@ def wait_for_height(consortium, height):
 
 def wait_until_whole(consortium, joiner, modes):
     until = time.monotonic() + (600 if FULL else 90)
+    by_snapshot = False
     while True:
         status = consortium.status(joiner.node)
         if status and (not modes or modes[-1] != status["mode"]):
             modes.append(status["mode"])
             print(f"{joiner.node} says {status['mode']}: {status['mode_detail']}")
-        if status and status["mode"] == "VOTING" and status["backfill_floor"] == 0 and joiner.said("snapshot now"):
+        # A kill may have come between the taking of it and the line that says so.
+        by_snapshot |= bool(status and status["backfill_floor"] > 0) or joiner.said("snapshot now") > 0
+        if status and status["mode"] == "VOTING" and status["backfill_floor"] == 0 and by_snapshot:
             return
         check(time.monotonic() < until, f"{joiner.node} is not whole again: {modes} {status}")
         time.sleep(0.1)

@@ -47,6 +47,7 @@ def test():
             while "recovering reason=votes_lost" not in life.log():
                 check(not life.ended() and time.monotonic() < began + 30, f"{VICTIM} does not see what it forgot:\n{life.log()[-1500:]}")
                 time.sleep(0.01)
+            time.sleep(1)  # what it says of itself is durable by then; the way back takes many times as long
             world.down(VICTIM, signal.SIGKILL)
             check("resumed" not in life.log(), "it recovered before it was killed, so the second start shows nothing")
             life = world.run_node(VICTIM)
