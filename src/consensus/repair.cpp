@@ -140,13 +140,14 @@ bool Replica::State::place_orphans() {
   std::vector<std::pair<Height, Hash>> by_height;
   for (const auto& [digest, orphan] : orphans) by_height.emplace_back(orphan.block.header.height, digest);
   std::sort(by_height.begin(), by_height.end());
-  for (const auto& [height, digest] : by_height) {
+  for (const auto& waiting : by_height) {
+    const auto& digest = waiting.second;
     auto place = orphans.find(digest);
     if (place == orphans.end()) continue;
     const auto parent = place->second.block.header.parent;
     if (tree.find(parent) == nullptr) {
       bool here = orphans.count(parent) > 0;
-      want_block(parent, height - 1, place->second.vouched);
+      want_block(parent, waiting.first - 1, place->second.vouched);
       changed |= !here && orphans.count(parent) > 0;  // it was among what we PREPAREd
       continue;
     }
