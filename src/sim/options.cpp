@@ -83,7 +83,8 @@ Options draw(std::uint64_t seed, Group group) {
   Rng ledgers(seed + 616'161);
   out.ledgers = ledgers.chance(1, 4);
   // A log that has votes for more blocks than there is room for.
-  if (out.ledgers && ledgers.chance(1, 4)) out.room.blocks = out.window + 6 + ledgers.below(4);
+  if (out.ledgers && out.room == consensus::Room{} && ledgers.chance(1, 4))
+    out.room.blocks = out.window + 6 + ledgers.below(4);
   // Members that lie count against the same budget as members that have forgotten.
   if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
   return out;
