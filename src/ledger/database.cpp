@@ -170,8 +170,8 @@ Result<std::shared_ptr<Database>> Database::open(const StoreOptions& options, Mo
   if (mode == Mode::create && exists)
     return make_error(ErrorCode::ALREADY_EXISTS, "There is a ledger in " + path + " already.");
   if (mode != Mode::create && !exists)
-    return make_error(ErrorCode::DATA_DIR_MISSING, "There is no ledger in " + path +
-                                                     ": galend repair --ledger makes it anew from the other members.");
+    return make_error(ErrorCode::DATA_DIR_MISSING,
+                      std::string("There is no ledger in ").append(path).append(". ").append(kRepairAdvice));
 
   std::shared_ptr<Database> database(new Database);
   database->context_ = options.context;
@@ -232,8 +232,7 @@ Error Database::to_error(const rocksdb::Status& status, std::string_view doing) 
 }
 
 Error Database::corrupt(std::string what) {
-  return make_error(ErrorCode::CORRUPT,
-                    std::move(what) + " galend repair --ledger makes the ledger anew from the other members.");
+  return make_error(ErrorCode::CORRUPT, std::move(what.append(" ").append(kRepairAdvice)));
 }
 
 Result<std::optional<Bytes>> Database::get(Family family_of, std::string_view key,

@@ -207,7 +207,7 @@ Status check_vault_follows(const vault::RecordVault& vault, const Log& log, bool
 template <class T>
 Result<T> with_advice(Result<T> result) {
   if (!result && result.error().code == ErrorCode::CORRUPT && result.error().message.find("galend repair") == std::string::npos)
-    result.error().message += " galend repair --ledger makes the ledger anew from the other members.";
+    result.error().message += fmt::format(" {}", ledger::kRepairAdvice);
   return result;
 }
 

@@ -23,6 +23,10 @@ class Env;
 
 namespace galen::ledger {
 
+/// What an operator can do about a ledger whose bytes are not what was written: ends the messages of CORRUPT.
+inline constexpr std::string_view kRepairAdvice =
+    "galend repair --ledger makes the ledger anew from the other members.";
+
 struct StoreOptions {
   std::string directory;  ///< DIR of the node; RocksDB stands in DIR/ledger
   ChainContext context;  ///< of the chain: suite and chain id count, a ledger holds blocks of all epochs
