@@ -8,7 +8,7 @@ packages=(
   cmake ninja-build g++ ccache mold pkg-config
   # libraries (docs/adr/0002)
   libboost1.81-dev libssl-dev librocksdb-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libgrpc++-dev
-  libspdlog-dev libfmt-dev libexpected-dev libtomlplusplus-dev libcli11-dev libgtest-dev libgmock-dev
+  libspdlog-dev libfmt-dev libexpected-dev libtomlplusplus-dev libcli11-dev libmimalloc-dev libgtest-dev libgmock-dev
   # what the tests speak to Galen with
   openssl python3 python3-grpcio jq procps git libfaketime
 )
