@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "galen/base/log.hpp"
 #include "net/mesh_impl.hpp"
 
 namespace galen::net {
@@ -143,9 +144,12 @@ Status Mesh::Impl::pin_also(MemberIndex member, const Hash& ca_fingerprint) {
   auto& pins = options_.members[member].more_ca_fingerprints;
   if (std::find(pins.begin(), pins.end(), ca_fingerprint) != pins.end()) return {};
   pins.push_back(ca_fingerprint);
-  auto renewed = renew_tls();
-  if (!renewed) pins.pop_back();
-  return renewed;
+  if (auto renewed = renew_tls(); !renewed) {
+    pins.pop_back();
+    return renewed;
+  }
+  log::info("the next CA is good beside the present one member={} ca={}", options_.members[member].name, ca_fingerprint.hex());
+  return {};
 }
 
 Status Mesh::Impl::renew_tls() {

@@ -191,7 +191,10 @@ void Node::State::commit(CommittedBlock block, LogSeq needed_from) {
 void Node::State::executed(std::shared_ptr<const execution::ExecutedBlock> block) {
   snapshots->on_executed();
   consensus::BlockExecuted told{block->subject()};
-  if (block->next_members) told.next_members = block->next_members->hash(identity.context.suite);
+  if (block->next_members) {
+    told.next_members = block->next_members->hash(identity.context.suite);
+    accept_next_cas(*block->next_members);
+  }
   told.leader_skips = block->leader_skips;
   core->on_executed(told);
   intake->on_executed(std::move(block));

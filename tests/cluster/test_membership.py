@@ -2,7 +2,8 @@
 """Members change on a running consortium. Under a load of anchors C's consensus key is replaced by vote, and B is SIGKILLed
 in the midst of it; then A's, while D is down. Each time the next epoch begins on all four nodes, nothing acknowledged is lost,
 the roots agree, and receipts from before and after verify from genesis.json alone. A fourth of four cannot be removed. A node
-whose node.toml lacks the key of its epoch follows and says so; with the newest alone it goes through the chain anew and votes at its end."""
+whose node.toml lacks the key of its epoch follows and says so; with the newest alone it goes through the chain anew and votes at its end.
+A new CA counts from the decision on."""
 import pathlib
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 from consortium import BIN, AnchorLoad, Consortium, check, main
 from membership import approve, name_keys, prepare_rotation, retried, wait_for_epoch
+from newcomer import make_ca
 
 PATIENCE = 90
 
@@ -57,6 +59,19 @@ def without_its_key(consortium, node, newest):
     consortium.agree(timeout=PATIENCE)
 
 
+def next_ca_counts_at_once(consortium, member, others):
+    """Whoever is ahead shows its next CA while others have yet to hear of the epoch's end: they let it in from the decision on."""
+    folder = pathlib.Path(consortium.dir) / "pki" / f"{member}-next"
+    make_ca(folder, f"/CN=Hospital {member} next CA")
+    seen = {name: len(consortium.log(name)) for name in others}
+    approve(consortium, "pin-ca", "--member", member, "--tls-ca", folder / "ca.pem", by=others)
+    wait_for_epoch(consortium, 4, others)
+    for name in others:
+        log = consortium.log(name)[seen[name]:]
+        accepted, ended = log.find(f"the next CA is good beside the present one member={member} "), log.find("others take part from")
+        check(0 <= accepted < ended, f"{name} does not accept the next CA of {member} before the epoch ends:\n{log[-2000:]}")
+
+
 def few(entries):
     return entries[:: max(1, len(entries) // 4)]
 
@@ -91,7 +106,8 @@ def test():
         refused = consortium.run("member", "propose", "remove", "--member", "D", "--dry-run", node="A")
         check(refused.returncode != 0 and "MEMBERS_LIMIT" in refused.stderr + refused.stdout, f"{refused.stdout}{refused.stderr}")
         without_its_key(consortium, "C", key)
-        print(f"three epochs; {len(load.acknowledged)} imports acknowledged, {load.refused} not, longest gap {load.longest_gap:.1f} s; "
+        next_ca_counts_at_once(consortium, "D", ["A", "B", "C"])
+        print(f"four epochs; {len(load.acknowledged)} imports acknowledged, {load.refused} not, longest gap {load.longest_gap:.1f} s; "
               f"height {height}, root {root[:12]}")
 
 
