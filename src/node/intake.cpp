@@ -1,4 +1,4 @@
-// The thread of the intake: events, batches, and what callers are told. The calls themselves are in write_calls.cpp.
+// The thread of the intake: events, batches, and what callers are told. The calls are in write_, anchor_ and registration_calls.cpp.
 
 #include "node/intake.hpp"
 

@@ -22,8 +22,6 @@ namespace {
 constexpr std::size_t kVersionsMax = 1000;
 constexpr const char* kVersion = "0.1.0";
 
-Error invalid(std::string message) { return make_error(ErrorCode::INVALID_ARGUMENT, std::move(message)); }
-
 std::string joined_detail(const std::string& detail, const std::string& more) {
   return detail.empty() ? more : detail + "; " + more;
 }
