@@ -32,6 +32,20 @@ std::uint64_t transaction_ttl_ms(const Genesis& genesis) {
   return std::min(kTransactionTtlMs, genesis.parameters.ttl_max_ms / 2);
 }
 
+/// A transaction that the node itself makes, for admission: its author counts as the caller.
+static execution::AdmissionRequest request_of(const Identity& identity, const PrincipalId& author,
+                                              const RequestId& request_id, std::vector<Operation> operations) {
+  execution::AdmissionRequest request;
+  request.now_ms = system_clock().wall_ms();
+  request.caller = author;
+  request.transaction = Transaction::encode({.chain_id = identity.context.chain_id,
+                                             .author = author,
+                                             .request_id = request_id,
+                                             .valid_until_ms = request.now_ms + transaction_ttl_ms(identity.genesis),
+                                             .operations = std::move(operations)});
+  return request;
+}
+
 void Intake::dispatch(Call call, std::uint64_t deadline_us, bool resumed) {
   Status status;
   switch (static_cast<socket::Method>(call.method())) {
@@ -53,20 +67,11 @@ void Intake::dispatch(Call call, std::uint64_t deadline_us, bool resumed) {
 Result<TransactionId> Intake::make_transaction(const PrincipalId& author, const RequestId& request_id,
                                                std::vector<Operation> operations,
                                                std::optional<vault::PlanGroup> group) {
-  auto now_ms = system_clock().wall_ms();
-  execution::AdmissionRequest request;
-  request.transaction = Transaction::encode({.chain_id = identity_.context.chain_id,
-                                             .author = author,
-                                             .request_id = request_id,
-                                             .valid_until_ms = now_ms + transaction_ttl_ms(identity_.genesis),
-                                             .operations = std::move(operations)});
-  request.caller = author;
-  request.now_ms = now_ms;
   auto give_up = [&](Error error) {
     if (group) vault_.abandon(*group);
     return error;
   };
-  auto admitted = admission_.admit(*view_, std::move(request));
+  auto admitted = admission_.admit(*view_, request_of(identity_, author, request_id, std::move(operations)));
   if (!admitted) return give_up(admitted.error());
   const auto id = admitted->item.transaction.id();
   GALEN_ASSERT(!admitted->first && mempool_.pending(id) == nullptr);  // earlier_of came first, on this thread and view
@@ -83,16 +88,8 @@ Result<TransactionId> Intake::make_transaction(const PrincipalId& author, const 
 }
 
 Status Intake::validate_only(const PrincipalId& author, const RequestId& request_id, std::vector<Operation> operations) {
-  auto now_ms = system_clock().wall_ms();
-  execution::AdmissionRequest request;
-  request.transaction = Transaction::encode({.chain_id = identity_.context.chain_id,
-                                             .author = author,
-                                             .request_id = request_id,
-                                             .valid_until_ms = now_ms + transaction_ttl_ms(identity_.genesis),
-                                             .operations = std::move(operations)});
-  request.caller = author;
-  request.now_ms = now_ms;
-  GALEN_ASSIGN(auto validation, admission_.validate(*view_, request));
+  GALEN_ASSIGN(auto validation,
+               admission_.validate(*view_, request_of(identity_, author, request_id, std::move(operations))));
   if (validation.trial.code != ErrorCode::OK) return Error{validation.trial.code, validation.trial.message};
   return {};
 }
