@@ -15,6 +15,8 @@ namespace {
 constexpr int kBacklog = 256;
 constexpr auto kWaitForToken = std::chrono::milliseconds(20);
 constexpr auto kWaitAfterError = std::chrono::milliseconds(100);
+/// Of a token: what it costs to turn an address away that has too many handshakes, so that it takes nobody else's turn.
+constexpr double kTurnedAwayCost = 0.1;
 }  // namespace
 
 Acceptor::Acceptor(boost::asio::io_context& io, const MeshLimits& limits, Events events)
@@ -54,7 +56,7 @@ bool Acceptor::take_token() {
 }
 
 void Acceptor::accept() {
-  if (accepting_ || waiting_ || closed_ || handshakes_ >= limits_.handshakes_max) return;
+  if (accepting_ || waiting_ || closed_) return;
   auto wait = [this](auto duration) {
     waiting_ = true;
     timer_.expires_after(duration);
@@ -84,23 +86,27 @@ void Acceptor::on_accept(Tcp::socket socket) {
   error_code error;
   auto remote = socket.remote_endpoint(error);
   if (error) return;  // already gone
-  auto ip = remote.address().to_string();
-  auto& count = handshakes_by_ip_[ip];
+  auto& count = handshakes_by_source_[source_of(remote.address())];
   if (count >= limits_.handshakes_per_address_max) {
+    tokens_ += 1 - kTurnedAwayCost;
     socket.close(error);
-    return events_.turned_away(ip);
+    return events_.turned_away(remote.address().to_string());
   }
   ++count;
-  ++handshakes_;
   events_.accepted(std::move(socket));
 }
 
 void Acceptor::handshake_done(const std::string& ip) {
-  auto found = handshakes_by_ip_.find(ip);
-  if (found == handshakes_by_ip_.end()) return;
-  if (--found->second == 0) handshakes_by_ip_.erase(found);
-  --handshakes_;
-  accept();
+  error_code error;
+  auto found = handshakes_by_source_.find(source_of(boost::asio::ip::make_address(ip, error)));
+  if (found != handshakes_by_source_.end() && --found->second == 0) handshakes_by_source_.erase(found);
+}
+
+std::string Acceptor::source_of(const boost::asio::ip::address& address) {
+  if (!address.is_v6() || address.to_v6().is_v4_mapped()) return address.to_string();
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+  return boost::asio::ip::address_v6(bytes).to_string();
 }
 
 void Acceptor::close() {

@@ -1,6 +1,6 @@
-// Takes in connections at a bounded rate, with a bounded number of strangers in their handshake, in all and per
-// address. Beyond the bounds it stops accepting and leaves the rest to the kernel's queue. Net thread only, but for
-// listen().
+// Takes in connections at a bounded rate, with a bounded number of strangers in their handshake per address; how many
+// there are in all its owner bounds. Beyond the rate it stops accepting and leaves the rest to the kernel's queue. Net
+// thread only, but for listen().
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -35,6 +35,8 @@ class Acceptor {
   void accept();
   void on_accept(Tcp::socket socket);
   bool take_token();
+  /// What counts as one address: of IPv6 the first 64 bits, since whoever has one host's address has all of its subnet.
+  static std::string source_of(const boost::asio::ip::address& address);
 
   boost::asio::io_context& io_;
   const MeshLimits limits_;
@@ -42,8 +44,7 @@ class Acceptor {
   Tcp::acceptor acceptor_;
   boost::asio::steady_timer timer_;
   std::string local_address_;
-  std::map<std::string, std::size_t> handshakes_by_ip_;
-  std::size_t handshakes_ = 0;
+  std::map<std::string, std::size_t> handshakes_by_source_;
   double tokens_;
   std::chrono::steady_clock::time_point refilled_;
   bool accepting_ = false, waiting_ = false, closed_ = false;

@@ -144,8 +144,21 @@ void Mesh::Impl::adopt(asio::ip::tcp::socket socket, std::optional<MemberIndex> 
   if (dialled)
     peers_[*dialled]->dialling = connection;
   else
-    handshakes_.insert(connection.get());
+    handshakes_.push_back(connection);
   connection->start();
+  // Room for one that means it: a handshake takes a few round trips, and strangers who only hold a place are the older
+  // ones.
+  if (handshakes_.size() > options_.limits.handshakes_max)
+    ConnectionPtr(handshakes_.front())
+        ->close(Refusal::TOO_MANY_CONNECTIONS, "many strangers at once, and the longest without a handshake");
+}
+
+void Mesh::Impl::end_handshake(const Connection& connection) {
+  auto found =
+      std::find_if(handshakes_.begin(), handshakes_.end(), [&](const auto& open) { return open.get() == &connection; });
+  if (found == handshakes_.end()) return;
+  handshakes_.erase(found);
+  acceptor_.handshake_done(connection.remote_ip());
 }
 
 void Mesh::Impl::dial_if_needed(Peer& peer) {
@@ -178,7 +191,7 @@ Peer* Mesh::Impl::peer_of(const Connection& connection) const {
 }
 
 std::optional<Refusal> Mesh::Impl::on_authenticated(Connection& connection) {
-  if (handshakes_.erase(&connection) > 0) acceptor_.handshake_done(connection.remote_ip());
+  end_handshake(connection);
   Peer& peer = *peer_of(connection);
   // The other side's connection was chosen while we dialled: say so before our hello makes it think we lost that one.
   if (connection.dialled() && peer.active) return Refusal::DUPLICATE;
@@ -333,7 +346,7 @@ void Mesh::Impl::on_pong(Connection& connection, std::uint64_t sent_us) {
 }
 
 void Mesh::Impl::on_closing(const ConnectionPtr& connection, std::string_view why) {
-  if (handshakes_.erase(connection.get()) > 0) acceptor_.handshake_done(connection->remote_ip());
+  end_handshake(*connection);
   Peer* peer = peer_of(*connection);
   if (peer == nullptr) return;
   std::erase(peer->connections, connection);

@@ -113,6 +113,7 @@ class Mesh::Impl final : public ConnectionHost {
   void begin_stop();
   void finish_stop_if_done();
   Peer* peer_of(const Connection& connection) const;
+  void end_handshake(const Connection& connection);
 
   MeshOptions options_;
   const MeshCallbacks callbacks_;
@@ -131,7 +132,7 @@ class Mesh::Impl final : public ConnectionHost {
   boost::asio::steady_timer stop_timer_;
   std::vector<std::unique_ptr<Peer>> peers_;  ///< by member index; null for this node
   std::unordered_set<ConnectionPtr> connections_;
-  std::unordered_set<const Connection*> handshakes_;  ///< accepted, counted by the acceptor
+  std::deque<ConnectionPtr> handshakes_;  ///< accepted and not authenticated, oldest first; counted by the acceptor
   LogLimit lines_;
   std::vector<std::uint8_t> cipher_scratch_, plain_scratch_;
   bool stopping_ = false;

@@ -53,6 +53,16 @@ TlsChannel::TlsChannel(std::shared_ptr<const TlsContext> context, std::optional<
   out_ = BIO_new(BIO_s_mem());
   GALEN_ASSERT(in_ != nullptr && out_ != nullptr);
   SSL_set_bio(ssl_, in_, out_);
+  SSL_set_msg_callback(ssl_, &TlsChannel::on_tls_message);
+  SSL_set_msg_callback_arg(ssl_, this);
+}
+
+// Called for each message, before OpenSSL acts on it: what is buffered behind it is not worth an answer any more.
+void TlsChannel::on_tls_message(int is_written, int, int content_type, const void*, std::size_t, SSL*, void* channel) {
+  auto& self = *static_cast<TlsChannel*>(channel);
+  if (is_written != 0 || content_type != SSL3_RT_HANDSHAKE || !self.established_) return;
+  self.renewed_ = true;
+  BIO_reset(self.in_);
 }
 
 TlsChannel::~TlsChannel() { SSL_free(ssl_); }
@@ -113,7 +123,13 @@ std::size_t TlsChannel::read(std::span<std::uint8_t> out) {
   if (failure_ || ended_ || !established_) return 0;
   ERR_clear_error();
   std::size_t count = 0;
-  if (SSL_read_ex(ssl_, out.data(), out.size(), &count) == 1) return count;
+  const int result = SSL_read_ex(ssl_, out.data(), out.size(), &count);
+  if (renewed_) {
+    failure_ = TlsFailure{Refusal::MALFORMED, "a TLS handshake message after the handshake"};
+    ERR_clear_error();
+    return 0;
+  }
+  if (result == 1) return count;
   switch (SSL_get_error(ssl_, 0)) {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE:

@@ -1,5 +1,6 @@
 // One TLS connection without a socket: ciphertext in, plaintext out, and the other way round. Owned by the net thread.
-// Before the handshake is done it takes at most kHandshakeBytesMax from a stranger. A failure is final and says why.
+// Before the handshake is done it takes at most kHandshakeBytesMax from a stranger, and afterwards no handshake message
+// at all: OpenSSL would answer every KeyUpdate within one read, without a bound. A failure is final and says why.
 #pragma once
 
 #include <memory>
@@ -43,6 +44,8 @@ class TlsChannel {
   const PeerIdentity& identity() const { return session_.identity; }
 
  private:
+  static void on_tls_message(int is_written, int version, int content_type, const void* bytes, std::size_t size,
+                             SSL* ssl, void* channel);
   void handshake();
   void fail_with_openssl_error();
 
@@ -54,6 +57,7 @@ class TlsChannel {
   std::size_t handshake_bytes_ = 0;
   bool established_ = false;
   bool ended_ = false;
+  bool renewed_ = false;  ///< a handshake message came after the handshake
   std::optional<TlsFailure> failure_;
 };
 

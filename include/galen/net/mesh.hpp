@@ -48,8 +48,8 @@ struct MeshLimits {
   /// which is granted no faster, one quarter all else, beyond which its socket is no longer read. 0: without bound.
   std::size_t received_bytes_per_s = 64 * 1024 * 1024;
   std::size_t accepts_per_second = 100;
-  std::size_t handshakes_max = 128;             ///< accepted connections not yet authenticated
-  std::size_t handshakes_per_address_max = 32;  ///< of them, from one IP address
+  std::size_t handshakes_max = 128;  ///< accepted connections not yet authenticated; beyond it the oldest is closed
+  std::size_t handshakes_per_address_max = 32;  ///< of them, from one IPv4 address or one IPv6 subnet of 64 bits
 };
 
 struct MeshTimings {

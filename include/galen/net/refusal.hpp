@@ -26,10 +26,10 @@ namespace galen::net {
   X(WRONG_CHAIN, "the other side belongs to another chain")                                                    \
   X(VERSION, "no common protocol version")                                                                     \
   X(MALFORMED, "a frame does not follow the protocol")                                                         \
-  X(TOO_MANY_CONNECTIONS, "the member has two connections already, or its address too many handshakes")        \
+  X(TOO_MANY_CONNECTIONS, "the member has two connections already, or strangers have too many handshakes")     \
   X(DUPLICATE, "another connection of the same pair was kept")                                                 \
   X(SHUTTING_DOWN, "this side or the other is stopping")                                                       \
-  X(IDENTITY_IN_USE, "another live process of the same member is connected")                                  \
+  X(IDENTITY_IN_USE, "another live process of the same member is connected")                                   \
   X(MEMBER_REMOVED, "the certificate names a member that was removed")
 
 enum class Refusal : std::uint8_t {

@@ -222,6 +222,20 @@ TEST_F(Handshake, DeadlineAndCountOfStrangers) {
   EXPECT_TRUE(eventually([&] { return strict.refused(Refusal::TIMEOUT) == 3; }));
 }
 
+TEST_F(Handshake, StrangersWhoHoldAPlaceMakeRoomForAMember) {
+  auto options = consortium.options(0);
+  options.limits.handshakes_max = 3;
+  Node strict(options);
+  std::vector<std::unique_ptr<RawClient>> silent;
+  for (int i = 0; i < 3; ++i) silent.push_back(std::make_unique<RawClient>(strict.mesh->listen_address()));
+  RawClient member(strict.mesh->listen_address());
+  ASSERT_TRUE(member.handshake({.files = consortium.files(1)}));
+  EXPECT_TRUE(member.join(consortium.chain_id));
+  EXPECT_TRUE(silent.front()->wait_closed());
+  EXPECT_EQ(strict.refused(Refusal::TOO_MANY_CONNECTIONS), 1u) << "the oldest, and it alone";
+  EXPECT_EQ(strict.refused(Refusal::TIMEOUT), 0u);
+}
+
 TEST_F(Handshake, AMemberGetsTwoConnectionsAtMost) {
   // Seen from member 2 the clients of member 1 are the side that chooses, so none of them is activated by itself.
   Node strict(consortium.options(2));
@@ -265,6 +279,18 @@ TEST_F(Handshake, LyingFramesEndTheConnection) {
     EXPECT_TRUE(client.wait_closed()) << name;
     ASSERT_TRUE(node.wait([&] { return node.downs[1] == round; })) << name;
   }
+}
+
+// OpenSSL answers each without a bound: 20,000 of them, half a megabyte, cost a receiver 0.8 s in one read.
+TEST_F(Handshake, NoKeyIsRenewedAfterTheHandshake) {
+  RawClient client(node.mesh->listen_address());
+  ASSERT_TRUE(client.handshake({.files = consortium.files(1)}));
+  ASSERT_TRUE(client.join(consortium.chain_id));
+  ASSERT_TRUE(node.wait_up(1));
+  client.renew_keys();
+  ASSERT_TRUE(node.wait_down(1));
+  EXPECT_NE(node.now(node.down_reason, 1).find("TLS handshake message"), std::string::npos)
+      << node.now(node.down_reason, 1);
 }
 
 TEST_F(Handshake, MoreBulkThanGrantedEndsTheConnection) {

@@ -190,6 +190,11 @@ void RawClient::send(ByteSpan bytes) {
   if (!bytes.empty()) SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size()));
 }
 
+void RawClient::renew_keys() {
+  ASSERT_EQ(SSL_key_update(ssl_, SSL_KEY_UPDATE_REQUESTED), 1);
+  ASSERT_EQ(SSL_do_handshake(ssl_), 1);
+}
+
 Bytes RawClient::receive(std::size_t bytes) {
   Bytes out(bytes);
   std::size_t have = 0;

@@ -127,6 +127,8 @@ class RawClient {
   bool handshake(const Tls& tls);
   void send_plain(ByteSpan bytes);
   void send(ByteSpan bytes);
+  /// A TLS KeyUpdate that asks for one in return.
+  void renew_keys();
   /// The next `bytes` over TLS; fewer when the connection ends first.
   Bytes receive(std::size_t bytes);
   /// The next frame: its type and payload; nothing at the end.
