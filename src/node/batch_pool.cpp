@@ -87,6 +87,19 @@ std::optional<LogSeq> BatchPool::first_needed() const {
   return first;
 }
 
+std::vector<BatchPtr> BatchPool::logged_below(LogSeq seq) const {
+  std::lock_guard lock(mutex_);
+  std::vector<BatchPtr> out;
+  for (const auto& [digest, entry] : entries_)
+    if (!entry.used && entry.seq != 0 && entry.seq < seq) out.push_back(entry.batch);
+  return out;
+}
+
+void BatchPool::logged_again(const Hash& digest, LogSeq seq) {
+  std::lock_guard lock(mutex_);
+  if (auto found = entries_.find(digest); found != entries_.end() && !found->second.used) found->second.seq = seq;
+}
+
 std::vector<BatchPtr> BatchPool::unused(MemberIndex origin, std::size_t count_max) const {
   std::lock_guard lock(mutex_);
   std::vector<BatchPtr> out;

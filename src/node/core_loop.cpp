@@ -82,6 +82,8 @@ void CoreLoop::on_peer(MemberIndex member) {
   }
   (void)queue_.try_push(PeersUp{});
 }
+// The next checkpoint asks again.
+void CoreLoop::free_log(LogSeq seq) { (void)queue_.try_push(FreeLog{seq}); }
 void CoreLoop::request_stop() { queue_.push(consensus::StopRequested{}); }
 
 bool CoreLoop::vote_is_late(Height height) const {
@@ -153,6 +155,11 @@ void CoreLoop::give(Item& item, Pass& pass) {
     step(consensus::BlockFetched{fetched->block->skeleton, fetched->certificate, std::move(batches)}, pass);
   } else if (auto* offered = std::get_if<consensus::BatchesOffered>(&item)) {
     step(*offered, pass);
+  } else if (auto* free = std::get_if<FreeLog>(&item)) {
+    for (const auto& body : pool_.logged_below(free->below)) {
+      pass.bodies_again.push_back({pass.records.size(), body->digest()});
+      pass.records.push_back({kLogBatch, false, body->bytes()});
+    }
   } else if (std::holds_alternative<consensus::StopRequested>(item)) {
     step(consensus::StopRequested{}, pass);
   }
@@ -293,12 +300,13 @@ void CoreLoop::finish(Pass& pass) {
   Turn turn;
   turn.records = std::move(pass.records);
   turn.durable = [this, token = pass.token, votes = std::move(pass.votes), own = std::move(pass.own_batches),
-                  outbox = std::move(pass.outbox)](LogSeq first) {
+                  outbox = std::move(pass.outbox), bodies_again = std::move(pass.bodies_again)](LogSeq first) {
     for (const auto& [to, bytes] : votes) ports_.send_vote(to, bytes);
     for (const auto& batch : own) {
       pool_.may_leave(batch->digest());
       ports_.broadcast_bulk(std::make_shared<const Bytes>(peer_message(PeerMessageKind::batch, batch->bytes())));
     }
+    for (const auto& at : bodies_again) pool_.logged_again(at.digest, first + at.record);
     if (token) (void)queue_.force_push(Durable{*token});
     std::vector<TransactionId> ids;
     for (const auto& at : outbox) ids.push_back(at.id);

@@ -62,6 +62,9 @@ class CoreLoop {
   void on_executed(const consensus::BlockExecuted& executed);
   void on_fetched(FetchedBlock block);
   void on_peer(MemberIndex member);
+  /// Bodies that wait for a block, and whose records lie below `seq`, are written again at the end of the log, so that
+  /// what lies there can go. One valid for minutes would else hold up all of the log behind it.
+  void free_log(LogSeq seq);
   void request_stop();
 
   /// A vote for a block that was committed a moment ago changes nothing: its signature need not be checked.
@@ -75,9 +78,12 @@ class CoreLoop {
   struct Durable {
     consensus::PersistToken token;
   };
+  struct FreeLog {
+    LogSeq below;
+  };
   struct PeersUp {};  ///< wakes the thread: who came up stands in peers_up_
-  using Item = std::variant<consensus::MessageReceived, BatchPtr, OwnBatch, Durable, consensus::BlockExecuted, FetchedBlock,
-                            consensus::BatchesOffered, PeersUp, consensus::StopRequested>;
+  using Item = std::variant<consensus::MessageReceived, BatchPtr, OwnBatch, Durable, consensus::BlockExecuted,
+                            FetchedBlock, consensus::BatchesOffered, FreeLog, PeersUp, consensus::StopRequested>;
   /// What one pass over the inputs gathers.
   struct Pass {
     std::optional<consensus::Tick> tick;  ///< goes with the first input
@@ -90,6 +96,11 @@ class CoreLoop {
       TransactionId id;
     };
     std::vector<OutboxAt> outbox;
+    struct BodyAt {
+      std::size_t record;
+      Hash digest;
+    };
+    std::vector<BodyAt> bodies_again;
     bool must_sync = false;
   };
 

@@ -65,6 +65,10 @@ void Node::State::wait_for_last_certificate() {
   while (core->certified_height() < last && now_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 
+bool Node::State::is_log_long() const {
+  return store_loop->live_bytes() > 2 * (static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20);
+}
+
 // The ledger is durable up to `durable`, and the vault's index up to now: older log segments are free.
 Status Node::State::checkpointed(Height durable) {
   GALEN_ASSIGN(auto vault_needs, opened.vault->flush(opened.log->log_id(), store_loop->next_seq()));
@@ -74,7 +78,12 @@ Status Node::State::checkpointed(Height durable) {
     while (!needed.empty() && needed.front().height <= durable) needed.pop_front();
     for (const auto& entry : needed) keep_from = std::min(keep_from, entry.seq);
   }
-  if (auto first = opened.pool->first_needed()) keep_from = std::min(keep_from, *first);
+  if (auto first = opened.pool->first_needed(); first && *first < keep_from) {
+    // What waits for a block may wait for minutes, as long as its origin likes: it moves instead of holding up the
+    // rest.
+    if (is_log_long()) core->free_log(std::min(keep_from, store_loop->segment_first_seq()));
+    keep_from = *first;
+  }
   store_loop->recycle(keep_from);
   return {};
 }

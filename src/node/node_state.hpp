@@ -101,6 +101,7 @@ struct Node::State {
   // node.cpp: blocks, calls, and the end of an epoch or of the process.
   void commit(CommittedBlock block, LogSeq needed_from);
   void executed(std::shared_ptr<const execution::ExecutedBlock> block);
+  bool is_log_long() const;
   Status checkpointed(Height durable);
   void on_call(galen::node::v1::Call&& call);
   void look_at_participants();

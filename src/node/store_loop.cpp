@@ -122,6 +122,7 @@ bool StoreLoop::append(const std::vector<LogRecord>& records) {
   health_.counters.log_bytes = stats.bytes_written;
   live_bytes_ = stats.live_bytes;
   next_seq_ = stats.next_seq;
+  segment_first_seq_ = stats.segment_first_seq;
   for (const auto& record : records)
     if (record.type == kLogConsensus) GALEN_ASSERT(safety_.apply({to_bytes(record.payload)}).has_value());
   publish_high();

@@ -39,6 +39,8 @@ class StoreLoop {
   void set_committed(Height height) { committed_ = height; }
   std::uint64_t live_bytes() const { return live_bytes_; }
   LogSeq next_seq() const { return next_seq_; }
+  /// Where the log's last segment begins.
+  LogSeq segment_first_seq() const { return segment_first_seq_; }
   /// Any thread: the highest certificate in the log. Before a COMMIT leaves, the one it rests on is here.
   std::optional<QuorumCertificate> high() const {
     std::lock_guard lock(high_mutex_);
@@ -59,7 +61,7 @@ class StoreLoop {
   std::atomic<Height> committed_{0};
   std::atomic<LogSeq> recycle_before_{0};
   std::atomic<std::uint64_t> live_bytes_{0};
-  std::atomic<LogSeq> next_seq_{0};
+  std::atomic<LogSeq> next_seq_{0}, segment_first_seq_{0};
   mutable std::mutex high_mutex_;
   std::optional<QuorumCertificate> high_;
   bool failed_ = false;

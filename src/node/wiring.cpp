@@ -49,10 +49,8 @@ void Node::State::make_loops() {
       ExecLoop::Ports{.executed = [this](auto block) { executed(std::move(block)); },
                       .checkpoint_due =
                           [this] {
-                            auto log_limit = 2 * (static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20);
                             if (health.disk_full) return false;
-                            return opened.store->unflushed_bytes() > kCheckpointBytes ||
-                                   store_loop->live_bytes() > log_limit;
+                            return opened.store->unflushed_bytes() > kCheckpointBytes || is_log_long();
                           },
                       .checkpointed = [this](Height durable) { return checkpointed(durable); },
                       .certified = [this] { events->wake(); },

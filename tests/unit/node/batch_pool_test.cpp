@@ -41,6 +41,21 @@ TEST_F(BatchPoolTest, OthersGetOurOwnOnlyOnceItMayLeave) {
   EXPECT_EQ(pool.unused(0, 10).size(), 1u);
 }
 
+TEST_F(BatchPoolTest, ABodyThatIsLoggedAgainHoldsUpNothingBefore) {
+  auto first = one(), second = one(), done = one();
+  BatchPool pool(1);
+  for (const auto& [batch, seq] : {std::pair{first, LogSeq{5}}, {second, LogSeq{50}}, {done, LogSeq{2}}}) {
+    pool.add(batch);
+    pool.logged(batch->digest(), seq);
+  }
+  EXPECT_EQ(pool.used(done->digest()), 2u);
+  EXPECT_EQ(pool.logged_below(50), std::vector<BatchPtr>{first});
+  EXPECT_EQ(pool.first_needed(), 5u) << "as long as nothing else holds it";
+  pool.logged_again(first->digest(), 90);
+  EXPECT_EQ(pool.first_needed(), 50u);
+  EXPECT_EQ(pool.used(first->digest()), 90u);
+}
+
 TEST_F(BatchPoolTest, AMemberThatFloodsTakesItsOwnShareOnly) {
   auto first = one(0), second = one(0), other = one(1);
   ASSERT_GE(first->bytes().size(), other->bytes().size());

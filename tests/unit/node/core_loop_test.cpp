@@ -100,6 +100,26 @@ TEST_F(CoreLoopTest, WhoIsNoMemberSaysSo) {
   EXPECT_FALSE(health.core().detail.empty());
 }
 
+// A member's batch may be valid for minutes: it waits at the end of the log, not before all that came after it.
+TEST_F(CoreLoopTest, ABodyThatWaitsForABlockMovesToTheEndOfTheLog) {
+  auto body = chain.batch(1, {chain.item(service_b, {ask()})});
+  pool.add(body);
+  pool.logged(body->digest(), 1);
+  start();
+  core->free_log(2);
+  for (int i = 0; i < 2000 && pool.first_needed() == 1u; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  core->stop();
+  store_loop->stop();
+  const auto seq = pool.first_needed().value();
+  EXPECT_GT(seq, 1u);
+  log.reset();
+  LogReplay replay;
+  log = take(Log::open(dir.path(), [&](const ReplayedRecord& record) { replay.add(record); })).log;
+  ASSERT_EQ(replay.batches.size(), 1u);
+  EXPECT_GE(replay.batches[0].seq, seq) << "a lower bound";
+  EXPECT_EQ(replay.batches[0].bytes, body->bytes());
+}
+
 TEST_F(CoreLoopTest, TwoValuesForOnePlaceAreHandedOver) {
   start();
   core->on_message(prepare(5));
