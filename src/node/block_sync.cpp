@@ -67,6 +67,9 @@ Status BlockSync::on_blocks(MemberIndex from, ByteSpan body) {
   std::vector<BlockPtr> blocks;
   QuorumCertificate certificate;
   auto status = check(body, request.from, blocks, certificate);
+  // Nothing of this epoch: either its end is here and executed in a moment, or the peer lies. Its question stays open,
+  // so that one that goes on lying is left at the timeout.
+  if (status && blocks.empty()) return {};
   if (status) {
     health_.counters.catch_up_blocks += blocks.size();
     for (auto& block : blocks) ports_.deliver({block, certificate});
@@ -74,12 +77,12 @@ Status BlockSync::on_blocks(MemberIndex from, ByteSpan body) {
   std::lock_guard lock(mutex_);
   if (!running_ || running_->peer != from || running_->from != request.from) return status;
   Height next = request.from + blocks.size();
-  const bool is_end = !blocks.empty() && blocks.back()->skeleton.header.epoch_end();
+  const bool is_end = status && blocks.back()->skeleton.header.epoch_end();
   auto to = running_->to;
   running_.reset();
   if (!status)
     ask(request.from, to, after(from));
-  else if (!blocks.empty() && !is_end && next <= to && ports_.may_fetch(to - next + 1))
+  else if (!is_end && next <= to && ports_.may_fetch(to - next + 1))
     ask(next, to, did_well(request, blocks.size(), body.size()) ? from : after(from));
   return status;
 }

@@ -32,11 +32,21 @@ net::Frame FrameQueue::take(LaneQueue& lane) {
   return frame;
 }
 
-std::optional<net::Frame> FrameQueue::pop() {
-  std::unique_lock lock(mutex_);
-  any_ready_.wait(lock, [&] { return closed_ || !bulk_.members.empty() || !votes_.members.empty(); });
+std::optional<net::Frame> FrameQueue::take_any() {
   if (closed_) return std::nullopt;
   return take(bulk_.members.empty() ? votes_ : bulk_);
+}
+
+std::optional<net::Frame> FrameQueue::pop() {
+  std::unique_lock lock(mutex_);
+  any_ready_.wait(lock, [&] { return is_due(); });
+  return take_any();
+}
+
+std::optional<net::Frame> FrameQueue::pop_within(std::chrono::microseconds wait) {
+  std::unique_lock lock(mutex_);
+  if (!any_ready_.wait_for(lock, wait, [&] { return is_due(); })) return std::nullopt;
+  return take_any();
 }
 
 std::optional<net::Frame> FrameQueue::pop_vote() {

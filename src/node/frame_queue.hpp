@@ -6,6 +6,7 @@
 // that takes nothing else, and pop() looks at bulk first. Any thread.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -30,6 +31,8 @@ class FrameQueue {
   bool try_push(net::Frame&& frame);
   /// Waits for a frame, bulk before votes; nothing once closed.
   std::optional<net::Frame> pop();
+  /// The same, for so long at most.
+  std::optional<net::Frame> pop_within(std::chrono::microseconds wait);
   /// Waits for a frame of the votes lane; nothing once closed.
   std::optional<net::Frame> pop_vote();
   /// What handling one frame that was taken has cost; once for each of them.
@@ -50,6 +53,8 @@ class FrameQueue {
     CpuShares shares;
   };
   static net::Frame take(LaneQueue& lane);
+  bool is_due() const { return closed_ || !bulk_.members.empty() || !votes_.members.empty(); }
+  std::optional<net::Frame> take_any();
 
   const Share share_;
   mutable std::mutex mutex_;

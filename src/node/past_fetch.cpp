@@ -7,7 +7,7 @@ namespace galen::node {
 namespace {
 
 constexpr std::chrono::seconds kAnswerWait{21};  // a little more than an answer may take before it is forgotten
-/// Who answers later is not asked again before the others: it may drag on as long as it likes.
+/// Who answers later, or with little, is not asked again before the others: it may drag on as long as it likes.
 constexpr std::uint64_t kPromptUs = 2'000'000;
 
 }  // namespace
@@ -38,7 +38,8 @@ Result<std::size_t> PastFetch::step(const EpochChain& epochs, const Wanted& want
   if (!answer) return std::size_t{0};
   const bool prompt = system_clock().monotonic_us() - asked_us < kPromptUs;
   GALEN_ASSIGN(auto taken, take_answer(epochs, *answer, wanted, take));
-  if (taken > 0 && prompt) last_good_ = peer;
+  const bool in_full = taken >= kPastBlocksMax || answer->body.size() > kPastAnswerBytes / 2;
+  if (prompt && in_full && !peers_.is_banned(*peer)) last_good_ = peer;
   return taken;
 }
 

@@ -31,7 +31,7 @@ class PastFetch {
   std::optional<MemberIndex> ask(Height highest);
 
   SyncPeers& peers_;
-  std::optional<MemberIndex> last_good_;  ///< asked again first, unless it took its time
+  std::optional<MemberIndex> last_good_;  ///< asked again first: it sent much, and at once
 };
 
 }  // namespace galen::node

@@ -20,6 +20,8 @@ namespace {
 constexpr std::uint64_t kSaveIntervalMs = 5 * 60 * 1000;
 constexpr std::size_t kStateRowsPerStep = 500;
 constexpr std::size_t kRunBlocksMax = 256;
+/// Fetched at a time: nothing of a run can be checked before all of it is here, and who sends it may lie.
+constexpr std::size_t kRunBytesMax = 256u << 20;
 constexpr std::size_t kAttempts = 2;  ///< all members are asked so often
 
 // Parts of a pass, in tenths; the last two of them are slack for a busy machine.
@@ -290,9 +292,12 @@ bool Scrubber::is_any_damaged(Height first, std::size_t count) {
 
 std::optional<std::vector<ledger::StoredBlock>> Scrubber::fetch(MemberIndex peer, Height first, std::size_t count) {
   std::vector<ledger::StoredBlock> out;
+  std::size_t bytes = 0;
   for (auto height = first; height < first + count; ++height) {
     auto stored = fetch_stored(question_, peer, height);
     if (!stored) return std::nullopt;
+    bytes += stored->block.size() + stored->outcomes.size();
+    if (bytes > kRunBytesMax) return std::nullopt;
     out.push_back(std::move(*stored));
   }
   return out;

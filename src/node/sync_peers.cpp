@@ -8,8 +8,8 @@
 namespace galen::node {
 namespace {
 
-constexpr std::size_t kAnswersMax = 64;
-constexpr std::size_t kAnswerBytesMax = 32u << 20;
+/// More than is ever asked of one member at a time.
+constexpr FrameQueue::Share kAnswersOfOneMember{.items_max = 8, .bytes_max = 16u << 20};
 constexpr std::uint64_t kAnswerTimeoutUs = 20'000'000;
 constexpr std::uint64_t kSlowWaitUs = 100'000;
 
@@ -21,11 +21,13 @@ bool has_subject(PeerMessageKind kind) {
 }  // namespace
 
 SyncPeers::SyncPeers(const Identity& identity, Send send)
-    : identity_(identity), send_(std::move(send)), queue_({.items_max = kAnswersMax, .bytes_max = kAnswerBytesMax}) {}
+    : identity_(identity), send_(std::move(send)), queue_(kAnswersOfOneMember) {}
 
-void SyncPeers::on_answer(net::Frame frame) {
-  const auto bytes = frame.payload.size();
-  (void)queue_.try_push(std::move(frame), bytes);
+void SyncPeers::on_answer(net::Frame frame) { (void)queue_.try_push(std::move(frame)); }
+
+void SyncPeers::close() {
+  closed_ = true;
+  queue_.close();
 }
 
 bool SyncPeers::ask(MemberIndex peer, PeerMessageKind answer, const SyncSubject& subject, Bytes message) {
@@ -40,8 +42,10 @@ std::optional<SyncPeers::Answer> SyncPeers::wait(std::chrono::milliseconds timeo
     forget_overdue();
     const auto now = system_clock().monotonic_us();
     const auto left = std::min(until > now ? until - now : 0, kSlowWaitUs);
-    for (auto& frame : queue_.pop_all(std::chrono::microseconds(left), 1))
-      if (auto answer = match(frame)) return answer;
+    if (auto frame = queue_.pop_within(std::chrono::microseconds(left))) {
+      queue_.handled(frame->from, frame->lane, 0);  // members take turns here by what they send, whatever it costs
+      if (auto answer = match(*frame)) return answer;
+    }
     if (system_clock().monotonic_us() >= until) break;
   }
   return std::nullopt;

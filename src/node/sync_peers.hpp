@@ -1,14 +1,16 @@
 // What the sync thread has asked of which member, and what came back (docs/spec/snapshots.md 2): an answer that was not
-// asked of its sender is dropped, one that fails its check bans it until the next start.
+// asked of its sender is dropped, one that fails its check bans it until the next start. What waits here waits in a
+// share of its sender's, so that one that floods costs the others no answer.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <optional>
 #include <set>
 
-#include "galen/base/bounded_queue.hpp"
 #include "galen/net/frame.hpp"
+#include "node/frame_queue.hpp"
 #include "node/identity.hpp"
 #include "node/sync_messages.hpp"
 
@@ -21,8 +23,8 @@ class SyncPeers {
 
   /// The net thread; never waits.
   void on_answer(net::Frame frame);
-  void close() { queue_.close(); }
-  bool closed() const { return queue_.closed(); }
+  void close();
+  bool closed() const { return closed_; }
 
   // The sync thread only.
   struct Answer {
@@ -42,6 +44,7 @@ class SyncPeers {
 
   /// Asked for nothing any more.
   void ban(MemberIndex peer, const Error& why);
+  bool is_banned(MemberIndex peer) const { return banned_.contains(peer); }
   /// Members that may be asked, this one never among them, another one first each time.
   std::vector<MemberIndex> usable();
   std::vector<MemberIndex> banned() const { return {banned_.begin(), banned_.end()}; }
@@ -59,7 +62,8 @@ class SyncPeers {
 
   const Identity& identity_;
   const Send send_;
-  BoundedQueue<net::Frame> queue_;
+  FrameQueue queue_;
+  std::atomic<bool> closed_{false};
   std::vector<Asked> asked_;
   std::set<MemberIndex> banned_;
   std::size_t turn_ = 0;

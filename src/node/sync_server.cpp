@@ -4,6 +4,7 @@
 
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
+#include "galen/base/thread_clock.hpp"
 #include "galen/base/thread_name.hpp"
 #include "node/repair_answers.hpp"
 
@@ -46,8 +47,9 @@ void SyncServer::used(Height height) {
 void SyncServer::run() {
   name_this_thread("sync serve");
   while (auto frame = queue_.pop()) {
-    if (!ports_.has_room(frame->from)) continue;
-    auto status = answer(*frame);
+    const auto cpu_began = thread_cpu_us();
+    auto status = ports_.has_room(frame->from) ? answer(*frame) : Status();
+    queue_.handled(frame->from, frame->lane, thread_cpu_us() - cpu_began);
     if (status) continue;
     if (status.error().code == ErrorCode::IO_ERROR || status.error().code == ErrorCode::CORRUPT)
       return ports_.fatal(status.error());

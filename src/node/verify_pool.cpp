@@ -16,7 +16,8 @@ constexpr FrameQueue::Share kShareOfOneMember{.items_max = 8'192, .bytes_max = 1
 /// Honest members send none; one of a later version may send a few of kinds that are unknown here.
 constexpr TokenBucket kPatience(256, 1'000'000);
 
-/// One behind asks for what it lacks as long as it hears of it, and no oftener than this.
+/// One behind asks for what it lacks as long as it hears of it, and no oftener than this: neither another one here, nor
+/// this node at the word of one that says it is ahead.
 constexpr TokenBucket kHints(2, 500'000);
 
 /// Own copies of a batch may come from several members at once; only the first is worth its signatures.
@@ -139,11 +140,11 @@ Status VerifyPool::on_consensus(MemberIndex from, ByteSpan body) {
 }
 
 void VerifyPool::on_other_epoch(MemberIndex from, Epoch epoch) {
-  if (epoch > identity_.context.epoch) return sync_.follow(from, core_.committed_height() + 1);
   {
     std::lock_guard lock(patience_mutex_);
     if (!hints_[from].take(system_clock().monotonic_us())) return;
   }
+  if (epoch > identity_.context.epoch) return sync_.follow(from, core_.committed_height() + 1);
   // Unsigned, and of use to nobody but for its epoch.
   const consensus::Message word = consensus::FetchCertificate{core_.committed_height() + 1};
   (void)ports_.send(from, net::Lane::votes,

@@ -68,7 +68,7 @@ class VerifyPool {
   LogLimit lines_;
   std::mutex patience_mutex_;
   std::vector<TokenBucket> patience_;  ///< by member: invalid frames that may still come
-  std::vector<TokenBucket> hints_;     ///< by member: words of this epoch that may still go to one in an earlier
+  std::vector<TokenBucket> hints_;  ///< by member in another epoch: words that may still go to it, or be believed of it
   std::vector<std::thread> threads_;
 };
 

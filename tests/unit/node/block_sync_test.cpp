@@ -206,8 +206,15 @@ TEST_F(BlockSyncTest, AnAnswerIsTakenUpToTheEndOfTheEpoch) {
   sync.follow(2, 8);
   EXPECT_TRUE(sync.on_blocks(2, answer({8, 9}, {8, 9}))) << "no lie, and nothing to take";
   EXPECT_EQ(delivered.size(), 3u);
+  asked.clear();
+  sync.follow(2, 8);
+  EXPECT_TRUE(asked.empty())
+      << "a question that brought nothing stays open until its timeout: no liar keeps asking for itself";
+  std::this_thread::sleep_for(std::chrono::milliseconds(2'050));
+  sync.follow(2, 5);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].peer, 3) << "somebody else than the one that had nothing";
   // A certificate of the next epoch says nothing of this one's blocks.
-  sync.follow(3, 5);
   EXPECT_EQ(sync.on_blocks(3, answer({5, 6, 7, 8}, {8})).error().code, ErrorCode::BAD_CERTIFICATE);
   EXPECT_EQ(delivered.size(), 3u);
 }

@@ -93,6 +93,17 @@ TEST_F(SyncPeersTest, WhatWasNotAskedOfItsSenderIsDropped) {
   EXPECT_FALSE(peers.wait(milliseconds(1)).has_value());
 }
 
+TEST_F(SyncPeersTest, WhoFloodsCostsNobodyElseAnAnswer) {
+  EXPECT_TRUE(ask_part(0, 5));
+  for (int i = 0; i < 1'000; ++i) peers.on_answer(frame(1, encode_snapshots({})));
+  for (int i = 0; i < 10; ++i)
+    peers.on_answer(frame(1, Bytes(4u << 20, static_cast<std::uint8_t>(PeerMessageKind::part))));
+  peers.on_answer(frame(0, encode_part_answer({7, 5}, Bytes{1})));
+  auto answer = peers.wait(milliseconds(1000));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->from, 0);
+}
+
 TEST_F(SyncPeersTest, ABannedMemberIsAskedNothingMore) {
   EXPECT_EQ(peers.usable().size(), 3u);
   EXPECT_TRUE(ask_part(1, 5));
