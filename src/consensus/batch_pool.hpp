@@ -34,7 +34,7 @@ class BatchPool {
     bool full = false;                 ///< nothing more would fit
     std::uint64_t oldest_arrival_ms = 0;
   };
-  /// For a block at `time_ms`: one batch of every origin in turn, each origin's oldest first (1.10), origins from `first`.
+  /// For a block at `time_ms`: one batch of every origin in turn, each origin's oldest first (5), origins from `first`.
   Selection select(TimestampMs time_ms, MemberIndex first, const std::function<bool(const Hash&)>& is_taken) const;
   struct OfferRound {
     std::uint64_t now_ms = 0;

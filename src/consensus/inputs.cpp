@@ -16,6 +16,8 @@ void Replica::State::on(const Tick& tick) {
     if (mode == Mode::recovering)
       report(EventKind::recovering, view, tree.tip().height(), config.self,
              static_cast<std::uint64_t>(RecoveryReason::not_over));
+    // It may have diverged before it stopped: what is committed says so again.
+    if (tree.tip().height() > 0) note_certified_roots(tree.tip().header());
     place_orphans();
     if (is_member())
       ask_status(std::nullopt);

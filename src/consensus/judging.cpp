@@ -30,12 +30,13 @@ void Replica::State::on_pre_prepare(MemberIndex from, const MessagePtr& message)
   auto& queue = early[m.sender];
   if (m.view < queue.view) return;
   if (m.view > queue.view) queue = {m.view, {}};
-  auto [place, inserted] = queue.by_height.emplace(header.height, message);
-  if (!inserted && std::get<PrePrepare>(*place->second).digest != m.digest)
-    blame(m.sender, {m.view, header.height, m.digest}, place->second, message);
+  auto [place, inserted] = queue.by_height.emplace(header.height, EarlyProposal{message, wall});
+  auto& kept = place->second.message;
+  if (!inserted && std::get<PrePrepare>(*kept).digest != m.digest)
+    blame(m.sender, {m.view, header.height, m.digest}, kept, message);
   bool has_reason = m.justification.kind != Justification::Kind::none;
-  if (!inserted && has_reason && std::get<PrePrepare>(*place->second).justification.kind == Justification::Kind::none)
-    place->second = message;  // one without a reason must not mask the one that opens the view
+  if (!inserted && has_reason && std::get<PrePrepare>(*kept).justification.kind == Justification::Kind::none)
+    kept = message;  // V4: one without a reason must not mask the one that opens the view
   if (queue.by_height.size() > 2 * limits::kWindowMax) queue.by_height.erase(place);
 }
 
@@ -44,6 +45,7 @@ bool Replica::State::stands_on_base(const BlockHeader& header) const {
   return header.height == epoch_base + 1 && (!at_base() || header.parent == tree.tip().digest);
 }
 
+/// R2: its reason stands on exactly the block that it extends, or proposes again (V4).
 bool Replica::State::is_justified(const PrePrepare& m) const {
   auto base = justified_block(m.justification);
   const auto& header = m.block.header;
@@ -64,16 +66,21 @@ bool Replica::State::take_early_proposals() {
   for (auto& [sender, queue] : early) {
     if (queue.by_height.empty()) continue;
     if (queue.view > view) {
-      const auto& first = std::get<PrePrepare>(*queue.by_height.begin()->second);
+      const auto& first = std::get<PrePrepare>(*queue.by_height.begin()->second.message);
+      bool by_new_view = first.justification.kind == Justification::Kind::new_view;
       if (first.justification.kind == Justification::Kind::none || !is_justified(first)) continue;
-      if (mode == Mode::recovering && first.justification.kind == Justification::Kind::new_view) {
+      if (mode == Mode::recovering && by_new_view) {  // 8 (c)
         const auto& given = first.justification.view_changes;
         bool mine = std::any_of(given.begin(), given.end(), [&](const auto& h) { return h.sender == config.self; });
         if (!mine && recovery_view && queue.view > *recovery_view + 1) resume(queue.view);
       }
       if (!may_enter(queue.view)) continue;
-      // Whoever sent it: what it holds opens the view (V3). Whether its sender leads it is asked of each proposal.
-      enter_view(queue.view, first.justification.kind == Justification::Kind::new_view ? 0 : 1, base_of(first));
+      // V3, whoever sent it: what it holds opens the view. Whether its sender leads it is asked of each proposal.
+      enter_view(queue.view, by_new_view ? 0 : 1, base_of(first));
+      // So it is this member's opening as well, should it lead the view (V6): a liar that has the q VIEW-CHANGEs first,
+      // its own among them, would else keep the leader from its view by telling it of them. Not what bears our own
+      // name: then we were here before, and do not remember what we proposed.
+      if (by_new_view && sender != config.self) opening = first.justification;
       changed = true;
     }
     if (queue.view < view) {
@@ -91,7 +98,8 @@ bool Replica::State::take_early_proposals() {
 }
 
 /// One of our view. It waits for its parent, for the execution that tells the leader, or for its height.
-Replica::State::Early Replica::State::take_early_proposal(const MessagePtr& message, bool is_first) {
+Replica::State::Early Replica::State::take_early_proposal(const EarlyProposal& proposal, bool is_first) {
+  const auto& message = proposal.message;
   const auto& m = std::get<PrePrepare>(*message);
   const auto& header = m.block.header;
   auto tip_height = tree.tip().height();
@@ -117,7 +125,7 @@ Replica::State::Early Replica::State::take_early_proposal(const MessagePtr& mess
   // A leader may not fill the tree with what nobody can vote for yet.
   if (header.height > tip_height + 2 * limits::kWindowMax && !is_justified(m)) return Early::waits;
   if (has_reason) opening_message = message;
-  return take_proposal(message) ? Early::changed : Early::over;
+  return take_proposal(proposal) ? Early::changed : Early::over;
 }
 
 /// What nothing vouches for goes: blocks that leaders proposed and nobody may ever vote for are not to keep others out.
@@ -152,7 +160,8 @@ void Replica::State::blame(MemberIndex member, const VoteSubject& place, Message
   out->evidence.push_back({member, place.view, place.height, std::move(first), std::move(second)});
 }
 
-bool Replica::State::take_proposal(const MessagePtr& message) {
+bool Replica::State::take_proposal(const EarlyProposal& proposal) {
+  const auto& message = proposal.message;
   const auto& m = std::get<PrePrepare>(*message);
   bool again = proposes_again(m);
   if (again && !is_justified(m)) return false;
@@ -172,8 +181,9 @@ bool Replica::State::take_proposal(const MessagePtr& message) {
   if (justified) tree.drop_abandoned(m.view, tree.find(m.digest) != nullptr && again ? m.digest : m.block.header.parent);
   auto* node = add_node(m.block, m.digest);
   if (node == nullptr) return false;
-  bool changed = node->proposed_in != m.view;
-  if (changed) {
+  const bool is_new = node->proposed_in != m.view;
+  bool changed = is_new;
+  if (is_new) {
     node->proposed_in = m.view;
     node->proposal = message;
     node->justified = false;
@@ -187,10 +197,10 @@ bool Replica::State::take_proposal(const MessagePtr& message) {
   bool repeated = distinct.size() != m.block.batch_digests.size();
   for (const auto& batch : distinct) repeated = repeated || pool.in_chain(batch) || tree.holds_batch(parent, batch);
   if (!reason && repeated) reason = RefusalReason::duplicate_batch;
-  // 1.11: by the clock at receipt, wider as views fail; never asked again, so not of a block that is proposed again.
+  // By the clock at receipt, wider as views fail; never asked again, so not of a block that is proposed again (V4).
   auto skew = config.parameters.clock_skew_max_ms * pacemaker.patience();
-  auto time = m.block.header.time_ms;
-  if (!reason && !again && (time > wall + skew || time + skew < wall)) reason = RefusalReason::clock;
+  auto time = m.block.header.time_ms, then = proposal.received_ms;
+  if (!reason && is_new && !again && (time > then + skew || time + skew < then)) reason = RefusalReason::clock;
   if (reason) refuse(*node, *reason);
   return true;
 }

@@ -31,6 +31,11 @@ std::optional<Height> Replica::State::base_of(const BlockNode& node, View in_vie
 std::optional<Height> Replica::State::base_of_view() const {
   if (view_base) return view_base;
   if (view == 0) return epoch_base;
+  if (opening) {  // of another's NEW-VIEW whose maximum was missing when it came
+    auto maximum = *justified_block(*opening);
+    if (maximum.height == 0) return epoch_base;
+    if (const auto* node = tree.find(maximum.digest)) return base_of(*node, view);
+  }
   const auto& tip = tree.tip();
   // R4: a view that follows a committed tenure_end block cannot stand on another.
   bool follows_tip = !at_base() && tip.header().tenure_end() && tip.view() + 1 == view;

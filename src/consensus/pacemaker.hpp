@@ -14,12 +14,12 @@ class Pacemaker {
  public:
   Pacemaker(std::uint64_t base_ms, Rng& rng) : base_ms_(base_ms), timeout_ms_(base_ms), rng_(&rng) {}
 
-  /// Runs the view timer if there is something to wait for, stops it otherwise.
+  /// V1: runs the view timer if there is something to wait for, stops it otherwise.
   void wait_for_view(bool waiting, std::uint64_t now) {
     if (!waiting) view_deadline_.reset();
     else if (!view_deadline_) view_deadline_ = now + timeout_ms_ + jitter();
   }
-  /// True once per expiry; the next wait is twice as long, to eight times the base.
+  /// V1: true once per expiry; the next wait is twice as long, to eight times the base.
   bool view_expired(std::uint64_t now) {
     if (!view_deadline_ || now < *view_deadline_) return false;
     view_deadline_.reset();
@@ -42,7 +42,7 @@ class Pacemaker {
     resend_at_.reset();
     resend_ms_ = first_resend();
   }
-  void committed() {
+  void committed() {  // V1
     timeout_ms_ = std::max(base_ms_, timeout_ms_ / 2);
     progress();
   }
@@ -61,7 +61,7 @@ class Pacemaker {
 
   const std::optional<std::uint64_t>& view_deadline() const { return view_deadline_; }
   const std::optional<std::uint64_t>& resend_at() const { return resend_at_; }
-  /// How much of the allowed doublings is used: the time rule grows with it (1.11).
+  /// How much of the allowed doublings is used: the rule of the clock (R1) and R8 by time grow with it.
   std::uint64_t patience() const { return timeout_ms_ / base_ms_; }
   std::uint64_t base_ms() const { return base_ms_; }
   std::uint64_t timeout_ms() const { return timeout_ms_; }

@@ -55,6 +55,7 @@ bool Replica::State::wants_to_propose(const BlockNode& parent, const BatchPool::
   bool same_view = parent.view() == view && !is_base(parent);
   auto position = same_view ? parent.tenure_position + 1 : 1;
   auto tenure_start = same_view ? parent.tenure_start_ms : wall;
+  // R8
   tenure_end = position >= config.parameters.tenure_blocks || heartbeat || stopping ||
                (config.tenure_ms > 0 && (wall >= tenure_start + config.tenure_ms || now >= opened_at_ms + config.tenure_ms));
   if (heartbeat || announce || stuck || stopping || ends_epoch) return true;
@@ -64,7 +65,8 @@ bool Replica::State::wants_to_propose(const BlockNode& parent, const BatchPool::
 }
 
 bool Replica::State::try_propose() {
-  if (!is_active_leader() || view < propose_from || view < safety.floor() || durable < view_token.value()) return false;
+  if (!is_active_leader() || view < propose_from || view < safety.floor()) return false;  // 8: the restart fence
+  if (durable < view_token.value()) return false;  // 4: the view before its blocks
   Justification justification;
   const auto* parent = proposal_parent(justification);
   if (parent == nullptr) return false;
@@ -130,7 +132,7 @@ void Replica::State::signed_pre_prepare(PrePrepare message) {
   own_proposals.emplace(height, sent);
   const auto& m = std::get<PrePrepare>(*sent);
   if (m.justification.kind != Justification::Kind::none) opening_message = sent;
-  take_proposal(sent);
+  take_proposal({sent, wall});
 }
 
 }  // namespace galen::consensus

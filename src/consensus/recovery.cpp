@@ -91,6 +91,7 @@ void Replica::State::judge_start() {
     become_recovering();
     return;
   }
+  // 8: a log as init makes it, of a chain that has begun
   if (mode == Mode::fresh && (!at_base() || log_is_lost())) return become_recovering();
   if (answers.size() + 1 >= config.members.quorum()) begin_voting();
 }
@@ -109,6 +110,7 @@ void Replica::State::begin_voting() {
     report(EventKind::fenced, view, tree.tip().height());
     start_view_change(view + 1, ViewChangeCause::handing_over);
   }
+  heed_view_changes();
 }
 
 void Replica::State::become_recovering() {
@@ -164,10 +166,13 @@ void Replica::State::resume(View floor_given) {
   opening.reset();
   opened_with.reset();
   head.reset();
+  opened_at_ms = now;
+  give_chance();
   std::vector<SafetyRecord> records{safety.resumed_record(floor_given, high_qc), safety.view_record(view, high_qc)};
   view_token = persist(std::move(records));
   pacemaker.progress();
   report(EventKind::resumed, floor_given, tree.tip().height());
+  heed_view_changes();
 }
 
 void Replica::State::check_clock() {

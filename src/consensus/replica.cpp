@@ -46,6 +46,7 @@ Replica::State::State(Config config_given, Recovered recovered)
   had_chain = recovered.tip.header.height > 0;
   view = safety.view().value_or(0);
   view_entered = safety.view().has_value();
+  // 8: the restart fence
   if (view_entered && !mutated(Mutation::no_restart_fence)) propose_from = view + 1;
   high_qc = safety.high_qc();
   if (!at_base()) tip_certificate = recovered.tip.certificate;  // the base's is another epoch's: nobody verifies it here
@@ -57,6 +58,7 @@ Replica::State::State(Config config_given, Recovered recovered)
     own_view_change = Kept<ViewChange>{*safety.view_change()};
     view_changes.emplace(config.self, *safety.view_change());
   }
+  // R1
   if (!mutated(Mutation::forget_votes)) last_prepare = safety.last_prepare();
   safety.prune(recovered.tip.header.height);
   for (const auto& subject : recovered.executed) executed.emplace(subject.height, subject);
@@ -111,7 +113,7 @@ void Replica::State::settle() {
 }
 
 void Replica::State::arm_timers() {
-  bool outstanding = work_outstanding();
+  bool outstanding = work_outstanding();  // V1
   pacemaker.wait_for_view(may_vote() && (changing_views() ? vc_has_quorum : outstanding), now);
   pacemaker.wait_for_answers(outstanding || unsettled(), now);
   std::optional<std::uint64_t> wake;
@@ -124,9 +126,12 @@ void Replica::State::arm_timers() {
   if (!is_member() && !ended) wake = earliest(wake, fetch_blocks_at_ms);
   if (pool.size() > 0 && proposed_at_ms + config.gather_ms > now && is_active_leader())
     wake = earliest(wake, proposed_at_ms + config.gather_ms);
-  for (const auto& [digest, node] : tree.nodes())
-    if (!node.missing.empty()) wake = earliest(wake, node.fetch_at_ms);
-  for (const auto& [digest, block] : wanted) wake = earliest(wake, block.fetch_at_ms);
+  if (is_member() &&
+      !ended) {  // what fetch_what_is_missing() goes through, and no more: else it would wake at once for ever
+    for (const auto& [digest, node] : tree.nodes())
+      if (!node.missing.empty() && !is_void(node)) wake = earliest(wake, node.fetch_at_ms);
+    for (const auto& [digest, block] : wanted) wake = earliest(wake, block.fetch_at_ms);
+  }
   if (may_offer() && pool.size() > 0) wake = earliest(wake, offer_round_ms);
   if (ask_offerer_ms) wake = earliest(wake, *ask_offerer_ms);
   out->wake_at_ms = wake;

@@ -154,6 +154,7 @@ Status SafetyState::apply_body(RecordKind kind, ByteReader& in) {
   return corrupt("kind");
 }
 
+/// R7: it never falls.
 void SafetyState::raise_high_qc(const QuorumCertificate& certificate) {
   if (!high_qc_ || key_of(certificate.subject) > key_of(high_qc_->subject)) high_qc_ = certificate;
 }

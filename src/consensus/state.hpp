@@ -43,9 +43,13 @@ struct Answered {
 };
 
 /// PRE-PREPAREs that cannot be judged yet; per sender only those of the highest view, whoever may lead it.
+struct EarlyProposal {
+  MessagePtr message;
+  TimestampMs received_ms = 0;  ///< by the own clock, which is asked about the block's time as of its receipt
+};
 struct EarlyProposals {
   View view = 0;
-  std::map<Height, std::shared_ptr<const Message>> by_height;
+  std::map<Height, EarlyProposal> by_height;
 };
 
 /// Blocks that are wanted or wait for their parents. Vouched for: a certificate, or we ourselves, stand behind it or what stands
@@ -91,11 +95,11 @@ struct Replica::State {
   bool is_justified(const PrePrepare& message) const;
   bool take_early_proposals();
   enum class Early : std::uint8_t { waits, over, changed };  ///< what became of a proposal that was kept
-  Early take_early_proposal(const MessagePtr& message, bool is_first);
+  Early take_early_proposal(const EarlyProposal& proposal, bool is_first);
   void make_room(const Hash& parent);
   BlockNode* add_node(const BlockSkeleton& block, const Hash& digest);
   void blame(MemberIndex member, const VoteSubject& place, MessagePtr first, MessagePtr second);
-  bool take_proposal(const MessagePtr& message);
+  bool take_proposal(const EarlyProposal& proposal);
   void refuse(BlockNode& node, RefusalReason reason);
 
   // voting.cpp: PREPARE, COMMIT
@@ -125,6 +129,7 @@ struct Replica::State {
   void signed_view_change(ViewChange message);
   void on_view_change(MemberIndex from, const ViewChange& message);
   void note_view_change(const ViewChange& message);
+  void heed_view_changes();
   std::size_t view_changes_at_least(View target) const;
   bool try_lead();
   bool may_enter(View target) const;
@@ -200,7 +205,7 @@ struct Replica::State {
   bool is_base(const BlockNode& node) const { return node.height() == epoch_base; }
   /// Nothing of this epoch is committed here.
   bool at_base() const { return tree.tip().height() == epoch_base; }
-  /// May promise something: a member that remembers, of an epoch that goes on.
+  /// R1, 8 (b): may promise something: a member that remembers, of an epoch that goes on.
   bool may_vote() const { return mode == Mode::voting && is_member() && !ended; }
 
   Config config;
@@ -282,7 +287,7 @@ struct Replica::State {
   std::uint64_t status_nonce = 0;
   std::map<MemberIndex, StatusAnswer> answers;
   std::map<MemberIndex, View> recovery_claims;  ///< view or target in the first answer of each that remembers
-  std::optional<View> recovery_view;            ///< V of 1.9, by these claims
+  std::optional<View> recovery_view;            ///< V of 8 (a), by these claims
   std::set<MemberIndex> answering;
   std::map<MemberIndex, std::int64_t> clock_offsets;  ///< of the others, at their last STATUS
   bool clock_alarm = false;

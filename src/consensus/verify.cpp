@@ -43,6 +43,7 @@ struct Checker {
     return {};
   }
 
+  /// V3: q VIEW-CHANGEs for exactly this view. V4: never mixed targets, and the certificate is of their maximum.
   Status new_view(View view, const Justification& j) const {
     if (j.view_changes.size() != quorum_of(members)) return bad_certificate("new-view: not exactly q view-changes");
     for (std::size_t i = 0; i < j.view_changes.size(); ++i) {
@@ -61,7 +62,7 @@ struct Checker {
     switch (j.kind) {
       case Kind::none: return {};
       case Kind::new_view: return new_view(view, j);
-      case Kind::tenure_end:
+      case Kind::tenure_end:  // V3
         if (!j.certificate || view == 0 || j.certificate->subject.view + 1 != view)
           return bad_certificate("tenure end: no certificate of the view before");
         return certificate(*j.certificate);

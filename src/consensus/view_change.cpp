@@ -55,7 +55,16 @@ void Replica::State::note_view_change(const ViewChange& message) {
     if (header.target <= place->second.header.target) return;
     place->second = message;
   }
-  // V2: the largest view that f+1 members want at least; one member alone moves nobody.
+  heed_view_changes();
+  if (changing_views() && !vc_has_quorum && view_changes_at_least(vc_target) >= quorum_of(config.members)) {
+    vc_has_quorum = true;  // V1: from here the timer runs again
+    pacemaker.restart_view_timer();
+  }
+}
+
+/// V2: also of what came while this member could not vote.
+void Replica::State::heed_view_changes() {
+  // The largest view that f+1 members want at least; one member alone moves nobody.
   std::vector<View> targets;
   for (const auto& [member, other] : view_changes) targets.push_back(other.header.target);
   std::sort(targets.rbegin(), targets.rend());
@@ -63,12 +72,10 @@ void Replica::State::note_view_change(const ViewChange& message) {
   if (targets.size() > joined && targets[joined] > vc_target && targets[joined] > view)
     start_view_change(targets[joined], ViewChangeCause::joining);
   // A leader that leaves its own view has ended it: waiting for it would help nobody, and it can burn no other's view.
-  if (view_leader() == header.sender && header.sender != config.self && !changing_views())
+  auto leader = view_leader();
+  auto of_leader = leader && *leader != config.self ? view_changes.find(*leader) : view_changes.end();
+  if (of_leader != view_changes.end() && of_leader->second.header.target > view && !changing_views())
     start_view_change(view + 1, ViewChangeCause::leader_left);
-  if (changing_views() && !vc_has_quorum && view_changes_at_least(vc_target) >= quorum_of(config.members)) {
-    vc_has_quorum = true;  // V1: from here the timer runs again
-    pacemaker.restart_view_timer();
-  }
 }
 
 std::size_t Replica::State::view_changes_at_least(View target) const {
@@ -77,10 +84,11 @@ std::size_t Replica::State::view_changes_at_least(View target) const {
   }));
 }
 
+/// V3, and R1: not below a view that this member has asked for.
 bool Replica::State::may_enter(View target) const { return !ended && target > view && vc_target <= target; }
 
-/// The others wait three times as long as a leader takes, and longer in trouble, so none that ends its tenure is left early. A
-/// leader without work ends it with its first idle block.
+/// R8: the others wait three times as long as a leader takes, and longer in trouble, so none that ends its tenure is
+/// left early. A leader without work ends it with its first idle block.
 std::uint64_t Replica::State::tenure_deadline_ms() const {
   if (config.tenure_ms == 0) return UINT64_MAX;
   return opened_at_ms + std::max(config.tenure_ms, config.parameters.idle_block_interval_ms) * (2 + pacemaker.patience());
@@ -103,7 +111,7 @@ bool Replica::State::try_lead() {
     Justification justification{Justification::Kind::new_view, {}, {}};
     for (std::size_t i = 0; i < quorum_of(config.members); ++i)
       justification.view_changes.push_back(view_changes.at(senders[i]).header);
-    const auto& maximum = maximum_high(justification.view_changes);
+    const auto& maximum = maximum_high(justification.view_changes);  // V4
     for (const auto& given : justification.view_changes)
       if (given.high == maximum) justification.certificate = view_changes.at(given.sender).high_qc;
     if constexpr (mutated(Mutation::leaders_own_high_qc)) {

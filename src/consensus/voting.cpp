@@ -33,7 +33,7 @@ const Hash* Replica::State::pending_change(Height exec_height) const {
 
 /// R1-R4 and the validity of the block; false also while something is still missing.
 bool Replica::State::may_prepare(BlockNode& node) {
-  if (node.refused || node.proposed_in != view) return false;
+  if (node.refused || node.proposed_in != view) return false;  // R1: valid, of my view
   bool voted_in_view = last_prepare && last_prepare->view == view;
   constexpr bool kR1 = !mutated(Mutation::two_prepares_at_a_height);
   constexpr bool kOneChain = !mutated(Mutation::no_single_chain);
@@ -43,12 +43,12 @@ bool Replica::State::may_prepare(BlockNode& node) {
       std::pair(node.height(), node.digest) <= std::pair(last_prepare->height, last_prepare->digest))
     return false;
   bool parent_certified = certified_in(view, node.header().parent);
-  bool after_opening = opened_with == node.header().parent;
+  bool after_opening = opened_with == node.header().parent;                                                 // V4
   if (kOneChain && !voted_in_view && !node.justified && !parent_certified && !after_opening) return false;  // R2
   bool extends_last = voted_in_view && node.header().parent == last_prepare->digest;
   if (kOneChain && voted_in_view && !extends_last && !parent_certified) return false;  // R3
   if (!node.justified && node.height() > tree.tip().height() + config.parameters.window) return false;
-  if (!node.missing.empty()) return false;
+  if (!node.missing.empty()) return false;  // R1: whole
   bool known = false;
   if (!roots_agree(node, known)) {
     if (known) {
@@ -57,7 +57,7 @@ bool Replica::State::may_prepare(BlockNode& node) {
     }
     return false;
   }
-  const auto* next = pending_change(node.header().exec_height);
+  const auto* next = pending_change(node.header().exec_height);  // V4e: the end, if and only if a change is pending
   auto reason = check_bodies(config.parameters, node);
   if (node.header().next_members_hash != (next ? *next : Hash{})) reason = RefusalReason::epoch_end;
   if (reason) refuse(node, *reason);
@@ -65,7 +65,7 @@ bool Replica::State::may_prepare(BlockNode& node) {
 }
 
 bool Replica::State::try_prepare() {
-  if (!may_vote() || changing_views() || view < safety.floor() || !view_entered) return false;
+  if (!may_vote() || changing_views() || view < safety.floor() || !view_entered) return false;  // R1; 8 (c)
   std::vector<BlockNode*> candidates;
   for (auto& [digest, node] : tree.nodes())
     if (node.proposed_in == view && node.height() > tree.tip().height()) candidates.push_back(&node);
@@ -83,7 +83,7 @@ bool Replica::State::try_prepare() {
 }
 
 void Replica::State::signed_prepare(Prepare vote) {
-  // What was decided may have been overtaken while the signature was made.
+  // R1 once more: what was decided may have been overtaken while the signature was made.
   const auto& subject = vote.subject;
   const auto* node = tree.find(subject.digest);
   if (!may_vote() || subject.view != view || changing_views() || node == nullptr) return;
@@ -128,6 +128,7 @@ void Replica::State::on_certificate(const QuorumCertificate& certificate) {
     become_diverged(subject.height);
     return;
   }
+  // 8 (c)
   if (mode == Mode::recovering && !ended && recovery_view && subject.view > *recovery_view + 1) {
     if (!high_qc || higher(subject, high_qc->subject)) high_qc = certificate;
     resume(subject.view);
@@ -173,7 +174,7 @@ bool Replica::State::try_commit_votes() {
   bool changed = false;
   for (const auto& [subject, certificate] : certificates) {
     SafetyState::VoteKey key{subject.view, subject.height};
-    if (subject.height <= tree.tip().height() || subject.view < safety.floor()) continue;
+    if (subject.height <= tree.tip().height() || subject.view < safety.floor()) continue;  // 8 (c)
     if (committed_votes.count(key) > 0 || !may_commit(key)) continue;
     committed_votes.insert(key);
     Commit vote{{config.self, subject, {}}};

@@ -95,6 +95,8 @@ void Adversary::vote_for(const VoteSubject& subject, Outbox& out) {
 
 void Adversary::heard(const MessagePtr& message, Outbox& out) {
   remember(message);
+  const auto* change = std::get_if<ViewChange>(message.get());
+  if (change != nullptr && does(Lie::forestalls)) forestall(*change, out);
   const auto* m = std::get_if<PrePrepare>(message.get());
   if (m == nullptr) return;
   highest_ = std::max(highest_, m->block.header.height);
@@ -114,10 +116,43 @@ void Adversary::usurp(const PrePrepare& message, Outbox& out) {
   to_some(claimed, out);
 }
 
+/// With its own VIEW-CHANGE, which it shows nobody else, it has q of them one sooner than the leader.
+void Adversary::forestall(const ViewChange& change, Outbox& out) {
+  const auto target = change.header.target;
+  if (wanting_.size() >= kMemory && wanting_.count(target) == 0) wanting_.erase(wanting_.begin());
+  auto& wanting = wanting_[target];
+  const bool is_new = wanting.emplace(change.header.sender, change).second;
+  if (!is_new || wanting.size() + 1 != members_->quorum() || wanting.count(self_) > 0) return;
+  ViewChange own{{self_, target, {}, 0, {}}, std::nullopt};
+  own.header.signature = keyring_->sign(self_, view_change_sign_bytes(*context_, own.header));
+  auto given = wanting;
+  given.emplace(self_, std::move(own));
+  Justification reason{Justification::Kind::new_view, {}, {}};
+  for (const auto& [member, one] : given) reason.view_changes.push_back(one.header);
+  const auto& maximum = maximum_high(reason.view_changes);
+  for (const auto& [member, one] : given)
+    if (one.header.high == maximum) reason.certificate = one.high_qc;
+  for (const auto& known : memory_) {
+    const auto* model = std::get_if<PrePrepare>(known.get());
+    if (model == nullptr || maximum.height == 0) continue;
+    PrePrepare m{self_, target, model->block, std::move(reason), {}, {}};
+    auto& header = m.block.header;
+    header.view = target;
+    header.proposer = self_;
+    header.parent = maximum.digest;
+    header.height = header.history_size = maximum.height + 1;
+    header.flags = 0;
+    header.next_members_hash = {};
+    const auto leader = static_cast<MemberIndex>(target % members_->size());
+    return send(leader, signed_again(std::move(m)), out);
+  }
+}
+
 void Adversary::says(const Target& to, const MessagePtr& message, Outbox& out) {
   remember(message);
   const auto* proposal = std::get_if<PrePrepare>(message.get());
   bool own_proposal = proposal != nullptr && proposal->sender == self_;
+  if (own_proposal && does(Lie::forestalls)) return;  // nor does it lead: then every view opens by VIEW-CHANGEs
   MessagePtr other;
   if (own_proposal && does(Lie::equivocates) && rng_.chance(1, 2)) other = variant(*proposal);
   if (own_proposal && does(Lie::floods) && rng_.chance(1, 3)) flood_blocks(*proposal, out);

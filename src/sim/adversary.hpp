@@ -49,6 +49,7 @@ class Adversary {
   void to_some(const consensus::MessagePtr& message, Outbox& out);
   void vote_for(const VoteSubject& subject, Outbox& out);
   void usurp(const consensus::PrePrepare& message, Outbox& out);
+  void forestall(const consensus::ViewChange& message, Outbox& out);
   consensus::MessagePtr signed_again(consensus::Message message) const;
   consensus::MessagePtr variant(const consensus::PrePrepare& message);
   consensus::MessagePtr lie_about_status(const consensus::StatusAnswer& message);
@@ -81,6 +82,7 @@ class Adversary {
   std::vector<consensus::MessagePtr> memory_;
   std::vector<Hash> odd_batches_;
   std::map<VoteSubject, int> voted_;
+  std::map<View, std::map<MemberIndex, consensus::ViewChange>> wanting_;  ///< VIEW-CHANGEs it has heard, by target
   Height highest_ = 0;  ///< that it has heard proposed
   std::map<std::string, std::uint64_t>* undecodable_ = nullptr;
 };

@@ -292,6 +292,8 @@ void Simulation::wake(Node& node, Seat& seat, std::uint64_t at_ms) {
     auto* its_seat = woken.seat_in(epoch);
     if (its_seat == nullptr || its_seat->woken != at_ms) return;
     its_seat->woken = UINT64_MAX;
+    // Had something else its tick in this millisecond, that step asked for a later wake, which this one stood before.
+    if (its_seat->ticked == now_) return wake(woken, *its_seat, now_ + 1);
     give(woken, epoch, Tick{});
   });
 }

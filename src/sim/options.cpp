@@ -8,9 +8,9 @@ namespace galen::sim {
 
 namespace {
 constexpr std::array<std::string_view, static_cast<std::size_t>(Lie::count)> kLieNames{
-    "twins",  "equivocates", "votes_for_all", "withholds", "deaf", "lies_status", "lies_view_change",
-    "storms", "mutates",     "stalls",        "replays",   "usurps", "ignores_origin", "whispers",
-    "floods", "errs"};
+    "twins",    "equivocates", "votes_for_all", "withholds", "deaf",   "lies_status", "lies_view_change",
+    "storms",   "mutates",     "stalls",        "replays",   "usurps", "forestalls",  "ignores_origin",
+    "whispers", "floods",      "errs"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count)> kFaultNames{
     "loss",      "delay",     "repeat", "partition", "flapping", "one_way",
     "slow_node", "slow_disk", "clock",  "crash",     "amnesia",  "ledger"};

@@ -31,11 +31,12 @@ enum class Lie : std::uint8_t {
   stalls,            ///< leads as slowly as it may
   replays,           ///< says old messages again, its own and others'
   usurps,            ///< proposes in views that others lead
-  ignores_origin,    ///< takes no batch of one other member into its blocks
-  whispers,          ///< sends each batch of its own to one member only
+  forestalls,  ///< proposes nothing where it leads, and tells other leaders of their q VIEW-CHANGEs before they know
+  ignores_origin,  ///< takes no batch of one other member into its blocks
+  whispers,        ///< sends each batch of its own to one member only
   // Drawn apart as well, and in layer 1 alone:
-  floods,            ///< where there is little room: more blocks, or votes, than anybody can keep
-  errs,              ///< executes something else from some height on, in earnest
+  floods,  ///< where there is little room: more blocks, or votes, than anybody can keep
+  errs,    ///< executes something else from some height on, in earnest
   count,
 };
 std::string_view to_name(Lie lie);

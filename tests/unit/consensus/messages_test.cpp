@@ -197,7 +197,7 @@ TEST(Messages, OnlyTheLeaderProposes) {
   EXPECT_FALSE(f.accepts(1, m));
 }
 
-TEST(Messages, ANewViewIsQuorumAndMaximum) {
+TEST(Messages, V4ANewViewIsQuorumAndMaximum) {
   Fixture f;
   auto check = [&](auto&& change) {
     auto justification = f.new_view(4);
@@ -217,7 +217,7 @@ TEST(Messages, ANewViewIsQuorumAndMaximum) {
   EXPECT_FALSE(check([&](Justification& j) { j.view_changes[1].high = {9, 9, hash_of(3)}; })) << "a stitched header";
 }
 
-TEST(Messages, ATenureEndIsOfTheViewBefore) {
+TEST(Messages, V3ATenureEndIsOfTheViewBefore) {
   Fixture f;
   Justification justification{
       Justification::Kind::tenure_end, {}, f.certificate(VotePhase::prepare, {2, 5, hash_of(9)})};

@@ -1,4 +1,6 @@
-// The voting and view-change rules one by one: a single replica (B of four) among messages made by hand.
+// The voting and view-change rules one by one: a single replica (B of four) among messages made by hand. A test is
+// named by the rule of docs/spec/consensus.md that it holds to, or by its section where that has no rules: S8b is
+// section 8 (b).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -107,6 +109,7 @@ class Lone {
     for (const auto& fetch : effects.fetch_blocks) fetched_from.push_back(fetch.from);
     offered.insert(offered.end(), effects.offers.begin(), effects.offers.end());
     for (const auto& fetch : effects.fetch_batches) fetches.push_back(fetch);
+    wake_at_ms = effects.wake_at_ms;
     for (const auto& one : next) step(one);
   }
 
@@ -291,6 +294,7 @@ class Lone {
   std::vector<LeaderSkip> skips;   ///< whom the chain leaves out, as it executes them
   std::uint64_t now = 1000;
   std::uint64_t last_token = 0;
+  std::optional<std::uint64_t> wake_at_ms;
   bool sync = true;
   bool execute = true;
 };
@@ -303,6 +307,25 @@ TEST(Rules, R1OneVoteAtAHeightAndOnlyUpwards) {
   b.propose(other);
   EXPECT_TRUE(b.prepared(one));
   EXPECT_FALSE(b.prepared(other));
+}
+
+// Nothing but its log tells a member that has started again of its vote: the certificate would justify another one.
+TEST(Rules, R1OneVoteAtAHeightOverARestart) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto two = b.block(0, &one);
+  b.propose(one);
+  b.propose(two);
+  ASSERT_TRUE(b.prepared(two));
+  b.start(std::vector<SafetyRecord>(b.log));
+  b.said.clear();
+  b.receive(3, Certificate{b.certificate(VotePhase::prepare, one)});
+  auto sibling = b.block(0, &one, 0, 2);
+  b.propose(sibling);
+  EXPECT_FALSE(b.prepared(sibling));
+  auto three = b.block(0, &two, kTenureEnd);
+  b.propose(three);
+  EXPECT_TRUE(b.prepared(three));
 }
 
 TEST(Rules, ALeaderThatProposesTwoBlocksForOnePlaceIsProvenFaultyOnce) {
@@ -364,7 +387,20 @@ TEST(Rules, R1NoVoteAfterAViewChange) {
   EXPECT_FALSE(b.prepared(one));
 }
 
-TEST(Rules, R2AFirstVoteNeedsAJustification) {
+TEST(Rules, R2TheFirstVoteInAViewNeedsAJustification) {
+  Lone b;
+  auto stray = b.block(2, nullptr);
+  stray.header.proposer = 0;  // A does not lead it, and its NEW-VIEW opens it
+  b.propose(stray, b.new_view(2, nullptr));
+  ASSERT_EQ(b.replica->status().view, 2u);
+  auto one = b.block(2, nullptr);
+  b.propose(one);
+  EXPECT_FALSE(b.prepared(one)) << "it is in the view, and its leader gave no reason";
+  b.propose(one, b.new_view(2, nullptr));
+  EXPECT_TRUE(b.prepared(one));
+}
+
+TEST(Rules, R2AProposalOfAViewThatIsNotEnteredWaits) {
   Lone b;
   auto one = b.block(0, nullptr);
   b.propose(one);
@@ -387,7 +423,12 @@ TEST(Rules, R3VotesOfAViewAreOneChain) {
   b.propose(sibling);
   b.propose(child);
   ASSERT_TRUE(b.prepared(one));
+  b.tick(40);
+  b.receive(0, Skeleton{sibling});  // asked for as the child's parent
+  b.tick(1);
   EXPECT_FALSE(b.prepared(child));
+  b.receive(3, Certificate{b.certificate(VotePhase::prepare, sibling)});
+  EXPECT_TRUE(b.prepared(child)) << "a quorum stands behind its parent";
 }
 
 TEST(Rules, R4NothingFollowsATenureEndInItsView) {
@@ -422,6 +463,31 @@ TEST(Rules, R5ALateCommitIsAllowedUnlessAViewChangeReportedLess) {
   b.receive(2, b.view_change(2, 1, &one));
   ASSERT_EQ(b.asked_for(), 1u);
   EXPECT_TRUE(b.voted<Commit>(one));
+}
+
+TEST(Rules, R5AnEarlierViewChangeThatReportedLessStillForbidsTheCommit) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  b.receive(0, b.view_change(0, 1));
+  b.receive(2, b.view_change(2, 1));
+  ASSERT_EQ(b.asked_for(), 1u);
+  b.receive(0, b.view_change(0, 2, &one));
+  b.receive(2, b.view_change(2, 2, &one));
+  ASSERT_EQ(b.asked_for(), 2u);
+  EXPECT_EQ(b.replica->status().high, b.subject(one)) << "and this one reported it";
+  EXPECT_FALSE(b.voted<Commit>(one));
+}
+
+TEST(Rules, R5AViewChangeCountsBeforeItIsSigned) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  b.receive(3, b.view_change(3, 1));
+  auto asked = b.replica->step(Lone::received(2, b.view_change(2, 1)));
+  ASSERT_EQ(asked.sign_requests.size(), 1u) << "its own VIEW-CHANGE";
+  auto after = b.replica->step(Lone::received(3, Certificate{b.certificate(VotePhase::prepare, one)}));
+  EXPECT_TRUE(after.sign_requests.empty());
 }
 
 TEST(Rules, R6ACommitCertificateCountsInAnyMode) {
@@ -503,6 +569,25 @@ TEST(Rules, V1BelowAQuorumNobodyClimbs) {
   b.receive(3, b.view_change(3, 5));  // at or above counts
   for (int i = 0; i < 40; ++i) b.tick(500);
   EXPECT_GT(b.asked_for(), 1u);
+}
+
+TEST(Rules, V1TimeoutsDoubleToEightTimesAndHalveWithACommit) {
+  Lone b;
+  const auto base = b.config.parameters.view_timeout_ms;
+  b.work();
+  for (View target = 2; target < 8; ++target) {  // B leads none of them but 5
+    b.tick(10 * base);
+    for (MemberIndex from : {0, 3}) b.receive(from, b.view_change(from, target));
+    EXPECT_EQ(b.replica->status().view_timeout_ms, std::min(base << (target - 1), base * 8)) << target;
+  }
+  auto one = b.block(0, nullptr);
+  b.propose(one);
+  b.receive(3, Skeleton{one});
+  b.receive(3, Certificate{b.certificate(VotePhase::commit, one)});
+  b.tick(100);
+  b.receive(3, Skeleton{one});
+  ASSERT_EQ(b.committed, std::vector<Height>{1});
+  EXPECT_EQ(b.replica->status().view_timeout_ms, base * 4);
 }
 
 TEST(Rules, V1AnIdleReplicaIsQuiet) {
@@ -699,10 +784,68 @@ TEST(Rules, V2OneMemberMovesNobodyButTwoDo) {
   EXPECT_EQ(b.asked_for(), 4u) << "the largest that f+1 want";
 }
 
-TEST(Rules, ALeaderThatLeavesItsViewHasEndedIt) {
+TEST(Rules, V2ALeaderThatLeavesItsViewHasEndedIt) {
   Lone b;
   b.receive(0, b.view_change(0, 9));
   EXPECT_EQ(b.asked_for(), 1u) << "one view, its own";
+}
+
+// All start after a power cut; the fenced leader is through first, and asks for the next view while the others still
+// wait.
+TEST(Rules, V2WhatCameBeforeAMemberMayVoteMovesItThen) {
+  for (bool is_leaders : {true, false}) {
+    Lone b;
+    auto one = b.block(0, nullptr);
+    b.propose(one);
+    auto records = b.log;
+    Recovered recovered;
+    recovered.safety = *recover(1, b.config.context.suite, records);
+    recovered.tip = {b.zero, b.zero.digest(b.config.context.suite), std::nullopt, 1};
+    recovered.history.append(crypto::merkle_leaf(b.config.context.suite, recovered.tip.digest));
+    recovered.executed = {{0, recovered.tip.digest, hash_of(50), {}}};
+    b.said.clear();
+    b.nonce.reset();
+    b.replica.emplace(b.config, std::move(recovered));
+    b.tick(0);
+    for (MemberIndex from : is_leaders ? std::vector<MemberIndex>{0} : std::vector<MemberIndex>{2, 3})
+      b.receive(from, b.view_change(from, 1));
+    EXPECT_EQ(b.asked_for(), 0u) << "it has not heard of what it may have forgotten";
+    for (MemberIndex from : {0, 2}) b.answer_status(from);
+    EXPECT_EQ(b.asked_for(), 1u) << is_leaders;
+  }
+}
+
+TEST(Rules, V3QuorumsOfDifferentViewsOpenNone) {
+  Lone b;
+  b.receive(0, b.view_change(0, 1));
+  b.receive(2, b.view_change(2, 5));
+  ASSERT_EQ(b.asked_for(), 1u);
+  EXPECT_EQ(b.last_proposal(), nullptr) << "q members want view 1 or more, but not q of them view 1";
+  EXPECT_EQ(b.replica->status().view, 0u);
+  b.receive(3, b.view_change(3, 1));
+  ASSERT_NE(b.last_proposal(), nullptr);
+}
+
+// A member that leads nothing has the quorum one VIEW-CHANGE sooner, its own among it, and tells the leader of nothing
+// else.
+TEST(Rules, V3ALeaderThatHearsOfItsViewFromAnotherOpensIt) {
+  for (bool is_here : {true, false}) {
+    Lone b;
+    auto one = b.block(0, nullptr);
+    if (is_here) b.propose(one);
+    b.propose(b.executed(b.block(1, &one), 0, 0), b.new_view(1, &one));
+    ASSERT_EQ(b.replica->status().view, 1u);
+    if (!is_here) {
+      EXPECT_EQ(b.last_proposal(), nullptr) << "it cannot tell yet whether it leads";
+      b.tick(40);
+      b.receive(2, Skeleton{one});
+    }
+    const auto* opening = b.last_proposal();
+    ASSERT_NE(opening, nullptr) << is_here;
+    EXPECT_EQ(opening->view, 1u);
+    EXPECT_EQ(opening->block, one);
+    EXPECT_TRUE(verify_message(b.config.context, b.config.members, b.keys, 1, *opening).has_value());
+  }
 }
 
 TEST(Rules, V3And4ALeaderOpensItsViewOnTheMaximum) {
@@ -1019,8 +1162,7 @@ TEST(Rules, V6AMemberThatStartsAgainKnowsTheLeaderFromTheChain) {
   }
 }
 
-
-TEST(Rules, TheFirstProposalIsNearOurClock) {
+TEST(Rules, R1TheFirstProposalIsNearOurClock) {
   for (std::int64_t off : {-6000, 0, 6000}) {
     Lone b;
     auto one = b.block(0, nullptr);
@@ -1031,7 +1173,32 @@ TEST(Rules, TheFirstProposalIsNearOurClock) {
   }
 }
 
-TEST(Rules, AVoteWaitsForTheBatchesAndJudgesThem) {
+// It waited for its parent here: that is no fault of its time.
+TEST(Rules, R1AProposalsTimeIsJudgedByTheClockAtItsReceipt) {
+  Lone b;
+  b.config.parameters.view_timeout_ms = 60'000;
+  b.start({});
+  auto one = b.block(0, nullptr);
+  auto two = b.block(0, &one);
+  b.propose(two);
+  b.tick(b.config.parameters.clock_skew_max_ms + 1'000);
+  b.receive(0, Skeleton{one});
+  b.receive(3, Certificate{b.certificate(VotePhase::prepare, one)});
+  EXPECT_FALSE(b.refused(RefusalReason::clock));
+  EXPECT_TRUE(b.prepared(two));
+}
+
+TEST(Rules, WhatIsRefusedWakesNobody) {
+  Lone b;
+  auto one = b.with_batch(b.block(0, nullptr, 0, 100'000), 99);
+  b.propose(one);
+  ASSERT_TRUE(b.refused(RefusalReason::clock));
+  b.tick(b.config.fetch_delay_ms + 1);
+  EXPECT_TRUE(b.fetches.empty()) << "its batches are nothing to us";
+  EXPECT_TRUE(!b.wake_at_ms || *b.wake_at_ms > b.now) << *b.wake_at_ms << " " << b.now;
+}
+
+TEST(Rules, R1AVoteWaitsForTheBatchesAndJudgesThem) {
   for (auto valid_ms : {60'000, -5, 3'600'000}) {
     Lone b;
     auto one = b.block(0, nullptr);
@@ -1076,7 +1243,7 @@ TEST(Rules, ABatchThatIsValidForTooLongDoesNotWaitInThePool) {
 }
 
 // A leader fills the tree with blocks that nobody can vote for: the next leaders must find room all the same.
-TEST(Rules, ALeaderCannotFillTheTree) {
+TEST(Rules, V5ALeaderCannotFillTheTree) {
   Lone b;
   std::vector<BlockSkeleton> chain;
   for (int i = 0; i < 300; ++i) {
@@ -1118,7 +1285,7 @@ TEST(Rules, AMemberThatAsksWithoutEndIsAnsweredNowAndThen) {
   EXPECT_EQ(b.said_of<StatusAnswer>(), answers + 1);
 }
 
-TEST(Rules, NoBatchTwice) {
+TEST(Rules, R1NoBatchTwice) {
   Lone b;
   b.work(88);
   auto one = b.with_batch(b.block(0, nullptr), 88);
@@ -1144,7 +1311,7 @@ TEST(Rules, WhatABlockThatWasFetchedHoldsIsNotProposedAgain) {
   EXPECT_EQ(b.last_proposal()->block.batch_digests, std::vector<Hash>{hash_of(90)});
 }
 
-TEST(Rules, WrongRootsGetNoVoteAndAQuorumOfThemMeansDiverged) {
+TEST(Rules, R1WrongRootsGetNoVoteAndAQuorumOfThemMeansDiverged) {
   Lone b;
   auto one = b.block(0, nullptr);
   one.header.state_root = hash_of(51);
@@ -1156,7 +1323,7 @@ TEST(Rules, WrongRootsGetNoVoteAndAQuorumOfThemMeansDiverged) {
   EXPECT_EQ(b.replica->status().mode, Mode::diverged);
 }
 
-TEST(Rules, AVoteWaitsForOurOwnExecution) {
+TEST(Rules, R1AVoteWaitsForOurOwnExecution) {
   Lone b;
   b.execute = false;
   auto one = b.block(0, nullptr);
@@ -1170,7 +1337,7 @@ TEST(Rules, AVoteWaitsForOurOwnExecution) {
   EXPECT_TRUE(b.prepared(two));
 }
 
-TEST(Rules, APromiseCountsOnlyWhenItIsDurable) {
+TEST(Rules, S4APromiseCountsOnlyWhenItIsDurable) {
   Lone b;
   auto one = b.block(0, nullptr);
   b.sync = false;
@@ -1232,7 +1399,7 @@ TEST(Rules, ARestartBelowMoreOfItsOwnVotesThanTheTreeHoldsVotesAndCatchesUp) {
   }
 }
 
-TEST(Rules, AMemberThatSeesAForgottenPromiseOfItsOwnFallsSilent) {
+TEST(Rules, S8AMemberThatSeesAForgottenPromiseOfItsOwnFallsSilent) {
   Lone b;
   auto one = b.block(0, nullptr);
   b.propose(one);
@@ -1259,7 +1426,7 @@ TEST(Rules, AMemberThatSeesAForgottenPromiseOfItsOwnFallsSilent) {
   EXPECT_EQ(again.replica->status().mode, Mode::recovering);
 }
 
-TEST(Rules, AMemberThatLostItsLogIsSilentUntilAViewAboveAllItMayHavePromised) {
+TEST(Rules, S8bAMemberThatLostItsLogIsSilentUntilAViewAboveAllItMayHavePromised) {
   Lone b;
   b.start({amnesia_record(1)});
   ASSERT_EQ(b.replica->status().mode, Mode::recovering);
@@ -1279,9 +1446,55 @@ TEST(Rules, AMemberThatLostItsLogIsSilentUntilAViewAboveAllItMayHavePromised) {
   EXPECT_EQ(state->floor(), 2u);
 }
 
+TEST(Rules, S8cANewViewThatIsNotMineBringsAMemberBack) {
+  Lone b;
+  b.start({amnesia_record(1)});
+  b.answer_status(3);
+  auto one = b.block(2, nullptr);
+  auto with_mine = b.new_view(2, nullptr);
+  with_mine.view_changes[0] = b.view_change(1, 2).header;
+  std::sort(with_mine.view_changes.begin(), with_mine.view_changes.end(),
+            [](const auto& x, const auto& y) { return x.sender < y.sender; });
+  b.propose(one, with_mine);
+  EXPECT_EQ(b.replica->status().mode, Mode::recovering) << "it holds a promise that is forgotten";
+  auto two = b.block(6, nullptr);
+  b.propose(two, b.new_view(6, nullptr));
+  EXPECT_EQ(b.replica->status().mode, Mode::voting);
+  EXPECT_EQ(b.replica->status().view, 6u);
+}
+
+TEST(Rules, S8AMemberThatLedBeforeARestartDoesNotProposeInThatView) {
+  Lone b;
+  for (MemberIndex from : {0, 2}) b.receive(from, b.view_change(from, 1));
+  ASSERT_NE(b.last_proposal(), nullptr);
+  b.said.clear();
+  b.start(std::vector<SafetyRecord>(b.log));
+  b.work();
+  EXPECT_EQ(b.replica->status().view, 1u);
+  EXPECT_EQ(b.last_proposal(), nullptr);
+  EXPECT_EQ(b.asked_for(), 2u) << "nor does it make the others wait";
+}
+
+TEST(Rules, S7AMemberThatDivergedSaysSoAfterARestart) {
+  Lone b;
+  auto one = b.block(0, nullptr);
+  auto two = b.executed(b.block(0, &one), 1);
+  Recovered recovered;
+  recovered.safety = *recover(1, b.config.context.suite, {});
+  recovered.tip = {two.header, two.header.digest(b.config.context.suite), b.certificate(VotePhase::commit, two), 2};
+  recovered.history = b.histories.at(recovered.tip.digest);
+  for (bool differs : {false, true}) {
+    auto given = recovered;
+    given.executed = {{1, one.header.digest(b.config.context.suite), hash_of(differs ? 51 : 50), {}}};
+    b.replica.emplace(b.config, std::move(given));
+    b.tick(0);
+    EXPECT_EQ(b.replica->status().mode == Mode::diverged, differs);
+  }
+}
+
 // n = 7: who has lost its log and a liar are as many as may be faulty. Found by the simulator: a STATUS that claimed a
 // view far above kept the other silent until the chain got there.
-TEST(Rules, ALiarThatClaimsAHighViewDoesNotKeepAMemberFromRecovering) {
+TEST(Rules, S8aALiarThatClaimsAHighViewDoesNotKeepAMemberFromRecovering) {
   for (MemberIndex liar : {3, 6}) {
     Lone b(7);
     b.start({amnesia_record(1)});  // A and C claim view 0
@@ -1296,7 +1509,7 @@ TEST(Rules, ALiarThatClaimsAHighViewDoesNotKeepAMemberFromRecovering) {
   }
 }
 
-TEST(Rules, AClaimThatTwoMembersMakeMayBeTrueAndHoldsARecoveryBack) {
+TEST(Rules, S8aAClaimThatTwoMembersMakeMayBeTrueAndHoldsARecoveryBack) {
   Lone b(7);
   b.start({amnesia_record(1)});  // A and C claim view 0
   for (MemberIndex from : {3, 4}) b.answer_status(from, 5);

@@ -41,7 +41,7 @@ class Chain {
   std::size_t members_;
 };
 
-TEST(Leadership, NobodyIsLeftOutAndNothingIsKeptWhileViewsEndWithTheirTenure) {
+TEST(Leadership, V6NobodyIsLeftOutAndNothingIsKeptWhileViewsEndWithTheirTenure) {
   Chain chain;
   for (View view = 0; view < 40; ++view) {
     EXPECT_FALSE(chain.block(view));
@@ -51,7 +51,7 @@ TEST(Leadership, NobodyIsLeftOutAndNothingIsKeptWhileViewsEndWithTheirTenure) {
   EXPECT_EQ(chain.leadership, Leadership{});
 }
 
-TEST(Leadership, TwoViewsInARowThatFailLeaveTheirLeaderOutForEightRotations) {
+TEST(Leadership, V6TwoViewsInARowThatFailLeaveTheirLeaderOutForEightRotations) {
   Chain chain;
   chain.block(0, kTenureEnd);
   EXPECT_TRUE(chain.block(2, kTenureEnd)) << "view 1 failed";
@@ -84,7 +84,7 @@ TEST(Leadership, TwoViewsInARowThatFailLeaveTheirLeaderOutForEightRotations) {
   EXPECT_EQ(chain.leadership.skips, (std::vector{LeaderSkip{1, 44, 76, chain.headers.back().height}}));
 }
 
-TEST(Leadership, ATenureThatEndsWellClearsItsLeader) {
+TEST(Leadership, V6ATenureThatEndsWellClearsItsLeader) {
   Chain chain;
   chain.block(0, kTenureEnd);
   chain.block(2, kTenureEnd);
@@ -97,7 +97,7 @@ TEST(Leadership, ATenureThatEndsWellClearsItsLeader) {
   EXPECT_TRUE(chain.leadership.skips.empty());
 }
 
-TEST(Leadership, AViewWithBlocksButNoTenureEndHasFailedToo) {
+TEST(Leadership, V6AViewWithBlocksButNoTenureEndHasFailedToo) {
   Chain chain;
   chain.block(0);
   chain.block(1, kTenureEnd);
@@ -109,7 +109,7 @@ TEST(Leadership, AViewWithBlocksButNoTenureEndHasFailedToo) {
   EXPECT_EQ(chain.leadership.skips, (std::vector{LeaderSkip{0, 7, 39, chain.headers.back().height}}));
 }
 
-TEST(Leadership, NeverMoreThanFAreLeftOutInOneView) {
+TEST(Leadership, V6NeverMoreThanFAreLeftOutInOneView) {
   for (std::size_t members : {3u, 4u, 6u, 7u, 10u}) {
     Chain chain(members);
     View view = 0;
@@ -126,7 +126,7 @@ TEST(Leadership, NeverMoreThanFAreLeftOutInOneView) {
   }
 }
 
-TEST(Leadership, WhoWasRefusedForTheOthersIsLeftOutWhenThereIsRoom) {
+TEST(Leadership, V6WhoWasRefusedForTheOthersIsLeftOutWhenThereIsRoom) {
   Chain chain;
   chain.block(0, kTenureEnd);
   for (View view : {3u, 4u, 7u, 8u}) chain.block(view, kTenureEnd);  // 1, 2, 5, 6 failed
@@ -140,7 +140,7 @@ TEST(Leadership, WhoWasRefusedForTheOthersIsLeftOutWhenThereIsRoom) {
   EXPECT_EQ(chain.leadership.skips.back().member, 2) << "its next failure, with the other skip over";
 }
 
-TEST(Leadership, AJumpOfViewsCostsNoMoreThanTheLastRotations) {
+TEST(Leadership, V6AJumpOfViewsCostsNoMoreThanTheLastRotations) {
   Chain chain;
   chain.block(0, kTenureEnd);
   constexpr View kFar = View{1} << 60;
@@ -152,7 +152,7 @@ TEST(Leadership, AJumpOfViewsCostsNoMoreThanTheLastRotations) {
   chain.block(UINT64_MAX, kTenureEnd);
 }
 
-TEST(Leadership, ViewsOfAnEpochBeginAtZero) {
+TEST(Leadership, V6ViewsOfAnEpochBeginAtZero) {
   Chain chain;
   chain.block(7, kEpochEnd);
   chain.leadership = {};  // as the executor does at an end
@@ -165,7 +165,7 @@ TEST(Leadership, ViewsOfAnEpochBeginAtZero) {
   EXPECT_EQ(late.leadership.failures, (std::vector<std::uint32_t>{1, 1, 0, 0})) << "views 0 and 1, and nobody's before";
 }
 
-TEST(Leadership, ABaseIsTheNearestAncestorOfAnEarlierViewOrEpoch) {
+TEST(Leadership, V6ABaseIsTheNearestAncestorOfAnEarlierViewOrEpoch) {
   Chain chain;
   chain.block(0, 0, 0);
   chain.block(0, kTenureEnd, 1);
