@@ -118,9 +118,12 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us, bool resumed) {
     return {};
   }
   if (resumed) return anchor_rest(std::move(open), work);
-  if (*earlier)
-    return answer_earlier(std::move(open), work.id, **earlier,
-                          same_anchors(work.operations, work.retried.size(), **earlier));
+  if (*earlier) {
+    const bool same_body = same_anchors(work.operations, work.retried.size(), **earlier);
+    // What others anchor for it is still to come, as for the first call: until then nothing is promised.
+    if (same_body) open.awaits = std::move(work.awaits);
+    return answer_earlier(std::move(open), work.id, **earlier, same_body);
+  }
   if (!work.operations.empty()) {
     GALEN_ASSIGN(open.own, make_transaction(work.author, work.request_id, std::move(work.operations), work.group));
     work.awaits.insert(*open.own);
@@ -128,7 +131,8 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us, bool resumed) {
     open.own = work.id;
     GALEN_TRY(check_first_use_known());
     GALEN_ASSIGN(auto row, view_->transaction(work.id));
-    if (row && work.awaits.empty()) return answer_first(std::move(open), row->first);
+    open.awaits = work.awaits;
+    if (row) return answer_first(std::move(open), row->first);
   }
   open.awaits = std::move(work.awaits);
   if (open.awaits.empty()) {

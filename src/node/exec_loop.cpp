@@ -8,6 +8,9 @@ namespace galen::node {
 namespace {
 
 constexpr std::size_t kEarlyCertificatesMax = 64;
+/// Between checkpoints, which may be a day apart where little happens: so much of what was acknowledged has its keys in
+/// the log alone, and is lost with it.
+constexpr std::uint64_t kKeysInLogOnlyUs = 60'000'000;
 
 }  // namespace
 
@@ -78,20 +81,28 @@ bool ExecLoop::handle(Work& work) {
 }
 
 void ExecLoop::checkpoint_if_due() {
-  if (checkpointing_ || !(ports_.checkpoint_due() || checkpoint_wanted_)) return;
+  if (checkpointing_) return;
+  const bool whole = ports_.checkpoint_due() || checkpoint_wanted_;
+  const auto now = system_clock().monotonic_us();
+  if (!whole && !(now - keys_flushed_us_ >= kKeysInLogOnlyUs && ports_.has_keys_to_flush())) return;
   if (checkpoint_thread_.joinable()) checkpoint_thread_.join();
   checkpointing_ = true;
-  checkpoint_wanted_ = false;
-  checkpoint_thread_ = std::thread([this] {
+  keys_flushed_us_ = now;
+  if (whole) checkpoint_wanted_ = false;
+  checkpoint_thread_ = std::thread([this, whole] {
     name_this_thread("checkpoint");
-    auto began = system_clock().monotonic_us();
-    auto height = store_.checkpoint();
-    if (!height) return ports_.fatal(height.error());
-    if (auto status = ports_.checkpointed(*height); !status) return ports_.fatal(status.error());
-    ++health_.counters.checkpoints;
-    log::info("checkpoint height={} took_ms={}", *height, (system_clock().monotonic_us() - began) / 1000);
+    if (auto status = whole ? checkpoint() : ports_.flush_keys(); !status) return ports_.fatal(status.error());
     checkpointing_ = false;
   });
+}
+
+Status ExecLoop::checkpoint() {
+  auto began = system_clock().monotonic_us();
+  GALEN_ASSIGN(auto height, store_.checkpoint());
+  GALEN_TRY(ports_.checkpointed(height));
+  ++health_.counters.checkpoints;
+  log::info("checkpoint height={} took_ms={}", height, (system_clock().monotonic_us() - began) / 1000);
+  return {};
 }
 
 }  // namespace galen::node

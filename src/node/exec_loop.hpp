@@ -24,6 +24,8 @@ class ExecLoop {
     std::function<void(std::shared_ptr<const execution::ExecutedBlock>)> executed;  ///< to the core and the intake
     std::function<bool()> checkpoint_due;
     std::function<Status(Height durable)> checkpointed;  ///< checkpoint thread: recycle the log
+    std::function<bool()> has_keys_to_flush;             ///< the vault's index holds what only the log has beside it
+    std::function<Status()> flush_keys;                  ///< checkpoint thread
     std::function<void()> certified;  ///< the outcome of an executed block is certified now
     std::function<void(const Error&)> fatal;
   };
@@ -44,6 +46,7 @@ class ExecLoop {
   void run();
   bool handle(Work& work);
   void checkpoint_if_due();
+  Status checkpoint();
 
   execution::Executor& executor_;
   ledger::Store& store_;
@@ -53,6 +56,7 @@ class ExecLoop {
   std::vector<ExecutedCertificate> early_;  ///< certificates of blocks that are not applied yet
   std::thread thread_, checkpoint_thread_;
   std::atomic<bool> checkpointing_{false}, checkpoint_wanted_{false};
+  std::uint64_t keys_flushed_us_ = 0;
 };
 
 }  // namespace galen::node

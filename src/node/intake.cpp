@@ -187,7 +187,13 @@ void Intake::settle_block(const execution::ExecutedBlock& block) {
   for (const auto& item : block.items) {
     if (!item.answers && !item.first) continue;
     auto code = item.answers ? static_cast<std::uint32_t>(item.code) : item.first->code;
-    auto status = settle_records(item.id, code == 0 ? vault::Outcome::committed : vault::Outcome::rejected);
+    bool committed = code == 0;
+    if (committed && !(item.answers && item.origin == identity_.self)) {
+      auto ours = stands_as_bound(item.id);
+      if (!ours) return ports_.fatal(ours.error());
+      committed = *ours;
+    }
+    auto status = settle_records(item.id, committed ? vault::Outcome::committed : vault::Outcome::rejected);
     if (!status) return ports_.fatal(status.error());
   }
   // Block time has passed their valid_until: no later block can hold them, so their sources are free again, whether or
@@ -219,6 +225,13 @@ void Intake::refuse(const std::vector<execution::Notice>& notices, const Error& 
     reply_error(found->second.call, error);
     open_.erase(found);
   }
+}
+
+// Another member may have brought the id before, with another body: then what was planned for it here does not exist.
+Result<bool> Intake::stands_as_bound(const TransactionId& id) const {
+  if (!records_.contains(id)) return true;
+  const auto record = vault_.bound(id);
+  return record ? stands_in_state(*record) : Result<bool>(true);
 }
 
 void Intake::watch_records(const TransactionId& id, TimestampMs valid_until_ms) {

@@ -137,6 +137,7 @@ class Intake {
                       ledger::v1::Operation operation, std::unique_ptr<google::protobuf::Message> response,
                       galen::v1::TransactionOutcome* outcome);
   void wait(Open open);
+  /// Answers with the first outcome, once what else it awaits is told.
   Status answer_first(Open open, const ledger::TransactionEntry& first);
 
   void tell(const std::vector<execution::Notice>& notices);
@@ -151,6 +152,7 @@ class Intake {
   Status mark_mismatches(const execution::ExecutedBlock& block);
   void resubmit(const vault::OutboxRecord& record);
   Result<bool> stands_in_state(const vault::OutboxRecord& record) const;
+  Result<bool> stands_as_bound(const TransactionId& id) const;
   /// True: its outcome is known, or will be without another request.
   Result<bool> settle_record(const vault::OutboxRecord& record);
   /// BACKFILLING while a block that is not here may hold the first use of any id.

@@ -34,7 +34,7 @@ Result<bool> Intake::settle_record(const vault::OutboxRecord& record) {
     GALEN_ASSIGN(auto row, view_->transaction(id));
     // One id of a request taken up again names it; the only one does without its row.
     const bool committed = stands && (row ? row->first.code == 0 : !record.replaces);
-    const bool rejected = !stands && row && row->first.code != 0;
+    const bool rejected = !stands && row;  // refused, or committed with another body, by another member
     if (!committed && !rejected) continue;
     GALEN_TRY(settle_records(id, committed ? vault::Outcome::committed : vault::Outcome::rejected));
     if (committed || id == record.transaction_id) return true;
@@ -83,6 +83,14 @@ void Intake::resubmit(const vault::OutboxRecord& record) {
     }
     mempool_.add(std::move(admitted->item), system_clock().monotonic_us())
         .ignore("a full pool at start: the batch itself is in the log too");
+    return;
+  }
+  // Its client was told EXPIRED, and may have brought the same again: then this would be a second one.
+  auto outrun = vault_.is_outrun(record);
+  if (!outrun) return ports_.fatal(outrun.error());
+  if (*outrun) {
+    if (auto status = vault_.on_outcome(record.transaction_id, vault::Outcome::rejected); !status)
+      ports_.fatal(status.error());
     return;
   }
   Bytes bytes = Transaction::encode({.chain_id = identity_.context.chain_id,

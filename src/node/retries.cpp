@@ -50,7 +50,7 @@ Status Intake::answer_earlier(Open open, const TransactionId& id, const Earlier&
   open.own = id;
   open.mismatch = !same_body;
   if (earlier.first) return answer_first(std::move(open), *earlier.first);
-  open.awaits = {id};
+  open.awaits.insert(id);
   wait(std::move(open));
   return {};
 }

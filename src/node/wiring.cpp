@@ -53,6 +53,11 @@ void Node::State::make_loops() {
                             return opened.store->unflushed_bytes() > kCheckpointBytes || is_log_long();
                           },
                       .checkpointed = [this](Height durable) { return checkpointed(durable); },
+                      .has_keys_to_flush = [this] { return !health.disk_full && opened.vault->has_unflushed(); },
+                      .flush_keys = [this]() -> Status {
+                        GALEN_TRY(opened.vault->flush(opened.log->log_id(), store_loop->next_seq()));
+                        return {};
+                      },
                       .certified = [this] { events->wake(); },
                       .fatal = on_fatal});
   sync = std::make_unique<BlockSync>(

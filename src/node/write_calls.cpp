@@ -75,14 +75,22 @@ Result<TransactionId> Intake::make_transaction(const PrincipalId& author, const 
   if (!admitted) return give_up(admitted.error());
   const auto id = admitted->item.transaction.id();
   GALEN_ASSERT(!admitted->first && mempool_.pending(id) == nullptr);  // earlier_of came first, on this thread and view
-  Transaction transaction = admitted->item.transaction;
-  auto added = mempool_.add(std::move(admitted->item), system_clock().monotonic_us());
-  if (!added) return give_up(added.error());
+  const auto valid_until_ms = admitted->item.transaction.valid_until_ms();
+  // Bound first: what is in the pool leaves, and may not leave without its outbox record.
+  std::optional<Bytes> outbox;
   if (group) {
-    auto outbox = vault_.bind(*group, transaction);
-    if (!outbox) return give_up(outbox.error());
+    auto bound = vault_.bind(*group, admitted->item.transaction);
+    if (!bound) return give_up(bound.error());
+    outbox = std::move(*bound);
+  }
+  auto added = mempool_.add(std::move(admitted->item), system_clock().monotonic_us());
+  if (!added) {
+    if (outbox) GALEN_TRY(vault_.on_outcome(id, vault::Outcome::rejected));
+    return added.error();
+  }
+  if (outbox) {
     outbox_.emplace(id, std::move(*outbox));
-    watch_records(id, transaction.valid_until_ms());
+    watch_records(id, valid_until_ms);
   }
   return id;
 }
@@ -200,6 +208,11 @@ Status Intake::answer_first(Open open, const ledger::TransactionEntry& first) {
   GALEN_ASSIGN(auto answer, first_answer(*view_, *open.own, first));
   if (open.outcome != nullptr) open.outcome->set_duplicate(true);
   told(open, answer.outcome);
+  // Refused, it is answered at once: there is no rest that others could anchor for it.
+  if (answer.outcome.fate == execution::Fate::committed && !open.awaits.empty()) {
+    wait(std::move(open));
+    return {};
+  }
   auto call_id = open.call.call_id();
   open_.insert_or_assign(call_id, std::move(open));
   finish(call_id);

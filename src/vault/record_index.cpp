@@ -120,6 +120,7 @@ struct RecordIndex::State {
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   mutable std::mutex applied_mutex;
   AppliedPosition applied;
+  std::atomic<bool> unflushed{false};
   std::unordered_set<std::string> known_patients;  ///< whose key is in the index; bounded, cleared when full
 
   ~State() {
@@ -295,6 +296,7 @@ Status RecordIndex::apply(const OutboxRecord& record) {
   for (const auto& [key, value] : changes.rows())
     GALEN_TRY(to_status(batch.Put(state.families[key.first], key.second, value), "add"));
   GALEN_TRY(to_status(state.database->Write(write_options(), &batch), "write"));
+  state.unflushed = true;
   if (state.known_patients.size() > kKnownPatientsMax) state.known_patients.clear();
   for (const auto& patient : patients) state.known_patients.insert(patient.str());
   return {};
@@ -347,7 +349,10 @@ Result<std::uint32_t> RecordIndex::patient_keys_in(SlotIndex epoch) const {
   return value ? ByteReader(as_bytes(*value)).u32() : 0U;
 }
 
+bool RecordIndex::has_unflushed() const { return state_->unflushed; }
+
 Status RecordIndex::flush(const AppliedPosition& position) {
+  state_->unflushed = false;  // before: what is applied meanwhile may not be in it
   ByteWriter value;
   value.raw(position.log_id.span()).u64(position.seq);
   GALEN_TRY(

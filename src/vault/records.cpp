@@ -83,7 +83,7 @@ Result<AnchorOutcome> RecordVault::plan_anchor(PlanGroup group, const Source& so
   GALEN_ASSIGN(auto entry, state.new_entry(hash, newest ? &*newest : nullptr, subject, content));
   state.sources[hash].push_back({entry, group, std::nullopt});
   state.pointers[entry.pointer_id] = hash;
-  state.unbound[group].emplace_back(entry);
+  state.plan_uses_key(state.unbound[group].emplace_back(entry));
   ++state.entries_in_flight;
   return AnchorOutcome(AnchorPlan{std::move(entry)});
 }
@@ -111,7 +111,7 @@ Result<PatientOutcome> RecordVault::plan_patient(PlanGroup group, std::string_vi
   GALEN_ASSIGN(const auto key, state.patient_key_for_writing(entry.pseudonym));
   entry.patient_key = key.wrapped;
   state.patients[lookup] = {entry, group, std::nullopt};
-  state.unbound[group].emplace_back(entry);
+  state.plan_uses_key(state.unbound[group].emplace_back(entry));
   ++state.entries_in_flight;
   return PatientOutcome(PatientPlan{std::move(entry)});
 }

@@ -59,7 +59,7 @@ void RecordVault::State::cache(const PrincipalId& subject, const PatientKey& key
 }
 
 Result<RecordVault::State::PatientKey> RecordVault::State::patient_key(const PrincipalId& subject) const {
-  if (auto found = new_patient_keys.find(subject); found != new_patient_keys.end()) return found->second;
+  if (auto found = new_patient_keys.find(subject); found != new_patient_keys.end()) return found->second.key;
   if (auto found = keys_recent.find(subject); found != keys_recent.end()) return found->second;
   PatientKey out;
   if (auto found = keys_older.find(subject); found != keys_older.end()) {
@@ -86,16 +86,44 @@ Status RecordVault::State::adopt_patient_key(const PrincipalId& subject, const W
   GALEN_ASSIGN(adopted.key, unwrap<crypto::AeadKey>(options.suite, epoch_key, wrapped.key,
                                                     patient_key_context(subject, wrapped.epoch)));
   if (wrapped.epoch == keyring.current_epoch()) ++new_keys_in_epoch;
-  new_patient_keys.emplace(subject, adopted);
+  new_patient_keys.emplace(subject, NewPatientKey{adopted, 0, true});
   return {};
+}
+
+namespace {
+
+const PrincipalId& subject_of(const OutboxEntry& entry) {
+  const auto* anchor = std::get_if<AnchorEntry>(&entry);
+  return anchor != nullptr ? anchor->subject : std::get<PatientEntry>(entry).pseudonym;
+}
+
+}  // namespace
+
+void RecordVault::State::plan_uses_key(const OutboxEntry& entry) {
+  if (auto found = new_patient_keys.find(subject_of(entry)); found != new_patient_keys.end()) ++found->second.plans;
+}
+
+// A trial draws a pseudonym or names a subject that nobody ever registers: its key would stay for ever, and count as
+// one of those that fill the keyring.
+void RecordVault::State::plan_is_over(const OutboxEntry& entry, bool is_bound) {
+  auto found = new_patient_keys.find(subject_of(entry));
+  if (found == new_patient_keys.end()) return;
+  auto& use = found->second;
+  if (use.plans > 0) --use.plans;
+  use.bound |= is_bound;
+  if (use.plans == 0 && !use.bound) forget_new_key(found);
+}
+
+void RecordVault::State::forget_new_key(IdMap<PrincipalId, NewPatientKey>::iterator found) {
+  if (found->second.key.wrapped.epoch == keyring.current_epoch() && new_keys_in_epoch > 0) --new_keys_in_epoch;
+  new_patient_keys.erase(found);
 }
 
 void RecordVault::State::patient_key_indexed(const PrincipalId& subject) {
   auto found = new_patient_keys.find(subject);
   if (found == new_patient_keys.end()) return;
-  if (found->second.wrapped.epoch == keyring.current_epoch() && new_keys_in_epoch > 0) --new_keys_in_epoch;
-  cache(subject, found->second);
-  new_patient_keys.erase(found);
+  cache(subject, found->second.key);
+  forget_new_key(found);
 }
 
 Result<RecordVault::State::PatientKey> RecordVault::State::patient_key_for_writing(const PrincipalId& subject) {
@@ -116,7 +144,7 @@ Result<RecordVault::State::PatientKey> RecordVault::State::patient_key_for_writi
   GALEN_ASSIGN(const auto epoch_key, keyring.epoch_key(made.wrapped.epoch));
   made.wrapped.key = wrap(options.suite, epoch_key, made.key.span(), patient_key_context(subject, made.wrapped.epoch));
   ++new_keys_in_epoch;
-  new_patient_keys.emplace(subject, made);
+  new_patient_keys.emplace(subject, NewPatientKey{made, 0, false});
   return made;
 }
 

@@ -76,6 +76,7 @@ Result<Bytes> RecordVault::bind(PlanGroup group, const Transaction& transaction)
   if (plans == state.unbound.end()) return {ErrorCode::INVALID_ARGUMENT, "the request planned nothing"};
   if (state.bound.contains(transaction.id()))
     return {ErrorCode::REQUEST_ID_REUSED, "a request with this request_id is on its way"};
+  for (const auto& entry : plans->second) state.plan_is_over(entry, true);
   auto record = state.make_record(transaction, std::move(plans->second));
   state.unbound.erase(plans);
   auto bytes = record.encode();
@@ -90,6 +91,7 @@ void RecordVault::abandon(PlanGroup group) {
   auto plans = state.unbound.find(group);
   if (plans == state.unbound.end()) return;
   state.remove_flights(plans->second);
+  for (const auto& entry : plans->second) state.plan_is_over(entry, false);
   state.unbound.erase(plans);
 }
 
@@ -196,6 +198,46 @@ std::vector<OutboxRecord> RecordVault::pending() const {
   for (const auto* bound : ordered) out.push_back(bound->record);
   return out;
 }
+
+std::optional<OutboxRecord> RecordVault::bound(const TransactionId& transaction_id) const {
+  const auto& state = *state_;
+  const std::lock_guard lock(state.mutex);
+  const auto former = state.renamed.find(transaction_id);
+  const auto found = state.bound.find(former == state.renamed.end() ? transaction_id : former->second);
+  return found == state.bound.end() ? std::nullopt : std::optional(found->second.record);
+}
+
+Result<bool> RecordVault::is_outrun(const OutboxRecord& record) const {
+  const auto& state = *state_;
+  const std::lock_guard lock(state.mutex);
+  const auto order_of = [&](const TransactionId& id) {
+    const auto found = state.bound.find(id);
+    return found == state.bound.end() ? 0 : found->second.order;
+  };
+  for (const auto& entry : record.entries) {
+    if (const auto* anchor = std::get_if<AnchorEntry>(&entry)) {
+      GALEN_ASSIGN(const auto versions, state.index.versions(anchor->source));
+      if ((versions.empty() ? PointerId{} : versions.back()) != anchor->supersedes) {
+        const bool within = std::any_of(record.entries.begin(), record.entries.end(), [&](const OutboxEntry& other) {
+          const auto* before = std::get_if<AnchorEntry>(&other);
+          return before != nullptr && before->pointer_id == anchor->supersedes;
+        });
+        if (!within) return true;
+      }
+      const auto flights = state.sources.find(anchor->source);
+      if (flights == state.sources.end()) continue;
+      for (const auto& flight : flights->second)
+        if (flight.transaction_id && order_of(*flight.transaction_id) > order_of(record.transaction_id)) return true;
+    } else {
+      const auto& patient = std::get<PatientEntry>(entry);
+      GALEN_ASSIGN(const auto pseudonym, state.index.pseudonym(patient.lookup));
+      if (pseudonym && *pseudonym != patient.pseudonym) return true;
+    }
+  }
+  return false;
+}
+
+bool RecordVault::has_unflushed() const { return state_->index.has_unflushed(); }
 
 std::uint64_t RecordVault::State::needed_from(std::uint64_t log_next_seq) const {
   auto seq = log_next_seq;

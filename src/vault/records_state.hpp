@@ -1,6 +1,7 @@
 // The inside of RecordVault: what is on its way, and the patient keys in use. Everything here is guarded by `mutex`.
 // Invariants: a source is in `sources` while a plan or an unexecuted transaction names it; a patient key made here
-// stays in `new_patient_keys` until the index holds it, so that one patient never gets two.
+// stays in `new_patient_keys` until the index holds it or every plan that needs it was given up, so that one patient
+// never gets two.
 #pragma once
 
 #include <mutex>
@@ -31,6 +32,13 @@ struct RecordVault::State {
   struct PatientKey {
     crypto::AeadKey key;
     WrappedPatientKey wrapped;
+  };
+  /// Not in the index yet. As long as nothing but plans needs it, it goes with the last of them; what was bound may
+  /// stand in the log, and come back from there.
+  struct NewPatientKey {
+    PatientKey key;
+    std::size_t plans = 0;
+    bool bound = false;
   };
   /// One version of a source on its way.
   struct Flight {
@@ -63,7 +71,7 @@ struct RecordVault::State {
   std::unordered_map<PlanGroup, std::vector<OutboxEntry>> unbound;
   IdMap<TransactionId, Bound> bound;
   IdMap<TransactionId, TransactionId> renamed;  ///< each of `earlier` to the present id
-  IdMap<PrincipalId, PatientKey> new_patient_keys;
+  IdMap<PrincipalId, NewPatientKey> new_patient_keys;
   mutable IdMap<PrincipalId, PatientKey> keys_recent, keys_older;  ///< a cache of two halves, of keys in the index
   std::uint32_t new_keys_in_epoch = 0;                             ///< made here and not yet counted by the index
   std::uint64_t order_next = 1;
@@ -81,6 +89,10 @@ struct RecordVault::State {
   /// From an outbox record, when the index does not hold it yet.
   Status adopt_patient_key(const PrincipalId& subject, const WrappedPatientKey& wrapped);
   void patient_key_indexed(const PrincipalId& subject);
+  void plan_uses_key(const OutboxEntry& entry);
+  /// The plan was bound, or given up.
+  void plan_is_over(const OutboxEntry& entry, bool is_bound);
+  void forget_new_key(IdMap<PrincipalId, NewPatientKey>::iterator found);
   Result<RecordKey> record_key(const AnchorEntry& entry) const;
   /// Of the same method and the same loss, and over the same canonical bytes.
   Result<bool> matches(const AnchorEntry& entry, const Canonical& content) const;

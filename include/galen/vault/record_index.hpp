@@ -51,6 +51,8 @@ class RecordIndex {
 
   /// Makes everything applied durable together with `position`; returns after the sync.
   Status flush(const AppliedPosition& position);
+  /// Something was applied since the last flush began.
+  bool has_unflushed() const;
   /// Of the last flush.
   AppliedPosition applied_position() const;
 

@@ -123,10 +123,16 @@ class RecordVault {
   Status replay(const RequestId& log_id, std::uint64_t seq, ByteSpan outbox_bytes);
   /// Bound and without an outcome, oldest first: to be submitted again after a restart.
   std::vector<OutboxRecord> pending() const;
+  /// One of them, by its present id or a former one.
+  std::optional<OutboxRecord> bound(const TransactionId& transaction_id) const;
+  /// Something newer of one of its sources, or another registration of its patient, is here: executed or on its way.
+  Result<bool> is_outrun(const OutboxRecord& record) const;
 
   /// Makes the index durable and says from which seq the log is still needed for the vault. `log_next_seq` = the seq
   /// the log will give next.
   Result<std::uint64_t> flush(const RequestId& log_id, std::uint64_t log_next_seq);
+  /// Executed entries are in the index that no flush has made durable: their keys are in the log alone.
+  bool has_unflushed() const;
   /// Of the last flush.
   AppliedPosition applied_position() const;
   /// Of the last flush; 0 for another log.

@@ -305,6 +305,68 @@ TEST_F(IntakeTest, WhatAnotherRequestDidNotAnchorIsAnchoredAfterAll) {
   EXPECT_EQ(again.items(1).pointer_id(), response.items(1).pointer_id());
 }
 
+// A client that repeats its batch while another request still holds one of its documents is promised nothing before
+// that one's outcome, and gets the document anchored when there is none.
+TEST_F(IntakeTest, ARepeatedBatchWaitsForWhatAnotherRequestAnchorsForIt) {
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "x"), 50);
+  auto lost = batches.next();
+  EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::DEADLINE_EXCEEDED);
+  galen::v1::AnchorRecordBatchRequest request;
+  request.set_request_id(chain.request_id().str());
+  galen::v1::AnchorRecordRequest x;
+  ASSERT_TRUE(x.ParseFromString(anchor_request(chain.request_id(), "x")));
+  *request.add_items() = x.item();
+  *request.add_items() = x.item();
+  request.mutable_items(1)->mutable_source()->set_id("y");
+  call(Method::anchor_record_batch, service_a, request.SerializeAsString(), 50);
+  auto own = batches.next();
+  ASSERT_EQ(own.batch->items().at(0).transaction.operations().size(), 1u) << "x is on its way already";
+  EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::DEADLINE_EXCEEDED);
+  for (bool executed : {false, true}) {
+    if (executed) order(own);
+    call(Method::anchor_record_batch, service_a, request.SerializeAsString(), 50);
+    EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::DEADLINE_EXCEEDED) << "of x nothing is known";
+  }
+  const auto repeated = call(Method::anchor_record_batch, service_a, request.SerializeAsString());
+  const auto rest = [&] {
+    let_expire(lost);
+    return batches.next();
+  }();
+  ASSERT_TRUE(rest.batch);
+  order(rest);
+  const auto reply = replies.next();
+  EXPECT_EQ(reply.call_id(), repeated);
+  ASSERT_EQ(reply.code(), 0u) << reply.message();
+  galen::v1::AnchorRecordBatchResponse response;
+  ASSERT_TRUE(response.ParseFromString(reply.response()));
+  EXPECT_EQ(response.outcome().transaction_id(), own.batch->items().at(0).transaction.id().str());
+  for (const auto& item : response.items())
+    EXPECT_TRUE(node.state<ledger::v1::RecordState>(StateKind::record, as_bytes(item.pointer_id())));
+}
+
+// Its author brought the same id to another member, with another document: what was planned here does not exist.
+TEST_F(IntakeTest, WhatAnotherBodyUnderTheSameIdAnchoredIsNotOurs) {
+  const auto key = crypto::PrivateKey::generate(chain.genesis.suite);
+  const auto service = random_id<PrincipalId>(chain.rng);
+  run(0, {chain.item(chain.admin(0),
+                     {registration(service, ledger::v1::PRINCIPAL_KIND_SERVICE, key.public_key().str())})});
+  intake->on_executed(std::make_shared<const execution::ExecutedBlock>(run({})));
+  const auto request_id = chain.request_id();
+  call(Method::anchor_record, service, anchor_request(request_id, "content"));
+  ASSERT_TRUE(batches.next().batch);
+  auto draft = chain.draft(service, {anchor()});
+  draft.request_id = request_id;
+  const auto executed = run(1, {chain.item(draft, &key)});
+  ASSERT_EQ(codes(executed), std::vector{ErrorCode::OK});
+  intake->on_executed(std::make_shared<const execution::ExecutedBlock>(executed));
+  EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::REQUEST_ID_REUSED);
+  call(Method::anchor_record, service, anchor_request(chain.request_id(), "content"));
+  order(batches.next());
+  const auto response = anchored(replies.next());
+  EXPECT_FALSE(response.item().already_anchored());
+  EXPECT_TRUE(node.state<ledger::v1::RecordState>(StateKind::record, as_bytes(response.item().pointer_id())));
+}
+
 TEST_F(IntakeTest, TheSameBytesAreTheSameRecordOnlyIfAllElseIs) {
   const auto first = anchor_now(chain.request_id(), "content").item().pointer_id();
   galen::v1::AnchorRecordRequest request;

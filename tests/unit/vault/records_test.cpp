@@ -424,6 +424,51 @@ TEST_F(RecordVaultTest, ExpiredIsBuiltAnewWithTheSamePointer) {
 }
 
 // A node that is behind takes an executed transaction for expired: its record must not be lost by that.
+// Its client was told EXPIRED and brought the same document again; after a crash the log has both.
+TEST_F(RecordVaultTest, WhatWasBroughtAgainOutrunsTheExpired) {
+  const auto first = new_plan(1, "o-1", "content");
+  const auto expired = send(1, {first});
+  ASSERT_TRUE(vault_->on_outcome(expired.id(), Outcome::rejected));
+  const auto again = send(2, {new_plan(2, "o-1", "content")});
+  for (bool applied : {false, true}) {
+    if (applied) ASSERT_TRUE(vault_->on_outcome(again.id(), Outcome::committed));
+    reopen();
+    const auto pending = vault_->pending();
+    ASSERT_EQ(pending.size(), 2u) << "nothing was flushed";
+    EXPECT_TRUE(*vault_->is_outrun(pending[0]));
+    EXPECT_FALSE(*vault_->is_outrun(pending[1])) << "the newer one is not outrun by the older";
+    EXPECT_EQ(vault_->bound(again.id())->transaction_id, again.id());
+    ASSERT_TRUE(vault_->on_outcome(again.id(), Outcome::committed));
+    EXPECT_TRUE(*vault_->is_outrun(pending[0]));
+    EXPECT_FALSE(vault_->bound(again.id()));
+    EXPECT_TRUE(vault_->has_unflushed());
+  }
+  ASSERT_TRUE(vault_->flush(log_id_, log_.size() + 1));
+  EXPECT_FALSE(vault_->has_unflushed());
+}
+
+// Each names a patient that nobody registers: the keys drawn for them would fill the keyring for good.
+TEST_F(RecordVaultTest, PlansThatAreGivenUpFillNoKeyring) {
+  const auto epoch = [this] {
+    const auto master = MasterKey::load(options_.master_key_file);
+    return Keyring::open(options_.keyring_directory, *master, kSuite)->current_epoch();
+  };
+  const auto before = epoch();
+  for (PlanGroup group = 1; group <= 20; ++group) {
+    for (int i = 0; i < 1'000; ++i) new_plan(group, std::to_string(i), "content", crypto::random_fixed<PrincipalId>());
+    vault_->abandon(group);
+  }
+  EXPECT_EQ(epoch(), before);
+  // Of one plan that is bound and one that is given up, both of one patient, the key stays.
+  const auto subject = crypto::random_fixed<PrincipalId>();
+  const auto kept = new_plan(21, "a", "content", subject);
+  const auto other = new_plan(22, "b", "content", subject);
+  EXPECT_EQ(kept.patient_key.key, other.patient_key.key);
+  send(21, {kept});
+  vault_->abandon(22);
+  EXPECT_EQ(new_plan(23, "b", "content", subject).patient_key.key, kept.patient_key.key);
+}
+
 TEST_F(RecordVaultTest, TheFormerTransactionMayTurnOutCommitted) {
   for (const bool restart : {false, true}) {
     const auto group = ++group_;
