@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from consortium import BIN, Consortium, check, main
+from consortium import BIN, Consortium, Failure, check, main
 
 
 def document(consortium, text):
@@ -61,6 +61,18 @@ def test():
         status = consortium.status(victim)
         check(status["mode"] == "DIVERGED", f"it is {status['mode']} again")
         check(consortium.status(others[0])["leader"] != victim, "a diverged node leads")
+
+        # A restart forgets nothing: what is committed contradicts its own roots still, before any block comes.
+        consortium.kill(victim, signal.SIGTERM)
+        try:
+            consortium.start(victim)
+            raise Failure("it says that it serves after a restart")
+        except Failure as why:
+            check("[DIVERGED]" in str(why), f"{why}")
+        done = consortium.run("record", "get", "--pointer", pointer, node=victim)
+        check(done.returncode != 0, f"it serves reads after a restart: {done.stdout}")
+        status = consortium.status(victim)
+        check(status["mode"] == "DIVERGED", f"after a restart it is {status['mode']}")
         print(f"DIVERGED, and the row named, {took:.1f} s after the block; the others went on with {len(others)}")
 
 
