@@ -4,6 +4,7 @@
 
 #include "execution/receipt_source.hpp"
 #include "galen/crypto/merkle.hpp"
+#include "galen/ledger/store.hpp"
 #include "galen/types/state_key.hpp"
 
 namespace galen::execution {
@@ -12,8 +13,7 @@ namespace {
 
 /// Heights looked at for a header that confirms or certifies: far more than exec_lag_max and the window together.
 constexpr Height kSearchMax = 512;
-/// As many as StoreOptions::state_versions keeps.
-constexpr Height kStatesSearchedMax = 64;
+const Height kStatesSearchedMax = ledger::StoreOptions().state_versions;
 
 Error invalid(const char* sentence) { return make_error(ErrorCode::INVALID_ARGUMENT, sentence); }
 Error not_yet() { return make_error(ErrorCode::UNAVAILABLE, "Nothing certifies that height yet."); }

@@ -138,7 +138,6 @@ void CoreLoop::give(Item& item, Pass& pass) {
       pass.records.push_back({kLogOutbox, true, std::move(outbox.bytes)});
     }
     pass.own_batches.push_back(own->batch);
-    pass.must_sync = true;
     step(consensus::BatchArrived{pending_of(*own->batch)}, pass);
   } else if (auto* durable = std::get_if<Durable>(&item)) {
     durable_token_ = std::max(durable_token_, durable->token.value());
@@ -223,7 +222,6 @@ void CoreLoop::absorb(consensus::Effects effects, Pass& pass) {
     lazy_bytes_ = 0;
     for (auto& record : persist.records) pass.records.push_back({kLogConsensus, true, std::move(record.payload)});
     pass.token = persist.token;
-    pass.must_sync = true;
   }
   for (const auto& send : effects.sends()) {
     auto bytes = std::make_shared<const Bytes>(

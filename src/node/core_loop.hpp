@@ -101,7 +101,6 @@ class CoreLoop {
       Hash digest;
     };
     std::vector<BodyAt> bodies_again;
-    bool must_sync = false;
   };
 
   void run();

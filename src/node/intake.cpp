@@ -11,6 +11,7 @@
 #include "galen/socket/method.hpp"
 #include "node/authority.hpp"
 #include "node/first_answer.hpp"
+#include "node/request_fields.hpp"
 
 namespace galen::node {
 
@@ -105,8 +106,8 @@ Status Intake::refresh_view() {
 
 void Intake::handle(Event& event) {
   if (auto* call = std::get_if<Call>(&event)) {
-    auto deadline_ms = call->deadline_ms() == 0 ? 30'000u : call->deadline_ms();
-    handle_call(std::move(*call), system_clock().monotonic_us() + deadline_ms * 1000ULL);
+    const auto until_us = system_clock().monotonic_us() + deadline_us(*call);
+    handle_call(std::move(*call), until_us);
   } else if (auto* cancel = std::get_if<CancelCall>(&event)) {
     if (auto found = open_.find(cancel->call_id); found != open_.end()) {
       for (const auto& id : found->second.awaits) mempool_.forget(id, cancel->call_id);

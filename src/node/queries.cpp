@@ -9,6 +9,7 @@
 #include "galen/execution/proofs.hpp"
 #include "node/authority.hpp"
 #include "node/past_reads.hpp"
+#include "node/request_fields.hpp"
 
 namespace galen::node {
 
@@ -63,9 +64,8 @@ void Queries::stop() {
 }
 
 bool Queries::on_call(Call call) {
-  auto deadline_ms = call.deadline_ms() == 0 ? 30'000u : call.deadline_ms();
   auto bytes = call.request().size() + 256;
-  const std::uint64_t total_us = deadline_ms * 1000ULL, now = system_clock().monotonic_us();
+  const std::uint64_t total_us = deadline_us(call), now = system_clock().monotonic_us();
   return queue_.try_push({.call = std::move(call),
                           .deadline_us = now + total_us,
                           .answer_by_us = now + total_us - std::min(std::clamp(total_us / 10, kMarginUsMin, kMarginUsMax), total_us),

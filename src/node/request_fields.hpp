@@ -5,6 +5,7 @@
 
 #include "galen/base/bytes.hpp"
 #include "galen/base/result.hpp"
+#include "galen/node/v1/socket.pb.h"
 #include "galen/v1/types.pb.h"
 
 namespace galen::node {
@@ -14,6 +15,12 @@ constexpr std::size_t kSourceTypeBytesMax = 64;
 constexpr std::size_t kSourceIdBytesMax = 256;
 
 inline Error invalid(std::string message) { return make_error(ErrorCode::INVALID_ARGUMENT, std::move(message)); }
+
+/// From receipt on; a call that sets none has half a minute.
+inline std::uint64_t deadline_us(const galen::node::v1::Call& call) {
+  constexpr std::uint32_t kDeadlineMs = 30'000;
+  return (call.deadline_ms() == 0 ? kDeadlineMs : call.deadline_ms()) * 1000ULL;
+}
 
 template <class Request>
 Result<Request> parse(const std::string& bytes) {
