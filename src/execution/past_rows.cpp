@@ -1,8 +1,9 @@
 // An item answers its id unless it was refused before its operations ran. Block time and code show most refusals. Codes
 // that operations give as well are told apart by asking about the author once more: what those codes depend on never
 // changes after a principal's registration (kind, home, a patient's key, the status of all but members), and who voted
-// in an epoch stands in its row. So the newest state says what the state of then said. An administrator's key and a
-// member's status do change, but what they lead to (WRONG_KEY, MEMBER_NOT_ACTIVE) no operation gives.
+// in an epoch stands in its row. So the newest state says what the state of then said. A member's status follows the
+// list of voters, and is taken from that of the block's epoch. An administrator's key does change, but what that leads
+// to (WRONG_KEY) no operation gives.
 #include "galen/execution/past_rows.hpp"
 
 #include <set>
@@ -89,6 +90,12 @@ class PastRowsMaker {
     if (author.registered_height() > past_.height()) return none;
     if (author.registered_height() == past_.height() && past_.height() > 0 && !registered_here_.contains(id))
       return none;
+    // A voter is active throughout its epoch, whatever became of it since. Who had no vote then is told so before
+    // anybody looks at its status.
+    if (author.kind() == pb::PRINCIPAL_KIND_MEMBER) {
+      GALEN_ASSIGN(const auto* members, epoch_members());
+      if (members->index_of(id)) author.set_status(pb::PRINCIPAL_STATUS_ACTIVE);
+    }
     return std::optional(std::move(author));
   }
 

@@ -301,8 +301,23 @@ TEST_F(MembershipTest, RefusalsBesideEpochEndsAreDerivedAsTheyWere) {
   chain.keys.push_back(guest_key);
   EXPECT_EQ(probe(), (std::vector{NOT_YOUR_MEMBER, NOT_YOUR_MEMBER, UNKNOWN_PRINCIPAL, NOT_YOUR_MEMBER,
                                   NOT_YOUR_MEMBER, OK, MEMBER_EXISTS}));
+  derive_past();
+
+  // Its principal is revoked with the vote: what was said of it while it had one still holds.
+  pb::MembersChange removal;
+  removal.mutable_remove()->set_member(guest.str());
+  approve(removal, {1, 2, 3});
+  end_epoch();
+  ASSERT_FALSE(HasFatalFailure());
+  chain.keys.pop_back();
+  EXPECT_EQ(node.state<pb::PrincipalState>(StateKind::principal, guest)->status(), pb::PRINCIPAL_STATUS_REVOKED);
+  EXPECT_EQ(probe(), (std::vector{MEMBER_NOT_ACTIVE, MEMBER_NOT_ACTIVE, UNKNOWN_PRINCIPAL, NOT_YOUR_MEMBER,
+                                  NOT_YOUR_MEMBER, OK, MEMBER_NOT_FOUND}));
   replay();
   derive_past();
+  ASSERT_LE(chain.blocks.size(), 64u) << "a start looks at all of them";
+  take(node.store().checkpoint());
+  node.reopen();
 }
 
 TEST_F(MembershipTest, TellsWhatIsPendingAlsoAfterARestart) {
