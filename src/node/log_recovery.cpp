@@ -76,11 +76,8 @@ class Recoverer {
   bool started_ = false;
   LogSeq next_seq_ = 0;
   std::optional<Hash> previous_hash_;
-  struct Late {
-    LogSeq seq = 0;
-    OwnedLogRecord record;
-  };
-  std::vector<Late> late_;  ///< of torn turns, delivered at the end
+  LogSeq highest_seq_ = 0;            ///< delivered: a damaged log may give its seqs out of order
+  std::vector<OwnedLogRecord> late_;  ///< of torn turns, delivered at the end
 };
 
 // ---- step 1: the files
@@ -373,6 +370,7 @@ void Recoverer::link(const ParsedRecord& record) {
 
 void Recoverer::deliver(const ParsedRecord& record) {
   ++out_.verdict.records;
+  highest_seq_ = std::max(highest_seq_, record.header.seq);
   on_record_(ReplayedRecord{record.header.seq, record.header.type, record.header.safety, false, record.payload});
 }
 
@@ -390,26 +388,27 @@ void Recoverer::drop_torn(const Turn& turn) {
     if (!inserted && entry->second->hash != record.hash)
       amnesia("two valid copies of record " + std::to_string(record.header.seq) + " differ");
   }
-  std::vector<Late> older;
-  for (const auto& [seq, record] : sound)
-    older.push_back({seq, {record->header.type, true, to_bytes(record->payload)}});
+  std::vector<OwnedLogRecord> older;
+  for (const auto& [seq, record] : sound) older.push_back({record->header.type, true, to_bytes(record->payload)});
   late_.insert(late_.begin(), std::make_move_iterator(older.begin()), std::make_move_iterator(older.end()));
 }
 
 void Recoverer::finish() {
   auto& verdict = out_.verdict;
   const bool only_marker = verdict.records == 1 && late_.empty() && out_.last_turn == 1;
-  for (auto& [seq, record] : late_) {
+  // A log that is begun anew goes on behind everything that was delivered of this one.
+  out_.last_seq = std::max(started_ ? next_seq_ - 1 : 0, highest_seq_);
+  for (auto& record : late_) {
     // The newer of two torn turns begins with what the older one had left.
     const bool repeated = std::any_of(out_.recovered.begin(), out_.recovered.end(), [&](const OwnedLogRecord& other) {
       return other.type == record.type && other.payload == record.payload;
     });
     if (repeated) continue;
     ++verdict.records;
-    on_record_(ReplayedRecord{seq, record.type, true, true, record.payload});
+    // It is written again, maybe under a lower seq than the torn turn had given it, never below this one.
+    on_record_(ReplayedRecord{out_.last_seq + 1, record.type, true, true, record.payload});
     out_.recovered.push_back(std::move(record));
   }
-  out_.last_seq = started_ ? next_seq_ - 1 : 0;
   if (previous_hash_) out_.last_hash = *previous_hash_;
   verdict.fresh = only_marker && verdict.kind != LogVerdict::Kind::amnesia;
   if (verdict.kind == LogVerdict::Kind::clean && verdict.records_lost > 0) {

@@ -48,7 +48,8 @@ struct ReplayedRecord {
   LogSeq seq = 0;
   LogRecordType type = 0;
   bool safety = false;
-  /// From a torn last turn: it may never have left, and it is appended again, under a new seq, by the next append_turn.
+  /// From a torn last turn: it may never have left, and it is appended again by the next append_turn, at `seq` or
+  /// later.
   bool recovered = false;
   ByteSpan payload;
 };

@@ -363,6 +363,33 @@ TEST(LogTest, ASoundLogMayBeStartedOver) {
   EXPECT_EQ(again.texts(), std::vector<std::string>{"on"});
 }
 
+// Its owner counts on the seq it was told: what it is told must not lie above where the record stands afterwards.
+TEST(LogTest, ARecoveredRecordStandsWhereItWasSaidToOrLater) {
+  MemoryDisk disk;
+  ASSERT_TRUE(Log::create(kDir, kSmall, disk));
+  auto log = read(disk).log;
+  append(*log, {vote("kept")});
+  disk.power_off_at_sync = disk.syncs;
+  ASSERT_FALSE(log->append_turn(std::vector{body(filled("b1", 4500)), body("b2"), vote("outbox")}));
+  log.reset();
+  disk.power_off_at_sync = UINT64_MAX;
+  auto& content = *disk.contents[kFirst];
+  content.cache[2 * 4096 + 300] ^= 1;  // of the body
+  content.medium = content.cache;
+  content.dirty.clear();
+  auto seq_of = [](const Reading& reading) {
+    for (const auto& record : reading.seen)
+      if (record.text == "outbox") return record.seq;
+    return LogSeq{0};
+  };
+  auto reading = read(disk);
+  EXPECT_TRUE(reading.verdict.torn_tail);
+  const auto told = seq_of(reading);
+  ASSERT_GT(told, 0U);
+  append(*reading.log, {vote("on")});
+  EXPECT_GE(seq_of(read(disk)), told);
+}
+
 TEST(LogTest, SegmentsAreRecycledBehindTheSafetySnapshot) {
   MemoryDisk disk;
   ASSERT_TRUE(Log::create(kDir, kSmall, disk));
