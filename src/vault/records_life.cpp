@@ -245,16 +245,34 @@ std::uint64_t RecordVault::State::needed_from(std::uint64_t log_next_seq) const 
   return seq;
 }
 
+void RecordVault::log_goes_on(std::uint64_t log_next_seq) {
+  auto& state = *state_;
+  const std::lock_guard lock(state.mutex);
+  state.logged_next = std::max(state.logged_next, log_next_seq);
+}
+
 Result<std::uint64_t> RecordVault::flush(const RequestId& log_id, std::uint64_t log_next_seq) {
   auto& state = *state_;
   std::uint64_t seq = 0;
   {
     const std::lock_guard lock(state.mutex);
+    // Without outbox records the log goes on all the same, and is given up behind: the next one does not stand there.
+    state.logged_next = std::max(state.logged_next, log_next_seq);
     seq = state.needed_from(log_next_seq);
   }
   // Unlocked, since it takes a while: what is applied meanwhile is only more than the position promises.
   GALEN_TRY(state.index.flush({log_id, seq}));
   return seq;
+}
+
+Status RecordVault::move_to_log(const RequestId& log_id, std::uint64_t seq) {
+  auto& state = *state_;
+  {
+    const std::lock_guard lock(state.mutex);
+    for (auto& [id, entry] : state.bound) entry.seq_floor = seq;
+    state.logged_next = seq;
+  }
+  return state.index.flush({log_id, seq});
 }
 
 AppliedPosition RecordVault::applied_position() const { return state_->index.applied_position(); }

@@ -128,11 +128,17 @@ class RecordVault {
   /// Something newer of one of its sources, or another registration of its patient, is here: executed or on its way.
   Result<bool> is_outrun(const OutboxRecord& record) const;
 
+  /// The seq the log will give next, once it is open: what is bound from now on stands there or later. flush() tells it
+  /// too.
+  void log_goes_on(std::uint64_t log_next_seq);
   /// Makes the index durable and says from which seq the log is still needed for the vault. `log_next_seq` = the seq
   /// the log will give next.
   Result<std::uint64_t> flush(const RequestId& log_id, std::uint64_t log_next_seq);
   /// Executed entries are in the index that no flush has made durable: their keys are in the log alone.
   bool has_unflushed() const;
+  /// Everything pending was carried over into another log, where it stands at `seq` or later; what it had in the log
+  /// before means nothing any more. Makes the index durable.
+  Status move_to_log(const RequestId& log_id, std::uint64_t seq);
   /// Of the last flush.
   AppliedPosition applied_position() const;
   /// Of the last flush; 0 for another log.

@@ -399,6 +399,42 @@ TEST_F(RecordVaultTest, TheLogIsNeededFromTheOldestOpenRecord) {
   EXPECT_EQ(vault_->pending()[0].transaction_id, late.id());
 }
 
+// The log goes on with votes and bodies, and is given up up to the last flush: the next record does not stand below it.
+TEST_F(RecordVaultTest, ARecordIsNotLookedForWhereTheLogIsGivenUp) {
+  anchor("o-1", "a");
+  EXPECT_EQ(vault_->flush(log_id_, 500).value(), 500U);
+  const auto entry = new_plan(1, "o-2", "b");
+  const auto transaction = make_transaction({entry});
+  ASSERT_TRUE(vault_->bind(1, transaction));
+  EXPECT_EQ(vault_->flush(log_id_, 600).value(), 500U) << "where it stands is not known yet";
+  vault_->logged(transaction.id(), 550);
+  EXPECT_EQ(vault_->flush(log_id_, 700).value(), 550U);
+}
+
+TEST_F(RecordVaultTest, AfterARestartRecordsStandBehindWhatTheLogHeld) {
+  flush();
+  reopen();
+  vault_->log_goes_on(900);
+  const auto entry = new_plan(1, "o-1", "a");
+  ASSERT_TRUE(vault_->bind(1, make_transaction({entry})));
+  EXPECT_EQ(vault_->flush(log_id_, 950).value(), 900U);
+}
+
+TEST_F(RecordVaultTest, RecordsThatMovedStandInTheOtherLog) {
+  const auto entry = new_plan(1, "o-1", "a");
+  const auto transaction = send(1, {entry});
+  const auto other = crypto::random_request_id();
+  ASSERT_TRUE(vault_->move_to_log(other, 40));
+  EXPECT_EQ(vault_->applied_position().log_id, other);
+  EXPECT_EQ(vault_->applied_position().seq, 40U);
+  EXPECT_EQ(vault_->flush(other, 60).value(), 40U);
+  log_id_ = other;
+  log_.insert(log_.begin(), 39, Bytes{});  // those below are not read
+  reopen();
+  ASSERT_EQ(vault_->pending().size(), 1U);
+  EXPECT_EQ(vault_->pending()[0].transaction_id, transaction.id());
+}
+
 TEST_F(RecordVaultTest, ExpiredIsBuiltAnewWithTheSamePointer) {
   const auto entry = new_plan(1, "o-1", "content");
   const auto expired = send(1, {entry});
