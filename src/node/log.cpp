@@ -47,6 +47,8 @@ struct Log::State {
   std::uint64_t previous_generation = 0;
   bool must_roll = false;
   bool amnesia = false;
+  bool unnamed = false;            ///< being made by start_over: the manifest names its files when all of it stands
+  std::uint32_t first_number = 1;  ///< of its files
   std::optional<Error> failed;
   std::vector<OwnedLogRecord> recovered;
   SnapshotSource snapshot_source;
@@ -65,6 +67,7 @@ struct Log::State {
   Status write_turn(std::span<const LogRecord> records);
   FrameHeader header_of_turn(std::span<const LogRecord> records) const;
   void after_durable(const FrameHeader& header, const Hash& last);
+  Status write_anew(std::span<const OwnedLogRecord> safety_state, std::span<const LogRecord> carried);
   Status fail(Error error) {
     failed = error;
     return error;
@@ -114,12 +117,12 @@ Result<LogSegment> Log::State::take_segment() {
     return segment;
   }
   LogSegment segment;
-  segment.number = manifest.files.empty() ? 1 : manifest.files.back() + 1;
+  segment.number = manifest.files.empty() ? first_number : manifest.files.back() + 1;
   const auto path = segment_path(directory, segment.number);
   GALEN_TRY(files.create_zero_filled(path, manifest.segment_bytes));
   auto grown = manifest;
   grown.files.push_back(segment.number);
-  GALEN_TRY(files.replace(directory + "/manifest", log_format::encode(grown)));
+  if (!unnamed) GALEN_TRY(files.replace(directory + "/manifest", log_format::encode(grown)));
   manifest = std::move(grown);
   GALEN_ASSIGN(segment.file, files.open(path));
   return segment;
@@ -320,36 +323,61 @@ void Log::recycle(LogSeq before) {
   }
 }
 
+// The marker stands alone with the safety state, which every further segment begins with too: the first one may be
+// given up before the others.
+Status Log::State::write_anew(std::span<const OwnedLogRecord> safety_state, std::span<const LogRecord> carried) {
+  const auto state_views = views_of(safety_state);
+  std::vector<LogRecord> turn{{kLogAmnesia, true, {}}};
+  turn.insert(turn.end(), state_views.begin(), state_views.end());
+  GALEN_TRY(roll());
+  auto write = [&]() -> Status {
+    if (!fits(turn) && data_end > 0) {
+      GALEN_TRY(roll());
+      turn.insert(turn.begin(), state_views.begin(), state_views.end());
+    }
+    if (!fits(turn)) return {ErrorCode::TOO_LARGE, "more to carry over in one record than a log segment holds"};
+    GALEN_TRY(write_turn(turn));
+    turn.clear();
+    return {};
+  };
+  GALEN_TRY(write());
+  const auto bytes_max = turn_bytes_max() / 4;  // so that several turns fill a segment, second copies and all
+  std::size_t bytes = 0;
+  for (const auto& record : carried) {
+    const auto more = kRecordHeaderBytes + record.payload.size();
+    if (!turn.empty() && bytes + more > bytes_max) {
+      GALEN_TRY(write());
+      bytes = 0;
+    }
+    turn.push_back(record);
+    bytes += more;
+  }
+  return turn.empty() ? Status() : write();
+}
+
 // The new log gets an id of its own, so nothing of the old one can be taken for a part of it; the manifest is the
-// switch.
-Status Log::start_over(std::span<const OwnedLogRecord> first) {
+// switch, when all of it stands.
+Status Log::start_over(std::span<const OwnedLogRecord> safety_state, std::span<const LogRecord> carried) {
   auto& state = *state_;
   if (state.failed) return *state.failed;
-  State fresh(state.files, state.directory);
-  fresh.manifest.log_id = crypto::random_fixed<RequestId>();
-  fresh.manifest.segment_bytes = state.manifest.segment_bytes;
-  fresh.last_seq = state.last_seq;
-  fresh.last_turn = state.last_turn;
-  const auto number = state.manifest.files.empty() ? 1 : state.manifest.files.back() + 1;
-  LogSegment segment;
-  segment.number = number;
-  if (auto made = state.files.create_zero_filled(segment_path(state.directory, number), state.manifest.segment_bytes);
-      !made)
-    return state.fail(made.error());
-  GALEN_ASSIGN(segment.file, state.files.open(segment_path(state.directory, number)));
-  fresh.manifest.files = {number};
-  fresh.free.push_back(std::move(segment));
-  GALEN_TRY(fresh.roll());
-  std::vector<LogRecord> records{{kLogAmnesia, true, {}}};
-  for (const auto& record : first) records.push_back(record.view());
-  if (!fresh.fits(records)) return {ErrorCode::TOO_LARGE, "more to carry over than a log segment holds"};
-  if (auto written = fresh.write_turn(records); !written) return state.fail(written.error());
-  if (auto switched = state.files.replace(state.directory + "/manifest", log_format::encode(fresh.manifest)); !switched)
+  auto fresh = std::make_unique<State>(state.files, state.directory);
+  fresh->manifest.log_id = crypto::random_fixed<RequestId>();
+  // Without a manifest the size is that of the first file, which may be cut off.
+  const auto bytes = state.manifest.segment_bytes;
+  const bool is_sane = bytes >= kSegmentBytesMin && bytes % log_format::kBlockBytes == 0;
+  fresh->manifest.segment_bytes = is_sane ? bytes : LogOptions().segment_bytes;
+  fresh->last_seq = state.last_seq;
+  fresh->last_turn = state.last_turn;
+  fresh->first_number = state.manifest.files.empty() ? 1 : state.manifest.files.back() + 1;
+  fresh->unnamed = true;
+  if (auto written = fresh->write_anew(safety_state, carried); !written) return state.fail(written.error());
+  if (auto switched = state.files.replace(state.directory + "/manifest", log_format::encode(fresh->manifest));
+      !switched)
     return state.fail(switched.error());
+  fresh->unnamed = false;
+  fresh->snapshot_source = std::move(state.snapshot_source);
   const auto old_files = state.manifest.files;
-  auto source = std::move(state.snapshot_source);
-  state_ = std::make_unique<State>(std::move(fresh));
-  state_->snapshot_source = std::move(source);
+  state_ = std::move(fresh);
   for (auto old : old_files)
     state_->files.remove(segment_path(state_->directory, old)).ignore("a file outside the manifest is never read");
   return {};

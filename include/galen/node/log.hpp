@@ -114,10 +114,11 @@ class Log {
   /// elsewhere; the current segment always begins with the safety snapshot, so segment_first_seq() bounds safety.
   void recycle(LogSeq before);
 
-  /// After verdict amnesia, or when the owner cannot make sense of its own safety records: a new segment with the
-  /// kLogAmnesia marker, then `first` (the caller's choice of what it still needs); all older segments are void.
-  /// Durable on return.
-  Status start_over(std::span<const OwnedLogRecord> first);
+  /// After verdict amnesia, or when the owner cannot make sense of its own safety records: a log of new segments, with
+  /// the kLogAmnesia marker, then `safety_state`, which each of them begins with, then `carried` (the caller's choice
+  /// of what it still needs), in as many turns as that takes; all older segments are void. Durable on return; after a
+  /// crash before there is all of the old log and nothing of the new one.
+  Status start_over(std::span<const OwnedLogRecord> safety_state, std::span<const LogRecord> carried = {});
 
   struct Stats {
     LogSeq next_seq = 1;

@@ -363,6 +363,99 @@ TEST(LogTest, ASoundLogMayBeStartedOver) {
   EXPECT_EQ(again.texts(), std::vector<std::string>{"on"});
 }
 
+std::vector<OwnedLogRecord> much_to_carry() {
+  std::vector<OwnedLogRecord> out;
+  for (int i = 0; i < 60; ++i) {
+    const auto text = filled("c" + std::to_string(i), i % 10 == 0 ? 14'000 : 2'000);
+    out.push_back(i % 3 == 0 ? body(text) : vote(text));
+  }
+  return out;
+}
+
+std::vector<LogRecord> views_of(const std::vector<OwnedLogRecord>& records) {
+  std::vector<LogRecord> out;
+  for (const auto& record : records) out.push_back(record.view());
+  return out;
+}
+
+// What the owner still needs may be more than a segment holds.
+TEST(LogTest, MuchIsCarriedOverInSeveralSegments) {
+  Sample sample;
+  const auto carried = much_to_carry();
+  std::vector<std::string> expected;
+  for (const auto& record : carried) expected.push_back(to_string(record.payload));
+  auto log = read(sample.disk).log;
+  const auto oldest = log->stats().next_seq;
+  ASSERT_TRUE(log->start_over(std::vector{vote("floor")}, views_of(carried)));
+  EXPECT_GT(log->stats().segments, 3U);
+  EXPECT_EQ(log->stats().oldest_seq, oldest);
+  EXPECT_FALSE(sample.disk.contents.contains(kFirst));
+  append(*log, {vote("on")});
+  auto again = read(sample.disk);
+  EXPECT_EQ(again.verdict.kind, LogVerdict::Kind::clean) << again.verdict.reason;
+  EXPECT_EQ(again.seen.front().type, kLogAmnesia);
+  EXPECT_EQ(again.seen.front().seq, oldest);
+  auto texts = again.texts();
+  EXPECT_GT(std::erase(texts, "floor"), 3) << "each segment begins with it";
+  expected.push_back("on");
+  EXPECT_EQ(texts, expected);
+
+  log->recycle(log->stats().segment_first_seq);
+  for (int i = 0; i < 60; ++i) append(*log, {vote(filled("w" + std::to_string(i), 2000))});
+  again = read(sample.disk);
+  EXPECT_EQ(again.verdict.kind, LogVerdict::Kind::clean) << again.verdict.reason;
+  EXPECT_FALSE(again.has(expected.front()));
+  EXPECT_TRUE(again.has("floor")) << "the first of the segments is not needed for it";
+}
+
+// Wherever the power goes, there is the old log whole or the new one, and then it is begun anew once more.
+TEST(LogTest, PowerLossesWhileALogIsBegunAnew) {
+  const auto carried = much_to_carry();
+  int interrupted = 0;
+  for (std::uint64_t cut = 0;; ++cut) {
+    Sample sample;
+    Rng rng(cut + 1);
+    auto reading = read(sample.disk);
+    const auto old_texts = reading.texts();
+    const auto old_id = reading.log->log_id();
+    (cut % 2 == 0 ? sample.disk.power_off_at_sync : sample.disk.fail_write_at) =
+        (cut % 2 == 0 ? sample.disk.syncs : sample.disk.writes) + cut / 2;
+    const bool done = reading.log->start_over(std::vector{vote("floor")}, views_of(carried)).has_value();
+    reading.log.reset();
+    sample.disk.power_off_at_sync = sample.disk.fail_write_at = UINT64_MAX;
+    sample.disk.crash(rng);
+    auto after = read(sample.disk);
+    ASSERT_FALSE(after.error);
+    EXPECT_EQ(after.verdict.kind, LogVerdict::Kind::clean) << cut << after.verdict.reason;
+    if (done) {
+      EXPECT_NE(after.log->log_id(), old_id);
+      EXPECT_TRUE(after.has(to_string(carried.back().payload)));
+      break;
+    }
+    ++interrupted;
+    EXPECT_EQ(after.log->log_id(), old_id);
+    EXPECT_EQ(after.texts(), old_texts);
+    ASSERT_TRUE(after.log->start_over(std::vector{vote("floor")}, views_of({carried.begin(), carried.begin() + 5})));
+    auto again = read(sample.disk);
+    EXPECT_EQ(again.verdict.kind, LogVerdict::Kind::clean) << again.verdict.reason;
+    EXPECT_TRUE(again.has(to_string(carried[4].payload)));
+    EXPECT_FALSE(again.has(to_string(carried[5].payload)));
+  }
+  EXPECT_GT(interrupted, 20);
+}
+
+// Without manifest and files nothing says how long a segment is.
+TEST(LogTest, ALogWithoutASegmentIsStartedOver) {
+  Sample sample;
+  auto& manifest = sample.disk.contents["d/wal/manifest"];
+  sample.disk.contents = {{"d/wal/manifest", manifest}};
+  sample.disk.contents["d/wal/manifest"]->cache[20] ^= 1;
+  auto reading = read(sample.disk);
+  ASSERT_EQ(reading.verdict.kind, LogVerdict::Kind::amnesia);
+  ASSERT_TRUE(reading.log->start_over({}));
+  EXPECT_EQ(read(sample.disk).verdict.kind, LogVerdict::Kind::clean);
+}
+
 // Its owner counts on the seq it was told: what it is told must not lie above where the record stands afterwards.
 TEST(LogTest, ARecoveredRecordStandsWhereItWasSaidToOrLater) {
   MemoryDisk disk;
