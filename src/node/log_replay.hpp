@@ -76,5 +76,11 @@ Status load_pending(const Identity& identity, const LoggedBatches& bodies, Batch
 /// Items of own batches of earlier epochs that no block holds.
 Result<std::vector<BatchItem>> load_left_over(const Identity& identity, const LoggedBatches& bodies,
                                               const ledger::Store& store, const consensus::Recovered& recovered);
+/// A log that says that votes may be lost, in place of one that cannot be relied on (consensus.md 1.9), and the state
+/// that it leads to. It holds `outbox`, what the vault still owes, and the bodies that load_pending and load_left_over
+/// take: what this node goes on with is no less durable than it was.
+Result<consensus::SafetyState> begin_log_anew(const Identity& identity, const LoggedBatches& bodies,
+                                              const ledger::Store& store, const consensus::Recovered& recovered,
+                                              std::span<const Bytes> outbox, Log& log);
 
 }  // namespace galen::node

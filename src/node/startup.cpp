@@ -152,18 +152,39 @@ Status load_ledger(const Identity& identity, const ledger::Store& store, consens
   return load_recent(*view, parameters.ttl_max_ms, recovered);
 }
 
-Status load_pending(const Identity& identity, const LoggedBatches& bodies, BatchPool& pool,
-                    consensus::Recovered& recovered) {
+namespace {
+
+/// Of the log's bodies, those that no block of the chain holds and one may hold yet.
+std::vector<const LoggedBatches::Body*> unordered_bodies(const LoggedBatches& bodies,
+                                                         const consensus::Recovered& recovered) {
   std::set<Hash> in_chain;
   for (const auto& [digest, valid_until_ms] : recovered.recent_batches) in_chain.insert(digest);
-  for (const auto& body : bodies.in_order()) {
-    const auto& header = body.header;
+  std::vector<const LoggedBatches::Body*> out;
+  for (const auto& body : bodies.in_order())
+    if (!in_chain.contains(body.digest) && body.header.valid_until_ms >= recovered.tip.header.time_ms)
+      out.push_back(&body);
+  return out;
+}
+
+/// An own batch of an earlier epoch.
+Result<bool> is_left_over(const Identity& identity, const ledger::View& view, const BatchHeader& header) {
+  if (header.epoch >= identity.context.epoch) return false;
+  GALEN_ASSIGN(const auto epoch, execution::load_epoch(identity.genesis, view, header.epoch));
+  const auto own = epoch ? epoch->members.index_of(identity.member_id()) : std::nullopt;
+  return own && header.origin == *own;
+}
+
+}  // namespace
+
+Status load_pending(const Identity& identity, const LoggedBatches& bodies, BatchPool& pool,
+                    consensus::Recovered& recovered) {
+  for (const auto* body : unordered_bodies(bodies, recovered)) {
+    const auto& header = body->header;
     if (header.epoch != identity.context.epoch) continue;
-    if (in_chain.contains(body.digest) || header.valid_until_ms < recovered.tip.header.time_ms) continue;
-    GALEN_ASSIGN(auto batch, bodies.decode(body));
+    GALEN_ASSIGN(auto batch, bodies.decode(*body));
     if (pool.add(batch, true) == BatchPool::Added::known) continue;
-    pool.logged(body.digest, body.entry->seq);
-    recovered.pending.push_back({body.digest, header.origin, header.valid_until_ms, batch->bytes().size()});
+    pool.logged(body->digest, body->entry->seq);
+    recovered.pending.push_back({body->digest, header.origin, header.valid_until_ms, batch->bytes().size()});
   }
   return {};
 }
@@ -171,20 +192,31 @@ Status load_pending(const Identity& identity, const LoggedBatches& bodies, Batch
 Result<std::vector<BatchItem>> load_left_over(const Identity& identity, const LoggedBatches& bodies,
                                               const ledger::Store& store, const consensus::Recovered& recovered) {
   std::vector<BatchItem> out;
-  std::set<Hash> in_chain;
-  for (const auto& [digest, valid_until_ms] : recovered.recent_batches) in_chain.insert(digest);
   GALEN_ASSIGN(auto view, store.snapshot());
-  for (const auto& body : bodies.in_order()) {
-    const auto& header = body.header;
-    if (header.epoch >= identity.context.epoch || in_chain.contains(body.digest)) continue;
-    if (header.valid_until_ms < recovered.tip.header.time_ms) continue;
-    GALEN_ASSIGN(const auto epoch, execution::load_epoch(identity.genesis, *view, header.epoch));
-    const auto own = epoch ? epoch->members.index_of(identity.member_id()) : std::nullopt;
-    if (!own || header.origin != *own) continue;
-    GALEN_ASSIGN(auto batch, bodies.decode(body));
+  for (const auto* body : unordered_bodies(bodies, recovered)) {
+    GALEN_ASSIGN(const bool left_over, is_left_over(identity, *view, body->header));
+    if (!left_over) continue;
+    GALEN_ASSIGN(auto batch, bodies.decode(*body));
     for (const auto& item : batch->items()) out.push_back(item);
   }
   return out;
+}
+
+Result<consensus::SafetyState> begin_log_anew(const Identity& identity, const LoggedBatches& bodies,
+                                              const ledger::Store& store, const consensus::Recovered& recovered,
+                                              std::span<const Bytes> outbox, Log& log) {
+  const auto marker = consensus::amnesia_record(identity.context.epoch);
+  std::vector<LogRecord> carried;
+  for (const auto& record : outbox) carried.push_back({kLogOutbox, true, record});
+  GALEN_ASSIGN(auto view, store.snapshot());
+  for (const auto* body : unordered_bodies(bodies, recovered)) {
+    GALEN_ASSIGN(const bool left_over, is_left_over(identity, *view, body->header));
+    if (!left_over && body->header.epoch != identity.context.epoch) continue;
+    // One that does not decode ends this start, and not each one after it as well.
+    if (bodies.decode(*body)) carried.push_back({kLogBatch, false, body->entry->bytes});
+  }
+  GALEN_TRY(log.start_over(std::vector<OwnedLogRecord>{{kLogConsensus, true, marker.payload}}, carried));
+  return consensus::recover(identity.context.epoch, identity.context.suite, std::vector{marker});
 }
 
 namespace {
@@ -349,25 +381,23 @@ Result<Opened> open_data_dir(const Config& config, Identity& identity) {
              .left_over = {}};
   for (const auto& record : replay.outbox) GALEN_TRY(out.vault->replay(out.log->log_id(), record.seq, record.bytes));
 
+  GALEN_TRY(load_ledger(identity, *out.store, out.recovered));
   auto safety = recover_safety(identity, *out.store, replay);
-  bool amnesia = opened.verdict.kind == LogVerdict::Kind::amnesia || !safety;
-  if (amnesia) {
-    // Votes may be lost: a log that says so is begun, with what the vault still owes (consensus.md 1.9).
+  if (opened.verdict.kind == LogVerdict::Kind::amnesia || !safety) {
     log::error("the vote log is damaged and is begun anew: this node follows without voting until it has recovered reason=\"{}\"",
                opened.verdict.reason.empty() ? "records do not decode" : opened.verdict.reason);
-    auto marker = consensus::amnesia_record(identity.context.epoch);
-    std::vector<OwnedLogRecord> first{{kLogConsensus, true, marker.payload}};
-    for (const auto& record : out.vault->pending()) first.push_back({kLogOutbox, true, record.encode()});
-    GALEN_TRY(out.log->start_over(first));
-    // The index counts in the new log's numbers from here on.
-    GALEN_ASSIGN(auto seq, out.vault->flush(out.log->log_id(), out.log->stats().oldest_seq));
-    (void)seq;
-    safety = consensus::recover(identity.context.epoch, identity.context.suite, std::vector{marker});
+    // The blocks that the ledger has of that log are not carried over.
+    GALEN_ASSIGN([[maybe_unused]] auto durable, out.store->checkpoint());
+    std::vector<Bytes> outbox;
+    for (const auto& record : out.vault->pending()) outbox.push_back(record.encode());
+    safety = begin_log_anew(identity, bodies, *out.store, out.recovered, outbox, *out.log);
     if (!safety) return safety.error();
+    GALEN_TRY(out.vault->move_to_log(out.log->log_id(), out.log->stats().oldest_seq));
+  } else {
+    GALEN_TRY(begin_epoch(identity, replay, *safety, *out.log));
   }
-  if (!amnesia) GALEN_TRY(begin_epoch(identity, replay, *safety, *out.log));
+  out.vault->log_goes_on(out.log->stats().next_seq);
   out.recovered.safety = std::move(*safety);
-  GALEN_TRY(load_ledger(identity, *out.store, out.recovered));
   GALEN_TRY(load_pending(identity, bodies, *out.pool, out.recovered));
   GALEN_ASSIGN(out.left_over, load_left_over(identity, bodies, *out.store, out.recovered));
   return out;

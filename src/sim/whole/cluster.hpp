@@ -23,6 +23,7 @@
 
 namespace galen::node {
 struct LogReplay;
+class LoggedBatches;
 }
 
 namespace galen::sim {
@@ -112,7 +113,9 @@ class Cluster {
   Status make_ledger(Node& node);
   Status use_ledger(Node& node, Result<std::unique_ptr<ledger::Store>> store);
   Status open_ledger(Node& node);
-  Result<consensus::SafetyState> recover_promises(Node& node, const node::LogReplay& replay, const node::LogVerdict& verdict);
+  Result<consensus::SafetyState> recover_promises(Node& node, const node::LogReplay& replay,
+                                                  const node::LogVerdict& verdict, const node::LoggedBatches& bodies,
+                                                  const consensus::Recovered& recovered);
   void make_replica(Node& node, consensus::Recovered recovered);
   void die(Node& node, const std::string& why);
   bool lives(Node& node);

@@ -73,11 +73,11 @@ Status Cluster::open(Node& node) {
   GALEN_TRY(node::enter_epoch(*node.store, world_.participant(node.place), world_.node_keys(node.place), node.identity));
   learn_of_decision(node);
   node.pool = std::make_unique<node::BatchPool>(node.identity.members().size());
-  GALEN_ASSIGN(auto safety, recover_promises(node, replay, opened.verdict));
   Recovered recovered;
+  GALEN_TRY(node::load_ledger(node.identity, *node.store, recovered));
+  GALEN_ASSIGN(auto safety, recover_promises(node, replay, opened.verdict, bodies, recovered));
   node.safety = safety;
   recovered.safety = std::move(safety);
-  GALEN_TRY(node::load_ledger(node.identity, *node.store, recovered));
   GALEN_TRY(node::load_pending(node.identity, bodies, *node.pool, recovered));
   GALEN_ASSIGN(node.left_over, node::load_left_over(node.identity, bodies, *node.store, recovered));
   make_replica(node, std::move(recovered));
@@ -85,7 +85,9 @@ Status Cluster::open(Node& node) {
 }
 
 /// What the log has kept of the epoch, or a log begun anew where it is not known.
-Result<SafetyState> Cluster::recover_promises(Node& node, const node::LogReplay& replay, const node::LogVerdict& verdict) {
+Result<SafetyState> Cluster::recover_promises(Node& node, const node::LogReplay& replay,
+                                              const node::LogVerdict& verdict, const node::LoggedBatches& bodies,
+                                              const Recovered& recovered) {
   auto safety = node::recover_safety(node.identity, *node.store, replay);
   if (verdict.torn_tail) count("log: torn turn dropped");
   if (verdict.records_repaired > 0) count("log: record read from its second copy");
@@ -106,9 +108,7 @@ Result<SafetyState> Cluster::recover_promises(Node& node, const node::LogReplay&
   count("log: amnesia found");
   if (node.is_honest()) checker_->forgot(who);
   node.is_suspect = true;
-  auto marker = amnesia_record(node.epoch());
-  GALEN_TRY(node.log->start_over(std::vector<node::OwnedLogRecord>{{node::kLogConsensus, true, marker.payload}}));
-  return recover(node.epoch(), node.identity.context.suite, std::vector{marker});
+  return node::begin_log_anew(node.identity, bodies, *node.store, recovered, {}, *node.log);
 }
 
 void Cluster::make_replica(Node& node, Recovered recovered) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "galen/types/membership.hpp"
+#include "memory_disk.hpp"
 #include "node/log_records.hpp"
 #include "node/log_replay.hpp"
 #include "node/participants.hpp"
@@ -209,6 +210,44 @@ TEST_F(LaterEpochTest, BatchesOfTheEpochBeforeAreNotPendingButTheirTransactionsA
   const auto items = take(load_left_over(*later, bodies, node.store(), recovered));
   ASSERT_EQ(items.size(), 1u);
   EXPECT_EQ(items[0].transaction.id(), ours->items()[0].transaction.id());
+}
+
+TEST_F(LaterEpochTest, ALogBegunAnewHoldsWhatIsStillNeededOfTheOldOne) {
+  auto ours = batch(60'000), expired = batch(50);
+  auto theirs = chain.batch(1, {chain.item(service_b, {ask()})});
+  approve_new_ca();
+  end_epoch();
+  auto of_now = [&] {
+    return std::make_shared<const Batch>(
+        Batch::make(later->context, {1, {chain.item(service_b, {ask()})}}, chain.keys[1]));
+  };
+  auto present = of_now();
+  auto damaged = of_now()->bytes();
+  damaged.back() ^= 1;
+  for (const auto& one : {ours, expired, theirs, BatchPtr(present)}) log_batch(one->bytes());
+  log_batch(damaged);
+  auto bodies = take(LoggedBatches::index(*later, replay));
+  MemoryDisk disk;
+  ASSERT_TRUE(Log::create("d", {.segment_bytes = 64 * 1024}, disk));
+  auto log = std::move(take(Log::open(
+                                "d", [](const ReplayedRecord&) {}, disk))
+                           .log);
+  const std::vector<Bytes> outbox{to_bytes(std::string_view("owed"))};
+  const auto state = take(begin_log_anew(*later, bodies, node.store(), load(), outbox, *log));
+  EXPECT_EQ(state.epoch(), 2u);
+  EXPECT_EQ(state.mode(), consensus::Mode::recovering);
+  replay = {};
+  EXPECT_EQ(take(Log::open(
+                     "d", [&](const ReplayedRecord& record) { replay.add(record); }, disk))
+                .verdict.kind,
+            LogVerdict::Kind::clean);
+  EXPECT_TRUE(replay.started_over);
+  EXPECT_EQ(take(recover_safety(*later, node.store(), replay)).mode(), consensus::Mode::recovering);
+  ASSERT_EQ(replay.outbox.size(), 1u);
+  EXPECT_EQ(replay.outbox[0].bytes, outbox[0]);
+  ASSERT_EQ(replay.batches.size(), 2u) << "not the others' of the epoch before, nor what is expired or does not decode";
+  EXPECT_EQ(replay.batches[0].bytes, ours->bytes());
+  EXPECT_EQ(replay.batches[1].bytes, present->bytes());
 }
 
 TEST_F(LaterEpochTest, TakesPartUnderTheNamesOfGenesisWithThePinsOfTheEpoch) {
