@@ -78,6 +78,8 @@ class Epochs:
                 raise Bad("BAD_PROOF", "it does not end epoch %d" % old.epoch)
             if header.height < old.first_height:
                 raise Bad("BAD_PROOF", "its height is not above that of the link before")
+            if header.height == 2**64 - 1:
+                raise Bad("BAD_PROOF", "no height is above it")
         with part(name + ".next_members"):
             data = link["next_members"]
             if self.genesis.suite.tagged("galen/1 members", data) != header.next_members:

@@ -192,10 +192,10 @@ def consistency_proof(epochs, name, c):
 def opening(suite, name, o, state):
     with part(name + ".record"):
         record = state["row"] if state["kind"] == 2 else None
-        if not record or len(record["commitment"]) != 32:
-            raise Bad("MALFORMED", "its state is no record")
+        if not record or record["canon"] > 255 or len(record["commitment"]) != 32:
+            raise Bad("MALFORMED", "its state is no record that commits to a document")
     with part(name + ".document"):
-        if record["canon"] > 255 or commitment(suite, o["key"], record["canon"], o["document"]) != record["commitment"]:
+        if commitment(suite, o["key"], record["canon"], o["document"]) != record["commitment"]:
             raise Bad("COMMITMENT_MISMATCH", "the record does not commit to this document")
     return {"pointer_id": state["key"], "document": o["document"]}
 

@@ -103,6 +103,8 @@ Result<BlockHeader> EpochChain::check_end(ByteSpan bytes) const {
             "it is of epoch " + std::to_string(header.epoch) + " where " + std::to_string(last()) + " ends"};
   if (!header.epoch_end()) return {ErrorCode::BAD_PROOF, "it does not end its epoch"};
   if (header.height < first_height(last())) return {ErrorCode::BAD_PROOF, "its height is not above the link before"};
+  // The next epoch begins one height above.
+  if (header.height == UINT64_MAX) return {ErrorCode::BAD_PROOF, "no height is above it"};
   return header;
 }
 

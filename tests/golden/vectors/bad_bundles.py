@@ -1,8 +1,10 @@
 """Evidence bundles that must be refused (docs/spec/evidence.md 2 and 3)."""
 
 import files as f
+import state
+from codec import write_varint
 from editing import Editor, flip, flip_sibling
-from good import case
+from good import DOCUMENT, KEY, case, opening, record_row
 
 
 def bad_bundles(v, c):
@@ -70,3 +72,31 @@ def bad_bundles(v, c):
       ((b, "states", 0), (1, f.state_proof(c, 3, 6, b""))))
     e("opening-empty", "openings[0].document", "COMMITMENT_MISMATCH", "no document",
       ((b, "openings", 0), lambda x: (*x[:2], b"")))
+    bad_rows(v, c)
+
+
+def bad_rows(v, c):
+    """Openings of rows that are no RecordState in canonical form, in a state that a quorum signed."""
+    row = record_row(c)
+    period = row.index(write_varint(11 << 3))
+    ten_bytes = write_varint(2**64 - 1)
+
+    def r(name, what, value, part="record", reason="MALFORMED"):
+        v.bad("evidence-opening-row-" + name, f.write_bundle(opening(c, value)), "openings[0]." + part, reason, what)
+
+    r("unknown-field", "a field that a RecordState does not have", row + write_varint(100 << 3) + b"\1")
+    r("varint", "a varint that is not the shortest", row.replace(b"\x08\1", b"\x08\x81\0", 1))
+    r("default", "a default that is not left out", row.replace(b"\x08\1", b"\x08\0", 1))
+    r("order", "the last fields before the others", row[period:] + row[:period])
+    r("twice", "the last field twice", row + write_varint(12 << 3) + b"\3")
+    r("negative", "a status of ten bytes, as protobuf writes -1",
+      row.replace(b"\x38\1\x40", b"\x38" + ten_bytes + b"\x40", 1))
+    r("format-33-bits", "format 2^32 + 1", row.replace(b"\x08\1", b"\x08" + write_varint(2**32 + 1), 1))
+    r("wire-type", "a varint in place of a custodian", b"\x08\1\x10\1" + row[row.index(b"\x1a\x20"):])
+    r("cut", "the last byte is missing", row[:-1])
+    r("empty", "no bytes", b"")
+    for canon in (256, 257):
+        r("canon-%d" % canon, "canon %d, of which the commitment could hold a part only" % canon,
+          record_row(c, canon=canon, commitment=state.commitment(c.suite, KEY, canon & 255, DOCUMENT)))
+    r("commitment-short", "a commitment of 31 bytes", record_row(c, commitment=bytes(31)))
+    r("canon", "another canon than the one committed with", record_row(c, canon=2), "document", "COMMITMENT_MISMATCH")

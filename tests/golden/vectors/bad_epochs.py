@@ -68,7 +68,13 @@ def bad_link_headers(v, c):
     signed("zero", name, "MALFORMED", "height 0", height=0)
     signed("height", "epochs[1].header", "BAD_PROOF", "the height at which the epoch before ended", c.blocks[6], 1,
            height=3)
+    signed("height-last", name, "BAD_PROOF", "height 2^64-1, above which no epoch can begin", height=2**64 - 1,
+           history_size=2**64 - 1)
     r("bit", "epochs[0].commit_certificate", "BAD_PROOF", "one bit of its time", changed(c.links, 0, header=flip(99)))
+    last = header_with(end, height=2**64 - 1, history_size=2**64 - 1)
+    v.receipt("epochs-header-height-last-alone", f.receipt(c, 2, 0, 0), name, "BAD_PROOF",
+              "the same, in a receipt of epoch 1, which needs no link",
+              epochs=changed(c.links[:1], 0, header=last.header, commit_certificate=c.commit(last)))
 
 
 def bad_next_members(v, c):

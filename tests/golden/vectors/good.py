@@ -1,8 +1,12 @@
 """The sample chain of the vectors, and the files that must be found valid."""
 
-from sample_chain import Batch, Item, SampleChain, anchor, decide, grant, name32, register
+import copy
+
+from sample_chain import Batch, Item, SampleChain, StateTree, anchor, decide, grant, name32, register
 import files as f
 import state
+from codec import read_message, uint, write_message
+from editing import header_with
 from receipt import write as write_receipt
 from signing import private_key, public_key
 
@@ -103,6 +107,17 @@ def good_vectors(v, c):
     v.good("evidence-small", f.write_bundle(f.bundle(c, [f.block_at_once(c, 2)], states=[(0, f.state_proof(c, 2, 6,
                                                                                                            b""))])),
            "the smallest bundle: one state")
+    last = header_with(c.blocks[3], height=2**64 - 1, history_size=2**64 - 1, exec_height=2**64 - 2, time_ms=2**64 - 1)
+    last.results_root = c.suite.tagged("galen/1 results", c.blocks[2].results_root + uint(2**64 - 1, 8)
+                                       + c.suite.tree_root(last.outcomes))
+    v.good("receipt-height-last", write_receipt(dict(f.receipt(c, 3, 0, 0), header=last.header,
+                                                     executed_certificate=c.executed(last))),
+           "the greatest height and time there are")
+    v.good("evidence-opening-canon-255", f.write_bundle(opening(c, record_row(
+        c, canon=255, commitment=state.commitment(c.suite, KEY, 255, DOCUMENT)))),
+        "an opening by a way of canonicalisation that no release knows yet: it stands in the commitment as a byte")
+    v.good("evidence-opening-row-numbers", f.write_bundle(opening(c, record_row(
+        c, status=2**31, retention=2**32 - 1, period=2**64 - 1))), "numbers in the row as great as the format lets them be")
 
 
 def case(c):
@@ -112,3 +127,20 @@ def case(c):
                      (2, f.transaction_proof(c, 5, 1, 0, [0]))],
                     [(1, record), (1, f.state_proof(c, 3, 2, name32("nothing")))], [f.consistency(c, 3, 7, 12)],
                     [(0, KEY, DOCUMENT)])
+
+
+def record_row(c, **changes):
+    """The row of the record that the document of an opening was anchored as, with other values."""
+    table = state.ROWS[2][2]
+    return write_message(table, dict(read_message(table, c.blocks[3].state.rows[2, c.pointers[0]]), **changes))
+
+
+def opening(c, row):
+    """A bundle that opens this row. A quorum signed a state that holds it."""
+    block = copy.copy(c.blocks[3])
+    block.state = StateTree(c.suite, {**block.state.rows, (2, c.pointers[0]): row})
+    block.state_root = block.state.root()
+    chain = copy.copy(c)
+    chain.blocks = [*c.blocks[:3], block, *c.blocks[4:]]
+    return f.bundle(chain, [f.block_at_once(chain, 3)], states=[(0, f.state_proof(chain, 3, 2, c.pointers[0]))],
+                    openings=[(0, KEY, DOCUMENT)])

@@ -132,6 +132,15 @@ TEST_F(EpochChainTest, HeadersThatEndNothing) {
   header_fails(ErrorCode::BAD_PROOF, [](auto& h) { h.flags = kTenureEnd; });
   header_fails(ErrorCode::BAD_PROOF, [](auto& h) { h.epoch = 2; });
   header_fails(ErrorCode::BAD_PROOF, [](auto& h) { h.epoch = 0; });
+  // Above the greatest height no epoch begins; the one below it is as good as any.
+  header_fails(ErrorCode::BAD_PROOF, [](auto& h) { h.height = UINT64_MAX; });
+  auto almost = end(1, UINT64_MAX - 1, sets[1]);
+  EpochChain before_last(genesis);
+  ASSERT_TRUE(before_last.add(make_link(almost, sets[1], commit_by(sets[0], genesis.chain_id, 1, almost))));
+  EXPECT_EQ(before_last.first_height(2), UINT64_MAX);
+  EXPECT_EQ(before_last.end_height(1), Height{UINT64_MAX - 1});
+  EXPECT_TRUE(before_last.check(header(2, UINT64_MAX)));
+  EXPECT_FALSE(before_last.check(header(2, 1)));
   auto cut = links[0];
   cut.header.pop_back();
   fails(ErrorCode::MALFORMED, "header", cut);
