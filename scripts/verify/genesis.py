@@ -175,49 +175,43 @@ def check_member(where, member, curve, seen):
         seen.add((kind, member[name]))
 
 
-# OpenSSL takes the old label for the same (docs/spec/formats.md 1.3).
-CERTIFICATE_LABELS = ("CERTIFICATE", "X509 CERTIFICATE")
+# The strict form of RFC 7468 section 3 (docs/spec/formats.md 1.3).
+STRICT_PEM = re.compile("-----BEGIN CERTIFICATE-----\r?\n((?:[A-Za-z0-9+/]{64}\r?\n)*[A-Za-z0-9+/]{2,64}={0,2})\r?\n"
+                        "-----END CERTIFICATE-----(?:\r?\n)?")
 
 
 def certificate_der(pem):
-    """What the first block CERTIFICATE holds; None if there is none, or it or a block before it is no PEM."""
-    lines = iter(line.rstrip() for line in pem.split("\n"))
-    for line in lines:
-        begin = re.fullmatch("-----BEGIN (.*)-----", line)
-        if not begin:
-            continue
-        body = []
-        for line in lines:
-            if line.startswith("-----END "):
-                break
-            body.append(line)
-        # A blank line ends headers, and such a block has none.
-        if line != "-----END %s-----" % begin[1] or "" in body[1:]:
-            return None
-        try:
-            der = base64.b64decode("".join("".join(body).split()), validate=True)
-        except ValueError:
-            return None
-        if begin[1] in CERTIFICATE_LABELS:
-            return der
-    return None
+    """What the one block CERTIFICATE holds that the text consists of; None if it is another text."""
+    found = STRICT_PEM.fullmatch(pem)
+    if found is None:
+        return None
+    body = "".join(found[1].split())
+    try:
+        der = base64.b64decode(body, validate=True)
+    except ValueError:
+        return None
+    # What an encoder writes: padding where it belongs, its spare bits 0. So the last line has at most 64 characters too.
+    return der if base64.b64encode(der).decode() == body else None
 
 
 _fingerprints = {}
 
 
 def fingerprint(where, pem):
-    """SHA-256 over the DER of the certificate, which openssl parses and writes again."""
+    """SHA-256 over the DER of the certificate. openssl parses it, and must write the same bytes again: it reads what is
+    no DER, and does not look behind the certificate."""
     if not isinstance(pem, str) or len(pem.encode("utf-8")) > 16384:
         refuse(where, "must be a PEM certificate of at most 16 KiB")
     if pem not in _fingerprints:
         der = certificate_der(pem)
         if der is None:
-            refuse(where, "holds no PEM block CERTIFICATE")
+            refuse(where, "is not one certificate in strict PEM; `openssl x509 -in FILE` writes a certificate so")
         done = subprocess.run(["openssl", "x509", "-inform", "DER", "-dates"], input=der, capture_output=True,
                               check=False)
         if done.returncode or b"Bad time value" in done.stdout:
             refuse(where, "is no X.509 certificate")
         body = done.stdout.split(b"-----BEGIN CERTIFICATE-----")[1].split(b"-----END")[0]
-        _fingerprints[pem] = hashlib.sha256(base64.b64decode(body)).digest()
+        if base64.b64decode(body) != der:
+            refuse(where, "is no certificate in DER, or something stands behind it")
+        _fingerprints[pem] = hashlib.sha256(der).digest()
     return _fingerprints[pem]

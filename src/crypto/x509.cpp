@@ -65,6 +65,16 @@ X509Ptr read_pem(std::string_view pem) {
   return certificate;
 }
 
+/// Empty if it cannot be written.
+Bytes der_of(X509* certificate) {
+  std::uint8_t* data = nullptr;
+  const int size = i2d_X509(certificate, &data);
+  if (size <= 0) return {};
+  Bytes out(data, data + size);
+  OPENSSL_free(data);
+  return out;
+}
+
 Result<CertificateInfo> info_of(X509* certificate) {
   if (certificate == nullptr) return {ErrorCode::BAD_CERTIFICATE, "not an X.509 certificate"};
   auto not_before = unix_seconds(X509_get0_notBefore(certificate));
@@ -90,18 +100,18 @@ Result<CertificateInfo> parse_certificate(std::string_view pem) { return info_of
 Result<CertificateInfo> parse_certificate_der(ByteSpan der) {
   const auto* data = der.data();
   X509Ptr certificate(der.size() > kPemBytesMax ? nullptr : d2i_X509(nullptr, &data, static_cast<long>(der.size())));
+  if (certificate && der_of(certificate.get()) != to_bytes(der)) certificate.reset();
   if (!certificate) ERR_clear_error();
   return info_of(certificate.get());
 }
 
 Result<Hash> certificate_fingerprint(std::string_view pem) {
   auto certificate = read_pem(pem);
-  std::uint8_t* der = nullptr;
-  int size = certificate ? i2d_X509(certificate.get(), &der) : -1;
-  if (size <= 0) return {ErrorCode::BAD_CERTIFICATE, "not an X.509 certificate"};
-  auto fingerprint = hash(Suite::p256_sha256, ByteSpan(der, static_cast<std::size_t>(size)));
-  OPENSSL_free(der);
-  return fingerprint;
+  auto der = certificate ? der_of(certificate.get()) : Bytes();
+  if (der.empty()) return {ErrorCode::BAD_CERTIFICATE, "not an X.509 certificate"};
+  return certificate_fingerprint_der(der);
 }
+
+Hash certificate_fingerprint_der(ByteSpan der) { return hash(Suite::p256_sha256, der); }
 
 }  // namespace galen::crypto

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "galen/crypto/merkle.hpp"
+#include "galen/crypto/pem.hpp"
 #include "galen/crypto/x509.hpp"
 #include "galen/types/limits.hpp"
 #include "types/genesis_keys.hpp"
@@ -113,6 +114,18 @@ Result<GenesisParameters> read_parameters(const JsonNode& node) {
   return out;
 }
 
+/// The fingerprint of a member's CA. Every verifier must read the same certificate or none, so there is one form only;
+/// OpenSSL's reader takes more, and each version of it something else.
+Result<Hash> read_authority(const std::string& path, std::string_view pem) {
+  if (pem.size() > kCaPemBytesMax) return invalid(path, "is longer than 16 KiB");
+  auto der = crypto::read_strict_pem(pem, "CERTIFICATE");
+  if (!der)
+    return invalid(path, "is not one certificate in strict PEM (" + der.error().message +
+                             "); `openssl x509 -in FILE` writes a certificate so");
+  if (!crypto::parse_certificate_der(*der)) return invalid(path, "holds no X.509 certificate in DER");
+  return crypto::certificate_fingerprint_der(*der);
+}
+
 Result<GenesisMember> read_member(const JsonNode& node, crypto::Suite suite) {
   ObjectReader in(node);
   GenesisMember out;
@@ -126,8 +139,6 @@ Result<GenesisMember> read_member(const JsonNode& node, crypto::Suite suite) {
     return invalid(in.path_of("consensus_key"), suite == crypto::Suite::sm2_sm3
                                                     ? "is no uncompressed point of curve SM2"
                                                     : "is no uncompressed point of curve P-256");
-  if (out.ca_pem.size() > kCaPemBytesMax || !crypto::parse_certificate(out.ca_pem))
-    return invalid(in.path_of("ca_pem"), "is no PEM certificate");
   return out;
 }
 
@@ -143,7 +154,7 @@ Status read_members(const JsonNode& node, Genesis& out) {
   std::vector<Member> members;
   for (const auto& item : node.items) {
     GALEN_ASSIGN(auto member, read_member(item, out.suite));
-    GALEN_ASSIGN(auto authority, crypto::certificate_fingerprint(member.ca_pem));
+    GALEN_ASSIGN(auto authority, read_authority(item.path + ".ca_pem", member.ca_pem));
     if (!names.insert(member.name).second) return invalid(item.path + ".name", "stands twice");
     if (!ids.insert(member.id).second) return invalid(item.path + ".id", "stands twice");
     if (!ids.insert(member.admin).second) return invalid(item.path + ".admin", "stands twice");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fuzz/fuzz.hpp"
+#include "galen/crypto/pem.hpp"
 #include "galen/crypto/x509.hpp"
 #include "galen/node/config.hpp"
 
@@ -25,6 +26,9 @@ GALEN_FUZZ_TARGET(node_toml) {
 GALEN_FUZZ_TARGET(x509) {
   crypto::parse_certificate(as_text(input)).has_value();
   crypto::parse_certificate_der(input).has_value();
+  // What the strict reader takes, OpenSSL's takes too, and finds the same.
+  if (auto der = crypto::read_strict_pem(as_text(input), "CERTIFICATE"); der && crypto::parse_certificate_der(*der))
+    GALEN_ASSERT(*crypto::certificate_fingerprint(as_text(input)) == crypto::certificate_fingerprint_der(*der));
 }
 
 }  // namespace galen

@@ -26,9 +26,13 @@ struct CertificateInfo {
 };
 /// First certificate of a PEM text.
 Result<CertificateInfo> parse_certificate(std::string_view pem);
+/// The bytes must be those of one certificate in DER, whole: what stands behind it, or a length in another form, is no
+/// part of what its issuer signed, and would make other bytes of the same certificate.
 Result<CertificateInfo> parse_certificate_der(ByteSpan der);
 /// SHA-256 over the DER of the first certificate: what genesis pins.
 Result<Hash> certificate_fingerprint(std::string_view pem);
+/// The same of its DER.
+Hash certificate_fingerprint_der(ByteSpan der);
 
 struct CertificateRequest {
   std::string common_name;

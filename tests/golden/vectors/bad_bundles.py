@@ -1,5 +1,8 @@
 """Evidence bundles that must be refused (docs/spec/evidence.md 2 and 3)."""
 
+import base64
+import json
+
 import files as f
 import state
 from codec import write_varint
@@ -73,6 +76,7 @@ def bad_bundles(v, c):
     e("opening-empty", "openings[0].document", "COMMITMENT_MISMATCH", "no document",
       ((b, "openings", 0), lambda x: (*x[:2], b"")))
     bad_rows(v, c)
+    bad_authorities(e)
 
 
 def bad_rows(v, c):
@@ -100,3 +104,75 @@ def bad_rows(v, c):
           record_row(c, canon=canon, commitment=state.commitment(c.suite, KEY, canon & 255, DOCUMENT)))
     r("commitment-short", "a commitment of 31 bytes", record_row(c, commitment=bytes(31)))
     r("canon", "another canon than the one committed with", record_row(c, canon=2), "document", "COMMITMENT_MISMATCH")
+
+
+def authority(change):
+    """Changes the text of the first member's certificate in a genesis.json."""
+    def in_genesis(data):
+        pem = json.loads(data)["members"][0]["ca_pem"]
+        old = json.dumps(pem).encode()
+        assert data.count(old) == 1
+        return data.replace(old, json.dumps(change(pem)).encode())
+    return in_genesis
+
+
+def body(change):
+    """Changes the lines between BEGIN and END."""
+    def in_pem(pem):
+        begin, *lines, end = pem.splitlines()
+        return "\n".join([begin, *change(lines), end]) + "\n"
+    return in_pem
+
+
+def bad_authorities(e):
+    """Certificates of the first member in bundles that bring their genesis.json: one form is right. A right one makes another
+    genesis.json, so the next check finds another chain."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+    def r(name, what, change, part="genesis", reason="CONFIG_INVALID"):
+        e("genesis-ca-" + name, part, reason, what, (("bundle", "genesis"), authority(change)), genesis="")
+
+    def good(name, what, change):
+        r(name, what + ": that is allowed, and makes another chain", change, "chain_id", "WRONG_CHAIN")
+
+    def again(der):
+        text = base64.b64encode(der).decode()
+        return [text[at:at + 64] for at in range(0, len(text), 64)]
+
+    def bytes_of(lines):
+        return base64.b64decode("".join(lines))
+
+    good("crlf", "line ends of CR and LF", lambda pem: pem.replace("\n", "\r\n"))
+    good("no-line-end", "no line end behind the last line", lambda pem: pem[:-1])
+    r("cr", "line ends of CR alone", lambda pem: pem.replace("\n", "\r"))
+    r("bom", "a byte order mark before BEGIN", lambda pem: "\ufeff" + pem)
+    r("text-before", "a line of text before the block", lambda pem: "subject=CN = A\n" + pem)
+    r("text-behind", "a line of text behind the block", lambda pem: pem + "x\n")
+    r("begin-not-ascii", "a letter beyond ASCII behind BEGIN", lambda pem: pem.replace(begin, begin + "\u00e9"))
+    r("begin-column", "BEGIN behind 254 other characters", lambda pem: "A" * 254 + pem)
+    r("begin-space", "a space behind BEGIN", lambda pem: pem.replace(begin, begin + " "))
+    r("end-nul", "a zero byte behind END", lambda pem: pem.replace(end, end + "\0"))
+    r("two-line-ends", "an empty line behind END", lambda pem: pem + "\n")
+    r("two-blocks", "the block twice", lambda pem: pem + pem)
+    r("block-before", "a block of another label before it, with a header",
+      lambda pem: "-----BEGIN X-----\na: b\n\nAAAA\n-----END X-----\n" + pem)
+    r("block-before-empty", "an empty block of another label before it",
+      lambda pem: "-----BEGIN X-----\n-----END X-----\n" + pem)
+    r("label-old", "the old label", lambda pem: pem.replace("CERTIFICATE", "X509 CERTIFICATE"))
+    r("blank-first", "a blank first line, and one line of all the base64", body(lambda x: ["", "".join(x)]))
+    r("one-line", "one line of all the base64", body(lambda x: ["".join(x)]))
+    r("lines-76", "lines of 76 characters", body(lambda x: ["".join(x)[at:at + 76] for at in range(0, 64 * len(x), 76)]))
+    r("vertical-tab", "a vertical tab inside a line", body(lambda x: [x[0][:10] + "\v" + x[0][10:], *x[1:]]))
+    r("no-break-space", "a no-break space inside a line", body(lambda x: [x[0][:10] + "\u00a0" + x[0][10:], *x[1:]]))
+    r("dash", "a line that begins with a dash, behind the base64", body(lambda x: [*x, "-x"]))
+    r("header", "a header before the base64", body(lambda x: ["a: b", "", *x]))
+    r("padding", "no padding", body(lambda x: [*x[:-1], x[-1].rstrip("=")]))
+    r("padding-more", "padding where none belongs", body(lambda x: [*x, "===="]))
+    r("spare-bits", "a spare bit of the last character is 1",
+      body(lambda x: [*x[:-1], x[-1].replace("A==", "B==").replace("Q==", "R==").replace("g==", "h==").replace(
+          "w==", "x==")]))
+    r("nothing", "no base64", body(lambda x: []))
+    r("der-behind", "a byte behind the certificate", body(lambda x: again(bytes_of(x) + b"\0")))
+    r("der-cut", "the certificate without its last byte", body(lambda x: again(bytes_of(x)[:-1])))
+    r("der-length", "a length in a longer form than DER has",
+      body(lambda x: again(b"\x30\x83\0" + bytes_of(x)[2:])))

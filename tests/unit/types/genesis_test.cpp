@@ -53,6 +53,12 @@ TEST(GenesisTest, BlockZeroAndContext) {
   EXPECT_EQ(genesis.context().epoch, 1u);
 }
 
+std::string genesis_with_ca_of_first(Genesis genesis) {
+  genesis.members[1].ca_pem = genesis.members[0].ca_pem;
+  genesis.members[1].ca_pem.pop_back();  // another text of the same certificate
+  return Genesis::to_json(genesis);
+}
+
 struct Case {
   const char* name;
   std::string text;
@@ -123,6 +129,14 @@ TEST(GenesisTest, RefusesNamingThePlace) {
       {"key twice", with(key_of(1), key_of(0)), "members[1].consensus_key: stands twice"},
       {"key off the curve", with(key_of(1), off_curve), "members[1].consensus_key"},
       {"CA", with("-----BEGIN CERTIFICATE-----", "-----BEGIN NOTHING-----"), "members[0].ca_pem"},
+      {"CA with text before it", with("\"-----BEGIN", "\"CN=A\\n-----BEGIN"), "`openssl x509 -in FILE`"},
+      {"CA with a zero byte", with("-----END CERTIFICATE-----", "-----END CERTIFICATE-----\\u0000"),
+       "members[0].ca_pem"},
+      {"CA that is no certificate", with("-----BEGIN CERTIFICATE-----\\nMII", "-----BEGIN CERTIFICATE-----\\nAII"),
+       "members[0].ca_pem: holds no X.509 certificate"},
+      {"CA too long", with("\"-----BEGIN", '"' + std::string(16 * 1024, 'x') + "-----BEGIN"),
+       "members[0].ca_pem: is longer"},
+      {"CA twice", genesis_with_ca_of_first(genesis), "members[1].ca_pem: stands twice"},
       {"three members", Genesis::to_json(three), "members: must hold 4 to 100"},
       {"deep", std::string(100, '['), "not JSON"},
       {"long key", with("\"test\"", '"' + std::string(1000, 'k') + '"'), "not JSON"},
