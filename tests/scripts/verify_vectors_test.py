@@ -8,9 +8,11 @@ Without GALEN_VERIFY only galen_verify.py is held against the index. GALEN_FULL=
 """
 
 import argparse
+import base64
 import collections
 import concurrent.futures
 import copy
+import itertools
 import json
 import os
 import pathlib
@@ -25,10 +27,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 VECTORS = ROOT / "tests" / "golden" / "vectors"
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT / "scripts" / "verify"), str(VECTORS)]
+import sample_chain  # first: it says where the modules of the verifier are
+import epoch_sample
 import files
 import galen_verify
+import good as good_files
 import signature
 import suite
+from codec import uint, write_varint
+from editing import header_with
 
 GOLDEN = ROOT / "tests" / "golden"
 FOLDERS = {"p256-sha256": GOLDEN, "sm2-sm3": GOLDEN / "sm2-sm3"}
@@ -107,7 +114,10 @@ def mutate_bytes(rng, data, other):
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         at = rng.randrange(len(out)) if out else 0
         kind = rng.randrange(8)
-        if not out or kind == 0:
+        if len(out) in NUMBERS and rng.random() < 0.4:
+            at, size = rng.choice(NUMBERS[len(out)])
+            out[at:at + size] = extreme(rng, int.from_bytes(out[at:at + size], "big"), size)
+        elif not out or kind == 0:
             out[at:at] = rng.randbytes(rng.choice((1, 1, 4, 32)))
         elif kind == 1:
             del out[at:at + rng.choice((1, 1, 4, 32))]
@@ -124,6 +134,21 @@ def mutate_bytes(rng, data, other):
         else:
             out[at] ^= 1 << rng.randrange(8)
     return bytes(out)
+
+
+def places(table):
+    """Where the numbers of a fixed layout stand, by its length."""
+    ends = list(itertools.accumulate(size for _, size in table))
+    return ends[-1], [(end - size, size) for end, (_, size) in zip(ends, table) if size <= 8]
+
+
+NUMBERS = dict(places(table) for table in (sample_chain.HEADER, sample_chain.BATCH))
+
+
+def extreme(rng, old, size):
+    """Another value of an unsigned integer, most likely where something overflows."""
+    top = 1 << 8 * size
+    return uint(rng.choice((0, 1, 2, old + 1, old - 1, top // 2 - 1, top // 2, top - 2, top - 1, top - 1)) % top, size)
 
 
 def children(value):
@@ -144,7 +169,7 @@ def mutate_parsed(rng, tree, other):
         if same and rng.random() < 0.2:
             at[key] = copy.deepcopy(rng.choice(same))
         elif isinstance(old, int):
-            at[key] = rng.choice((0, 1, 2, 3, 300, old + 1, max(old - 1, 0), 65535, 2**32 - 1))
+            at[key] = rng.choice((0, 1, 2, 3, 300, old + 1, max(old - 1, 0), 65535, 2**32 - 1, 2**63, 2**64 - 1))
         elif isinstance(old, bytes):
             at[key] = mutate_bytes(rng, old, old)
         elif isinstance(old, list):
@@ -163,8 +188,110 @@ def mutate_list(rng, values):
         values.append(copy.deepcopy(rng.choice(values)))
 
 
-def mutation(seed, number, good):
+ODD = "\0\1\t\n\v\f\r  -=:+/Aa0\x7f\x85\u00a0\u00e9\u2028\ufeff\U0001f600"
+
+
+def mutate_pem(rng, pem, other):
+    """An accident in a certificate's text, or in its DER."""
+    lines, kind = pem.split("\n"), rng.randrange(9)
+    at, line = rng.randrange(len(pem)), rng.randrange(len(lines))
+    if kind == 0:
+        return pem[:at] + rng.choice(ODD) + pem[at + rng.randrange(2):]
+    if kind == 1:
+        where = rng.choice((0, len(lines[line])))
+        lines[line] = lines[line][:where] + rng.choice(ODD) * rng.choice((1, 1, 2)) + lines[line][where:]
+    elif kind == 2:
+        lines.insert(line, rng.choice(["", " ", "a: b", "-", "====", "AAAA", "-----BEGIN X-----", "-----END X-----",
+                                       "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----", lines[line]]))
+    elif kind == 3:
+        del lines[line]
+    elif kind == 4:
+        return rng.choice((pem.replace("\n", "\r\n"), pem.replace("\n", "\r"), pem + other, pem.rstrip(),
+                           pem.replace("CERTIFICATE", rng.choice(("X509 CERTIFICATE", "TRUSTED CERTIFICATE", "X"))),
+                           pem[:at] + "\n" + pem[at:], pem[:at] + "\r" + pem[at:], "A" * rng.randrange(300) + pem, other))
+    else:
+        der = base64.b64decode("".join(lines[1:-2]))
+        if kind > 5:
+            der = mutate_bytes(rng, der, der)
+        text, width = base64.b64encode(der).decode(), rng.choice((64, 64, 64, 64, 60, 65, 76, 4, 2000))
+        lines[1:-2] = [text[i:i + width] for i in range(0, len(text), width)]
+    return "\n".join(lines)
+
+
+def mutate_genesis(rng, data):
+    """Of a bundle that brings its own, where every check of it is reached."""
+    if rng.random() < 0.3:
+        return mutate_bytes(rng, data, data)
+    members = json.loads(data)["members"]
+    pem = rng.choice(members)["ca_pem"]
+    changed = mutate_pem(rng, pem, rng.choice(members)["ca_pem"])
+    return data.replace(json.dumps(pem).encode(), json.dumps(changed, ensure_ascii=rng.random() < 0.5).encode("utf-8"))
+
+
+class Signed:
+    """Files with what only a quorum could have signed: the numbers of headers, the rows of records."""
+
+    def __init__(self, folder):
+        self.chain, self.epochs = good_files.build(folder), epoch_sample.build_epochs(folder)
+
+    def mutation(self, rng):
+        return self.row(rng) if rng.random() < 0.3 else self.header(rng)
+
+    def changed(self, rng, block):
+        name, size = rng.choice([pair for pair in sample_chain.HEADER if pair[1] <= 8 and pair[0] != "version"])
+        values = {name: int.from_bytes(extreme(rng, block.values[name], size), "big")}
+        if name == "height" and rng.random() < 0.8:
+            values["history_size"] = values["height"]
+        return header_with(block, **values)
+
+    def header(self, rng):
+        c = self.epochs
+        height = rng.choice((2, 3, 4, 5, 7, 9))
+        if rng.random() < 0.6:
+            receipt = files.receipt(c, height, 0, 0)
+            links = receipt["epochs"] = copy.deepcopy(c.links[:max(len(receipt["epochs"]), rng.randrange(4))])
+            if links and rng.random() < 0.8:
+                index = rng.randrange(len(links))
+                block = self.changed(rng, c.blocks[(3, 6, 8)[index]])
+                links[index].update(header=block.header, commit_certificate=c.commit(block, of=index + 1))
+            else:
+                block = self.changed(rng, c.blocks[height])
+                epoch = c.blocks[height].values["epoch"]
+                receipt.update(header=block.header, executed_certificate=c.executed(block, of=epoch))
+            return files.write(receipt)
+        receipt = files.receipt(c, 9, 0, 0, 10, by_history=rng.random() < 0.5)
+        block = self.changed(rng, c.blocks[10])
+        receipt["confirmation"].update(header=block.header, commit_certificate=c.commit(block, of=4))
+        return files.write(receipt)
+
+    def row(self, rng):
+        if rng.random() < 0.5:
+            name = rng.choice(("format", "canon", "status", "class", "retention", "period", "height"))
+            limit = 2**64 if name in ("period", "height") else 2**32
+            value = rng.choice((0, 1, 2, 255, 256, 257, 2**31 - 1, 2**31, limit - 1))
+            return files.write_bundle(good_files.opening(self.chain, good_files.record_row(self.chain, **{name: value})))
+        row = good_files.record_row(self.chain)
+        if rng.random() < 0.5:
+            return files.write_bundle(good_files.opening(self.chain, mutate_bytes(rng, row, row)))
+        at = rng.choice([i for i, byte in enumerate(row) if byte in (8, 0x28, 0x38, 0x40, 0x48, 0x58, 0x60)])
+        number = write_varint(rng.choice((0, 1, 255, 256, 2**31, 2**32, 2**32 + 1, 2**64 - 1)))
+        row = row[:at + 1] + rng.choice((number, b"\x81\0", b"\xff" * 10 + b"\1")) + row[at + 2:]
+        return files.write_bundle(good_files.opening(self.chain, row))
+
+
+def mutation(seed, number, good, signed):
+    """A file, and whether it is judged without another genesis.json than its own."""
     rng = random.Random("%d/%d" % (seed, number))
+    kind = rng.random()
+    if kind < 0.06:
+        tree = files.parse(rng.choice([data for data in good if data[:8] == b"GALENEVD"]))
+        return files.write(dict(tree, genesis=mutate_genesis(rng, tree["genesis"]))), True
+    if kind < 0.12:
+        return signed.mutation(rng), False
+    return accident(rng, good), False
+
+
+def accident(rng, good):
     data, other = rng.choice(good), rng.choice(good)
     if rng.random() < 0.6:
         try:
@@ -215,10 +342,11 @@ class Comparison:
 
 def compare_mutations(options, name, good, numbers):
     """A share of a suite's mutations, in a process of its own: most of the time is Python's."""
-    compare = Comparison(options.program, options.keep)
+    compare, signed = Comparison(options.program, options.keep), Signed(FOLDERS[name])
     for number in numbers:
-        compare.one("%s-mutation-%d-%d" % (name, options.seed, number), mutation(options.seed, number, good),
-                    FOLDERS[name] / "genesis.json")
+        data, alone = mutation(options.seed, number, good, signed)
+        compare.one("%s-mutation-%d-%d" % (name, options.seed, number), data,
+                    None if alone else FOLDERS[name] / "genesis.json")
     compare.close()
     return compare.answers, compare.differ
 
@@ -253,6 +381,39 @@ def check_list(command):
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
     got = ["VALID" if verdict["valid"] else verdict["error"]["reason"] for verdict in verdicts]
     return done.returncode == 1 and got == ["INVALID_ARGUMENT"] * 2 + ["IO_ERROR"] * 3 + ["VALID"]
+
+
+def check_reading(command):
+    """Files that cannot be read or are longer than any may be: what is asked before, and what behind (evidence.md 3)."""
+    with tempfile.TemporaryDirectory() as folder:
+        at = pathlib.Path(folder)
+        for name, head in (("long", b""), ("receipt", b"GALENRCP\0\1"), ("receipt-3", b"GALENRCP\0\3"),
+                           ("bundle", b"GALENEVD\0\1"), ("bundle-3", b"GALENEVD\0\3"), ("json", b"{")):
+            with open(at / name, "wb") as file:
+                file.write(head)
+                file.truncate((80 << 20) + 1)
+        (at / "a\tb").write_bytes((GOLDEN / "genesis.json").read_bytes())
+        (at / "a\rb").write_bytes((GOLDEN / "receipt_executed.galen").read_bytes())
+        good, genesis = str(GOLDEN / "receipt_executed.galen"), str(GOLDEN / "genesis.json")
+        cases = [
+            ("long", genesis, "MALFORMED", "file"), ("receipt", genesis, "TOO_LARGE", "file"),
+            ("receipt-3", genesis, "UNSUPPORTED_VERSION", "file"), ("bundle", genesis, "TOO_LARGE", "file"),
+            ("bundle", "", "TOO_LARGE", "file"), ("bundle-3", genesis, "UNSUPPORTED_VERSION", "file"),
+            ("long", "", "MALFORMED", "file"), ("receipt", "", "INVALID_ARGUMENT", "genesis"),
+            (good, "json", "CONFIG_INVALID", "genesis"), ("bundle", "json", "CONFIG_INVALID", "genesis"),
+            ("none", genesis, "IO_ERROR", "file"), (good, "none", "IO_ERROR", "file"), ("none", "json", "IO_ERROR", "file"),
+            (folder, genesis, "IO_ERROR", "file"), (good, folder, "IO_ERROR", "file"), ("", genesis, "IO_ERROR", "file"),
+            (good, "a\tb", "", ""), ("a\rb", genesis, "", ""),
+        ]
+        lines = "".join("%s\t%s\n" % case[:2] for case in cases).encode()
+        done = subprocess.run([*command, "--list"], input=lines, cwd=folder, capture_output=True, check=False)
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        got = [answer_of(verdict) for verdict in told]
+        wanted = [case[2:] if case[2] else ("VALID", "") for case in cases]
+        for case, answer in zip(cases, got):
+            if answer != (case[2:] if case[2] else ("VALID", "")):
+                print(command[-1], case, answer)
+        return got == wanted
 
 
 def check_suite(options, name, index):
@@ -303,6 +464,9 @@ def main():
     for program in programs + ([[options.program]] if options.program else []):
         if not check_list(program):
             print(program[-1], "--list does not answer every line")
+            sound = False
+        if not check_reading(program):
+            print(program[-1], "does not judge files as they must be read")
             sound = False
     for name in [options.suite] if options.suite else FOLDERS:
         sound = check_suite(options, name, index) and sound
