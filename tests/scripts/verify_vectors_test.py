@@ -12,6 +12,7 @@ import base64
 import collections
 import concurrent.futures
 import copy
+import functools
 import itertools
 import json
 import os
@@ -228,6 +229,11 @@ def mutate_genesis(rng, data):
     return data.replace(json.dumps(pem).encode(), json.dumps(changed, ensure_ascii=rng.random() < 0.5).encode("utf-8"))
 
 
+@functools.cache  # once in each process
+def signed_of(name):
+    return Signed(FOLDERS[name])
+
+
 class Signed:
     """Files with what only a quorum could have signed: the numbers of headers, the rows of records."""
 
@@ -342,7 +348,7 @@ class Comparison:
 
 def compare_mutations(options, name, good, numbers):
     """A share of a suite's mutations, in a process of its own: most of the time is Python's."""
-    compare, signed = Comparison(options.program, options.keep), Signed(FOLDERS[name])
+    compare, signed = Comparison(options.program, options.keep), signed_of(name)
     for number in numbers:
         data, alone = mutation(options.seed, number, good, signed)
         compare.one("%s-mutation-%d-%d" % (name, options.seed, number), data,
