@@ -467,7 +467,9 @@ TEST_F(RecordVaultTest, WhatWasBroughtAgainOutrunsTheExpired) {
   ASSERT_TRUE(vault_->on_outcome(expired.id(), Outcome::rejected));
   const auto again = send(2, {new_plan(2, "o-1", "content")});
   for (bool applied : {false, true}) {
-    if (applied) ASSERT_TRUE(vault_->on_outcome(again.id(), Outcome::committed));
+    if (applied) {
+      ASSERT_TRUE(vault_->on_outcome(again.id(), Outcome::committed));
+    }
     reopen();
     const auto pending = vault_->pending();
     ASSERT_EQ(pending.size(), 2u) << "nothing was flushed";
