@@ -85,6 +85,7 @@ members() {
 chain() { scripts/bench.sh --chain; }
 vectors() { GALEN_FULL=1 python3 tests/scripts/verify_vectors_test.py "$GALEN_BIN/galen-verify" --keep "$dir"; }
 idle() { GALEN_IDLE_S=60 python3 tests/cluster/test_idle.py; }
+model() { scripts/model.sh; }
 # Seeds add up over runs and trees as long as what is simulated, and the simulator, have not changed.
 simulation() {
   local sources state
@@ -134,6 +135,7 @@ figures() {
     members) grep -E 'acknowledged|voted again' "$log" | paste -sd';' ;;
     chain) grep -E '^targets: ' "$log" ;;
     idle) grep '^CPU when idle' "$log" ;;
+    model) printf '%s rows as they should be\n' "$(grep -cE '\| (holds|fails) \|$' "$log")" ;;
     simulation) grep -E '^[0-9]+ seeds, [0-9]+ failed' "$log" | awk -F, '$1 + 0 < last { print before } { last = $1 + 0; before = $0 } END { print before }' | paste -sd '+' ;;
     asan | tsan) printf '%s of %s programs clean\n' "$(grep -c '^\[  PASSED  \]' "$log")" "$(grep -c "^== $1" "$log")" ;;
     fuzz) printf '%s targets without a finding\n' "$(grep -c ': fine$' "$log")" ;;
@@ -163,13 +165,13 @@ for name in "${wanted[@]}"; do
   fi
 done
 
-# One row, a cell for each step, for docs/quality.md.
+# One row, a cell for each step but the first, for docs/quality.md, whose columns are these steps.
 cell() {
   if [ -n "$(seconds_of "$1")" ]; then echo "$(figures "$1") ($(seconds_of "$1") s)"
   elif [[ " ${failed[*]-} " == *" $1 "* ]]; then echo "**failed**"
   else echo "not run"; fi
 }
 printf '\n| %s | %s, %s cores |' "$commit" "$(date -u +%Y-%m-%d)" "$(nproc)"
-for name in tests kills disk damage gray byzantine consent import idle simulation asan tsan fuzz; do printf ' %s |' "$(cell "$name")"; done
+for name in "${known[@]}"; do [[ $name == build || $name == tidy ]] || printf ' %s |' "$(cell "$name")"; done
 printf '\n'
 [ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The pages against the tree: every link between pages leads somewhere, docs/operations.md names every setting and every reason with
-the advice the program gives and galenctl's exit code, and config/node.example.toml holds every setting with its default. Usage: docs_test.py ROOT [GALEND]"""
+the advice the program gives and galenctl's exit code, config/node.example.toml holds every setting with its default, and every step of
+scripts/full.sh has its function and its column in docs/quality.md. Usage: docs_test.py ROOT [GALEND]"""
 import pathlib
 import re
 import subprocess
@@ -77,12 +78,24 @@ def check_example(galend):
             problems.append(f"config/node.example.toml: {key} = {shown[1][key]} stands in a comment as the default, which is {value}")
 
 
+def check_full_runs():
+    script = (ROOT / "scripts/full.sh").read_text()
+    steps = re.search(r"^known=\((.*)\)$", script, re.M).group(1).split()
+    for step in steps + ["tidy"]:
+        if not re.search(rf"^{step}\(\) \{{", script, re.M):
+            problems.append(f"scripts/full.sh: the step {step} has no function")
+    header = "| commit | when, where | " + " | ".join(steps[1:]) + " |"
+    if header not in (ROOT / "docs/quality.md").read_text():
+        problems.append(f"docs/quality.md: the table of full runs does not begin {header}")
+
+
 for page in pages():
     check_links(page)
 text = (ROOT / "docs/operations.md").read_text()
 check_reasons(text)
 check_exits(text)
 check_settings(text)
+check_full_runs()
 if len(sys.argv) > 2:
     check_example(sys.argv[2])
 print("\n".join(problems) or "the pages agree with the tree")
