@@ -18,6 +18,7 @@
 #include "api/failure.hpp"
 #include "galen/base/bytes.hpp"
 #include "galen/socket/channel.hpp"
+#include "galen/socket/front_end_limits.hpp"
 #include "galen/socket/method.hpp"
 
 namespace galen::api {
@@ -32,8 +33,8 @@ class Waiter {
 class Gateway {
  public:
   struct Limits {
-    std::uint32_t write_credits = 20'000;  ///< the node's hello may lower both
-    std::uint32_t read_credits = 4'000;
+    std::uint32_t write_credits = socket::kWriteCreditsMax;  ///< the node's hello may lower both
+    std::uint32_t read_credits = socket::kReadCreditsMax;
     socket::Channel::Limits channel;
   };
   struct Request {

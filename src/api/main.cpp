@@ -12,6 +12,7 @@
 #include "api/seatbelts.hpp"
 #include "api/server.hpp"
 #include "galen/base/log.hpp"
+#include "galen/socket/front_end_limits.hpp"
 
 namespace {
 
@@ -42,7 +43,7 @@ void declare(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(1, 7 * 1024))
       ->capture_default_str();
   app.add_option("--memory-mb-max", flags.memory_mb_max, "resident memory above which the process ends itself")
-      ->check(CLI::Range(64, 1024 * 1024))
+      ->check(CLI::Range(galen::socket::kFrontEndMemoryMibMin, galen::socket::kFrontEndMemoryMibMax))
       ->capture_default_str();
   app.add_option("--streams-per-connection-max", flags.server.streams_per_connection_max, "calls open per connection")
       ->check(CLI::Range(1, 100'000))

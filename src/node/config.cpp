@@ -14,23 +14,32 @@
 #include <toml++/toml.h>
 
 #include "galen/base/nearest.hpp"
+#include "galen/socket/front_end_limits.hpp"
 
 namespace galen::node {
 namespace {
 
 enum class Kind { text, path, flag, number };
 
+struct Range {
+  std::int64_t min, max;
+};
+
 struct Setting {
   const char* key;
   Kind kind;
   bool required;
+  Range range;  ///< of a number
   std::function<void(Config&, const toml::node&)> set;
   std::function<std::string(Config&)> get;
 };
 
 template <class Member>
 Setting text_setting(const char* key, bool required, Member member, Kind kind = Kind::text) {
-  return {key, kind, required,
+  return {key,
+          kind,
+          required,
+          {},
           [member](Config& c, const toml::node& n) { member(c) = *n.value<std::string>(); },
           [member](Config& c) { return member(c); }};
 }
@@ -39,17 +48,35 @@ Setting path_setting(const char* key, bool required, Member member) {
   return text_setting(key, required, member, Kind::path);
 }
 template <class Member>
-Setting number_setting(const char* key, Member member) {
-  return {key, Kind::number, false,
-          [member](Config& c, const toml::node& n) { member(c) = static_cast<std::uint32_t>(*n.value<std::int64_t>()); },
-          [member](Config& c) { return std::to_string(member(c)); }};
+Setting number_setting(const char* key, Range range, Member member) {
+  return {
+      key,
+      Kind::number,
+      false,
+      range,
+      [member](Config& c, const toml::node& n) { member(c) = static_cast<std::uint32_t>(*n.value<std::int64_t>()); },
+      [member](Config& c) { return std::to_string(member(c)); }};
 }
 template <class Member>
 Setting flag_setting(const char* key, Member member) {
-  return {key, Kind::flag, false,
+  return {key,
+          Kind::flag,
+          false,
+          {},
           [member](Config& c, const toml::node& n) { member(c) = *n.value<bool>(); },
           [member](Config& c) { return std::string(member(c) ? "true" : "false"); }};
 }
+
+// What lies outside cannot be meant, or fails later and elsewhere: in the front end, which refuses its arguments, or at
+// the first start, which takes a longer file of the log for a damaged one (log_recovery.cpp).
+constexpr Range kApiMemoryMib = {socket::kFrontEndMemoryMibMin, socket::kFrontEndMemoryMibMax};
+constexpr Range kOpenWrites = {1, socket::kWriteCreditsMax};
+constexpr Range kOpenReads = {1, socket::kReadCreditsMax};
+constexpr Range kPeerMibPerSecond = {0, 65'536};
+constexpr Range kLogSegmentMib = {1, 4'096};
+constexpr Range kBlockCacheMib = {0, 1'048'576};
+constexpr Range kScrubPeriodS = {0, 366 * 24 * 3600};
+constexpr Range kBlocks = {0, 1'000'000'000};
 
 #define FIELD(expr) [](Config& c) -> auto& { return c.expr; }
 
@@ -74,15 +101,15 @@ const std::vector<Setting>& settings() {
       path_setting("api.client_ca", true, FIELD(api.client_ca)),
       flag_setting("api.reflection", FIELD(api.reflection)),
       path_setting("api.program", false, FIELD(api.program)),
-      number_setting("api.memory_mib_max", FIELD(api.memory_mib_max)),
-      number_setting("limits.open_writes_max", FIELD(limits.open_writes_max)),
-      number_setting("limits.open_reads_max", FIELD(limits.open_reads_max)),
-      number_setting("limits.peer_mib_per_second_max", FIELD(limits.peer_mib_per_second_max)),
-      number_setting("limits.log_segment_mib", FIELD(limits.log_segment_mib)),
-      number_setting("limits.block_cache_mib", FIELD(limits.block_cache_mib)),
-      number_setting("scrub.period_s", FIELD(scrub.period_s)),
-      number_setting("sync.snapshot_interval_blocks", FIELD(sync.snapshot_interval_blocks)),
-      number_setting("sync.join_behind_blocks", FIELD(sync.join_behind_blocks)),
+      number_setting("api.memory_mib_max", kApiMemoryMib, FIELD(api.memory_mib_max)),
+      number_setting("limits.open_writes_max", kOpenWrites, FIELD(limits.open_writes_max)),
+      number_setting("limits.open_reads_max", kOpenReads, FIELD(limits.open_reads_max)),
+      number_setting("limits.peer_mib_per_second_max", kPeerMibPerSecond, FIELD(limits.peer_mib_per_second_max)),
+      number_setting("limits.log_segment_mib", kLogSegmentMib, FIELD(limits.log_segment_mib)),
+      number_setting("limits.block_cache_mib", kBlockCacheMib, FIELD(limits.block_cache_mib)),
+      number_setting("scrub.period_s", kScrubPeriodS, FIELD(scrub.period_s)),
+      number_setting("sync.snapshot_interval_blocks", kBlocks, FIELD(sync.snapshot_interval_blocks)),
+      number_setting("sync.join_behind_blocks", kBlocks, FIELD(sync.join_behind_blocks)),
   };
   return all;
 }
@@ -102,19 +129,20 @@ Error at(const std::string& path, const toml::node& node, const std::string& wha
   return make_error(ErrorCode::CONFIG_INVALID, fmt::format("{}:{}: {}", path, node.source().begin.line, what));
 }
 
-const char* kind_name(Kind kind) {
-  switch (kind) {
+std::string what_fits(const Setting& setting) {
+  switch (setting.kind) {
     case Kind::flag: return "true or false";
-    case Kind::number: return "a whole number from 0 to 4294967295";
+    case Kind::number:
+      return fmt::format("a whole number from {} to {}", setting.range.min, setting.range.max);
     default: return "a text in quotes";
   }
 }
 
-bool fits(Kind kind, const toml::node& node) {
-  if (kind == Kind::flag) return node.is_boolean();
-  if (kind != Kind::number) return node.is_string();
+bool fits(const Setting& setting, const toml::node& node) {
+  if (setting.kind == Kind::flag) return node.is_boolean();
+  if (setting.kind != Kind::number) return node.is_string();
   auto value = node.value<std::int64_t>();
-  return node.is_integer() && value && *value >= 0 && *value <= 0xffffffffLL;
+  return node.is_integer() && value && *value >= setting.range.min && *value <= setting.range.max;
 }
 
 Status check_keys(const std::string& path, const toml::table& table, const std::string& prefix) {
@@ -135,7 +163,7 @@ Status check_keys(const std::string& path, const toml::table& table, const std::
     auto known = std::find_if(settings().begin(), settings().end(), [&](const Setting& s) { return key == s.key; });
     if (known == settings().end())
       return at(path, node, fmt::format("unknown key \"{}\"; did you mean \"{}\"?", key, nearest_key(key)));
-    if (!fits(known->kind, node)) return at(path, node, fmt::format("{} must be {}", key, kind_name(known->kind)));
+    if (!fits(*known, node)) return at(path, node, fmt::format("{} must be {}", key, what_fits(*known)));
   }
   return {};
 }

@@ -45,7 +45,7 @@ struct Config {
   } api;
 
   struct Limits {
-    std::uint32_t open_writes_max = 20'000;        ///< calls of the front end in progress
+    std::uint32_t open_writes_max = 20'000;  ///< calls of the front end in progress; these are the most as well
     std::uint32_t open_reads_max = 4'000;
     std::uint32_t log_segment_mib = 64;
     std::uint32_t peer_mib_per_second_max = 64;    ///< taken of each other member, a quarter of it kept for votes; 0: no bound

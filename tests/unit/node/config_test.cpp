@@ -75,10 +75,33 @@ TEST_F(ConfigTest, WrongKindsAreTold) {
   refused("member = 5\n", {path() + ":1:", "member must be"});
   refused("member = \"A\"\n[api]\nenabled = \"yes\"\n", {path() + ":3:", "api.enabled must be"});
   refused("[limits]\nopen_writes_max = -1\n", {path() + ":2:", "limits.open_writes_max must be"});
-  refused("[limits]\nopen_writes_max = 4294967296\n", {"limits.open_writes_max must be"});
   refused("[peers]\naddresses = 3\n", {path() + ":2:", "table"});
   refused("[peers]\ncas = 3\n", {path() + ":2:", "table"});
   refused(example() + "\n[peers.cas]\nB = 5\n", {"peers.cas.B must be the path"});
+}
+
+TEST_F(ConfigTest, NumbersHaveTheirRanges) {
+  struct Case {
+    const char* key;
+    std::int64_t min, max;
+  };
+  for (const auto& [key, min, max] : {Case{"api.memory_mib_max", 64, 1'048'576},
+                                      {"limits.open_writes_max", 1, 20'000},
+                                      {"limits.open_reads_max", 1, 4'000},
+                                      {"limits.peer_mib_per_second_max", 0, 65'536},
+                                      {"limits.log_segment_mib", 1, 4'096},
+                                      {"limits.block_cache_mib", 0, 1'048'576},
+                                      {"scrub.period_s", 0, 31'622'400},
+                                      {"sync.snapshot_interval_blocks", 0, 1'000'000'000},
+                                      {"sync.join_behind_blocks", 0, 1'000'000'000}}) {
+    const auto allowed =
+        std::string(key) + " must be a whole number from " + std::to_string(min) + " to " + std::to_string(max);
+    for (auto value : {min - 1, max + 1})
+      refused(std::string(key) + " = " + std::to_string(value) + "\n", {path() + ":1:", allowed});
+    // What is in the range is not what is wrong with this file.
+    for (auto value : {min, max})
+      refused(std::string(key) + " = " + std::to_string(value) + "\n", {"the key \"member\" is missing"});
+  }
 }
 
 TEST_F(ConfigTest, WhatIsMissingIsNamed) {
