@@ -218,18 +218,20 @@ int main(int argc, char** argv) {
   std::string config_path;
   bool check = false, print = false;
   app.add_option("--config", config_path, "node.toml")->check(CLI::ExistingFile);
-  app.add_flag("--check-config", check, "check configuration, genesis and keys, then exit");
-  app.add_flag("--print-config", print, "print every setting with its source, then exit");
+  auto* check_flag = app.add_flag("--check-config", check, "check configuration, genesis and keys, then exit");
+  app.add_flag("--print-config", print, "print every setting with its source, then exit")->excludes(check_flag);
   app.set_version_flag("--version", "galend 0.1.0");
   auto* init = app.add_subcommand("init", "make the data directory of a member, once");
   init->add_option("--config", config_path, "node.toml")->required()->check(CLI::ExistingFile);
-  auto* repair_command = app.add_subcommand("repair", "make anew what is lost of a stopped node's files; give one option");
+  auto* repair_command = app.add_subcommand("repair", "make anew what is lost of a stopped node's files");
   RepairArguments repair_arguments;
   repair_command->add_option("--config", config_path, "node.toml")->required()->check(CLI::ExistingFile);
-  repair_command->add_flag("--ledger", repair_arguments.ledger, "an empty ledger, to be fetched again; the old one is put aside");
-  repair_command->add_flag("--log", repair_arguments.log, "a new log where there is none");
-  repair_command->add_flag("--older-vault", repair_arguments.older_vault, "go on with an older copy of the vault's index");
-  repair_command->require_option(2);
+  auto* repair_what = repair_command->add_option_group("What to make anew", "one of these");
+  repair_what->add_flag("--ledger", repair_arguments.ledger,
+                        "an empty ledger, to be fetched again; the old one is put aside");
+  repair_what->add_flag("--log", repair_arguments.log, "a new log where there is none");
+  repair_what->add_flag("--older-vault", repair_arguments.older_vault, "go on with an older copy of the vault's index");
+  repair_what->require_option(1);
   VerifyArguments verify_arguments;
   auto* verify_command = app.add_subcommand("verify", "check the ledger of a stopped node");
   verify_command->add_option("--data", verify_arguments.data_dir, "the node's data directory")->required();
@@ -245,6 +247,12 @@ int main(int argc, char** argv) {
     int code = app.exit(error);
     return code == 0 ? 0 : 2;
   }
+  // Either would be done and the other forgotten, with exit code 0.
+  if (const auto commands = app.get_subcommands(); !commands.empty() && (check || print)) {
+    fmt::print(stderr, "galend: {} and {} cannot be given together: it does one thing, then exits\n",
+               check ? "--check-config" : "--print-config", commands.front()->get_name());
+    return 2;
+  }
   if (verify_command->parsed()) return verify(verify_arguments);
   if (config_path.empty()) {
     fmt::print(stderr, "galend: --config is missing\n  Give the path of node.toml; galend init makes the data directory once.\n");
@@ -257,6 +265,9 @@ int main(int argc, char** argv) {
     for (const auto& value : *values) fmt::print("{:<28} = {:<48} # {}\n", value.key, value.value, value.source);
     return 0;
   }
+  // For a person at a terminal: log_file is the running node's.
+  if (check || init->parsed() || repair_command->parsed())
+    log::init({.level = config->log_level, .file = "", .name = config->member});
   if (check) {
     auto checked = node::check_config(*config);
     if (!checked) return complain(checked.error());

@@ -43,12 +43,20 @@ Status check_against_genesis(const Config& config, const Genesis& genesis, const
   for (const auto& member : genesis.members)
     if (!config.peers.addresses.contains(member.name))
       return invalid(config, fmt::format("[peers.addresses] has no line for member \"{}\"", member.name));
+  // A name that genesis does not have may be misspelt, or be a hospital's that joined since: the ledger that knows is
+  // not there.
+  const auto warn_unknown = [&](std::string_view table, const std::map<std::string, std::string>& lines) {
+    for (const auto& [name, value] : lines) {
+      const bool known = name == config.member || std::any_of(genesis.members.begin(), genesis.members.end(),
+                                                              [&](const auto& m) { return m.name == name; });
+      if (!known)
+        log::warn("{}: {}.{} is no member of {}: fine if it came later", config.path, table, name, config.genesis);
+    }
+  };
+  warn_unknown("peers.addresses", config.peers.addresses);
+  warn_unknown("peers.cas", config.peers.cas);
   const auto self = genesis.member_set.index_of(id);
   if (!self) return {};
-  for (const auto& [name, address] : config.peers.addresses) {
-    bool known = std::any_of(genesis.members.begin(), genesis.members.end(), [&](const auto& m) { return m.name == name; });
-    if (!known) return invalid(config, fmt::format("peers.addresses.{} is no member of {}", name, config.genesis));
-  }
   // Nor is it an error: the ledger may be made anew by a member that has had another key since.
   const auto& named = genesis.members[*self].consensus_key;
   if (std::none_of(keys.begin(), keys.end(), [&](const auto& key) { return key.public_key() == named; }))
@@ -83,6 +91,20 @@ Status create_ledger(const std::string& data_dir, const Genesis& genesis) {
   return {};
 }
 
+Status create_log(const std::string& data_dir, const Config& config, const Genesis& genesis) {
+  const auto segment_bytes = std::uint64_t{config.limits.log_segment_mib} << 20;
+  const auto batch_bytes = std::min<std::uint64_t>(
+      {genesis.parameters.block_bytes_max, genesis.parameters.member_block_bytes_max, limits::kBatchBytesMax});
+  // One write takes a quarter of a file at most, and a batch with its frame is one write: a node that cannot store one
+  // stops.
+  if (segment_bytes < 5 * batch_bytes)
+    log::warn(
+        "{}: limits.log_segment_mib = {} is too little for this chain's largest batches of {} KiB: at least {} is "
+        "needed",
+        config.path, config.limits.log_segment_mib, batch_bytes >> 10, (batch_bytes * 5 >> 20) + 1);
+  return Log::create(data_dir, {.segment_bytes = segment_bytes});
+}
+
 Result<bool> keep_genesis_copy(const Config& config) {
   const auto path = genesis_copy_path(config.data_dir);
   auto& files = posix_file_access();
@@ -108,7 +130,7 @@ Status init_data_dir(const Config& config) {
   GALEN_ASSIGN(bool written, keep_genesis_copy(config));
   (void)written;
   // The log comes last: a directory without one was never finished, and refuses to start.
-  return Log::create(lock.path(), {.segment_bytes = static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20});
+  return create_log(lock.path(), config, checked.genesis);
 }
 
 }  // namespace galen::node

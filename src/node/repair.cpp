@@ -36,12 +36,11 @@ Status repair_ledger(const Config& config) {
 
 Status repair_log(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
-  (void)checked;
   std::error_code error;
   std::filesystem::create_directories(config.data_dir + "/wal", error);
   GALEN_TRY(to_status(error, "create " + config.data_dir + "/wal"));
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
-  return Log::create(lock.path(), {.segment_bytes = static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20});
+  return create_log(lock.path(), config, checked.genesis);
 }
 
 Status accept_older_vault(const Config& config) {

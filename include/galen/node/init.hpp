@@ -25,6 +25,9 @@ Status init_data_dir(const Config& config);
 /// Makes ledger/ of a data directory with block 0, durable on return. Also what `galend repair --ledger` does.
 Status create_ledger(const std::string& data_dir, const Genesis& genesis);
 
+/// Makes wal/ with a log of the configured size; warns if batches of this chain may not fit it.
+Status create_log(const std::string& data_dir, const Config& config, const Genesis& genesis);
+
 /// Writes the data directory's copy of genesis.json anew unless it is equal to the configured file; true when it was written.
 Result<bool> keep_genesis_copy(const Config& config);
 
