@@ -38,10 +38,15 @@ Result<DevLayout> Context::dev_layout() const {
 
 Result<Endpoint> Context::endpoint() const {
   // What is asked for on the command line goes before what `dev env` put into the environment.
-  bool dir_on_command_line = !options.dir.empty() || !options.node.empty() || options.client != "galenctl";
+  bool dir_on_command_line = !options.dir.empty() || !options.node.empty() || !options.client.empty();
   auto address = options.endpoint;
   if (address.empty() && !dir_on_command_line) address = environment("GALEN_ENDPOINT");
   if (!address.empty()) {
+    if (!options.node.empty() || !options.client.empty())
+      return make_error(
+          ErrorCode::INVALID_ARGUMENT,
+          fmt::format("{} chooses below --dir, but --endpoint names the node: its certificate is that of --cert",
+                      options.node.empty() ? "--as" : "--node"));
     Endpoint out{address, first_of(options.ca, environment("GALEN_CA")),
                  first_of(options.cert, environment("GALEN_CERT")), first_of(options.key, environment("GALEN_KEY"))};
     if (out.ca_path.empty() || out.cert_path.empty() || out.key_path.empty())
@@ -49,12 +54,26 @@ Result<Endpoint> Context::endpoint() const {
                         "an endpoint needs --ca, --cert and --key (or GALEN_CA, GALEN_CERT, GALEN_KEY) beside it");
     return out;
   }
+  for (const auto& [name, value] : {std::pair("--ca", options.ca), {"--cert", options.cert}, {"--key", options.key}})
+    if (!value.empty())
+      return make_error(
+          ErrorCode::INVALID_ARGUMENT,
+          fmt::format("{} goes with --endpoint; below --dir the certificate is the one that --as names", name));
   if (directory().empty())
     return make_error(ErrorCode::INVALID_ARGUMENT,
                       "no node is named: give --dir D [--node K], or --endpoint host:port --ca --cert --key");
   GALEN_ASSIGN(auto layout, dev_layout());
   GALEN_ASSIGN(auto node, layout.find(options.node));
   return layout.client_endpoint(node, options.client);
+}
+
+Status Context::check_all_nodes(bool node_applies) const {
+  const bool bad_node = !node_applies && !options.node.empty();
+  for (const auto& [name, given] : {std::pair("--node", bad_node), {"--endpoint", !options.endpoint.empty()}})
+    if (given)
+      return make_error(ErrorCode::INVALID_ARGUMENT,
+                        fmt::format("{} names one node, and this asks all below --dir", name));
+  return {};
 }
 
 Result<Client> Context::connect() const {

@@ -19,7 +19,7 @@ namespace galen::galenctl {
 struct GlobalOptions {
   std::string dir;                  ///< --dir
   std::string node;                 ///< --node: number from 1, or member name
-  std::string client = "galenctl";  ///< --as: galenctl or admin
+  std::string client;               ///< --as: galenctl or admin; empty: galenctl
   std::string endpoint, ca, cert, key;
   double timeout_s = 30;
 };
@@ -38,6 +38,9 @@ class Context {
   /// To one node of a development consortium, whatever --node says.
   Result<Client> connect_to(const DevNode& node, std::string_view client) const;
   ClientOptions client_options() const;
+  /// Of a verb that asks all nodes below --dir, whatever else is named: INVALID_ARGUMENT with the option that cannot
+  /// apply.
+  Status check_all_nodes(bool node_applies) const;
   /// The consortium below --dir or GALEN_DIR; INVALID_ARGUMENT if none is named, NOT_FOUND if there is none.
   Result<DevLayout> dev_layout() const;
   /// The directory named, empty if none.

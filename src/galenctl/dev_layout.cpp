@@ -70,7 +70,7 @@ Result<DevNode> DevLayout::find(const std::string& wanted) const {
 }
 
 Endpoint DevLayout::client_endpoint(const DevNode& node, std::string_view client) const {
-  auto base = fmt::format("{}/{}", clients_dir(node), client);
+  auto base = fmt::format("{}/{}", clients_dir(node), client.empty() ? "galenctl" : client);
   return {fmt::format("127.0.0.1:{}", node.api_port), pki_dir(node) + "/ca.pem", base + ".pem", base + ".key"};
 }
 

@@ -31,7 +31,7 @@ class DevLayout {
 
   /// By number or member name; the first node for an empty text. NOT_FOUND names those there are.
   Result<DevNode> find(const std::string& node) const;
-  /// `client` = "galenctl" (a registered service) or "admin".
+  /// `client` = "galenctl" (a registered service, and what an empty one means) or "admin".
   Endpoint client_endpoint(const DevNode& node, std::string_view client) const;
 
   const std::string& dir() const { return dir_; }

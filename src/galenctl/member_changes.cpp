@@ -83,7 +83,23 @@ Result<int> sign(Context& context, const AdminOptions& options, ledger::v1::Oper
   return kExitOk;
 }
 
+struct Given {
+  const char* option;
+  const std::string& value;
+  std::string_view goes_with;  ///< words with commas
+};
+/// What would be left aside may be what was meant: nothing is signed on a guess.
+Status check_given(const std::string& word, std::initializer_list<Given> all) {
+  for (const auto& [option, value, goes_with] : all)
+    if (!value.empty() && fmt::format(", {},", goes_with).find(fmt::format(" {},", word)) == std::string::npos)
+      return usage(fmt::format("{} goes with {}, not with {}", option, goes_with, word));
+  return {};
+}
+
 Result<ledger::v1::MembersChange> build_change(Context& context, const ProposeOptions& options) {
+  GALEN_TRY(check_given(options.change, {{"--paper", options.paper, "add, rotate-key"},
+                                         {"--member", options.member, "promote, remove, pin-ca"},
+                                         {"--tls-ca", options.tls_ca, "pin-ca"}}));
   ledger::v1::MembersChange change;
   const bool has_paper = options.change == "add" || options.change == "rotate-key";
   if (has_paper) {
@@ -213,6 +229,12 @@ Result<int> set_admin_key(Context& context, const AdminKeyOptions& options) {
 Result<int> make_proof(Context& context, const ProofOptions& options) {
   if (file_exists(options.out) && !is_written_through(options.out))
     return make_error(ErrorCode::ALREADY_EXISTS, fmt::format("{} exists", options.out));
+  GALEN_TRY(check_given(options.kind, {{"--name", options.name, "admission"},
+                                       {"--id", options.id, "admission"},
+                                       {"--admin", options.admin, "admission"},
+                                       {"--admin-key", options.admin_key, "admission"},
+                                       {"--tls-ca", options.tls_ca, "admission"},
+                                       {"--member", options.member, "rotation, readiness"}}));
   GALEN_ASSIGN(auto genesis, load_genesis(context, options.genesis));
   GALEN_ASSIGN(auto key, crypto::PrivateKey::load(genesis.suite, options.consensus_key));
   std::string paper;

@@ -241,12 +241,14 @@ Result<int> down(Context& context, bool now, double grace_s) {
 }
 
 Result<int> show_status(Context& context) {
+  GALEN_TRY(context.check_all_nodes(true));
   GALEN_ASSIGN(auto layout, context.dev_layout());
+  GALEN_ASSIGN(auto nodes, chosen_nodes(context, layout));
   std::vector<std::vector<std::string>> table = {{"NODE", "PID", "STATE", "API", "PEERS", "LOG"}};
   JsonWriter writer;
   writer.begin_object().field("dir", layout.dir()).key("nodes").begin_array();
   bool all = true;
-  for (const auto& node : layout.nodes) {
+  for (const auto& node : nodes) {
     auto pid = running_pid(layout, node);
     all = all && pid.has_value();
     table.push_back({node.name, pid ? std::to_string(*pid) : "-", pid ? "running" : "down",
@@ -315,9 +317,8 @@ void add_dev(CLI::App& app, Context& context) {
     context.action = [&context, now, grace_s] { return down(context, *now, *grace_s); };
   });
 
-  add_verb(app, "dev", "status", "Which processes run, and where")->callback([&context] {
-    context.action = [&context] { return show_status(context); };
-  });
+  add_verb(app, "dev", "status", "Which processes run, and where; of all nodes, or the one named with --node")
+      ->callback([&context] { context.action = [&context] { return show_status(context); }; });
   add_verb(app, "dev", "env", "Print export lines for a shell: eval \"$(galenctl dev env --dir D)\"")
       ->callback([&context] { context.action = [&context] { return print_environment(context); }; });
   app.get_subcommand("dev")->description("A consortium on this machine, for development and tests");

@@ -1,5 +1,6 @@
-// galenctl member list|epochs|evidence|proposals|show|keygen|proof|admin-key|propose|vote|ready: who belongs to the consortium,
-// and how that changes (docs/operations.md).
+// galenctl member list|epochs|evidence|proposals|show|keygen|proof|admin-key|propose|vote|ready: who belongs to the
+// consortium, and how that changes (docs/operations.md). register-service: which systems may call the member's own
+// node.
 #include "galenctl/noun_member.hpp"
 
 #include <fmt/format.h>
@@ -7,9 +8,11 @@
 
 #include <CLI/CLI.hpp>
 
-#include "galen/crypto/signature.hpp"
+#include "galen/crypto/random.hpp"
 #include "galenctl/arguments.hpp"
-#include "galenctl/files.hpp"
+#include "galenctl/dev_make.hpp"
+#include "galenctl/key_file.hpp"
+#include "galenctl/outcome.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -200,17 +203,41 @@ Result<int> show(Context& context, const std::string& text) {
   return kExitOk;
 }
 
-Result<int> keygen(Context& context, const std::string& path, const std::string& suite_name) {
-  GALEN_ASSIGN(auto suite, suite_name.empty() ? context.suite() : parse_suite(suite_name));
-  if (file_exists(path))
-    return make_error(ErrorCode::ALREADY_EXISTS, fmt::format("{} exists; a key is never overwritten", path));
-  auto key = crypto::PrivateKey::generate(suite);
-  GALEN_TRY(write_file(path, key.to_pem(), 0600));
-  context.output.say(fmt::format("a new {} key in {} (PKCS#8, mode 0600)",
-                                 suite == crypto::Suite::sm2_sm3 ? "SM2" : "P-256", path));
+struct ServiceOptions {
+  std::string id, cert;
+  bool validate_only = false;
+};
+
+/// A system of this hospital becomes a principal: from then on its certificate is good at its own node.
+Result<int> register_service(Context& context, const ServiceOptions& options) {
+  if (options.id.empty() == options.cert.empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT, "name the service by its ID or by --client-cert FILE");
+  PrincipalId id;
+  if (options.cert.empty()) {
+    GALEN_ASSIGN(auto given, parse_id("ID", options.id));
+    id.data = given.data;
+  } else {
+    GALEN_ASSIGN(id, principal_of_certificate(options.cert));
+  }
+  if (context.options.endpoint.empty() && context.options.client.empty() && !context.directory().empty())
+    context.options.client = "admin";  // nobody else may
+  v1::RegisterServiceRequest request;
+  request.set_request_id(crypto::random_request_id().str());
+  request.set_id(id.str());
+  request.set_validate_only(options.validate_only);
+  GALEN_ASSIGN(auto client, context.connect());
+  GALEN_ASSIGN(auto answer, client.call(request));
   JsonWriter writer;
-  context.output.result(
-      writer.begin_object().field("file", path).field("public_key", key.public_key().hex()).end_object());
+  writer.begin_object().field("id", id.hex()).field("validate_only", options.validate_only);
+  if (options.validate_only) {
+    context.output.say("it would be registered; nothing was");
+  } else {
+    GALEN_TRY(check_outcome(answer.outcome()));
+    context.output.say(fmt::format("registered service {} at height {}\ntransaction {}", id.hex(),
+                                   format_count(answer.outcome().height()), hex(answer.outcome().transaction_id())));
+    write_outcome(writer, answer.outcome());
+  }
+  context.output.result(writer.end_object());
   return kExitOk;
 }
 
@@ -242,13 +269,7 @@ void add_readers(CLI::App& app, Context& context) {
 }
 
 void add_makers(CLI::App& app, Context& context) {
-  auto out = std::make_shared<std::string>(), suite = std::make_shared<std::string>();
-  auto* make = add_verb(app, "member", "keygen", "Make a consensus key, or an administrator's key");
-  make->add_option("--out,-o", *out, "File for the private key; must not exist")->required();
-  make->add_option("--suite", *suite, "p256-sha256 or sm2-sm3 (default: that of --dir, else p256-sha256)");
-  make->callback(
-      [&context, out, suite] { context.action = [&context, out, suite] { return keygen(context, *out, *suite); }; });
-
+  add_keygen(app, context, "member", "Make a consensus key, or an administrator's key", "");
   auto options = std::make_shared<ProofOptions>();
   auto* proof = add_verb(app, "member", "proof", "Sign, with a consensus key, what others are to propose or submit");
   proof->add_option("KIND", options->kind, "admission, rotation or readiness")
@@ -265,6 +286,17 @@ void add_makers(CLI::App& app, Context& context) {
   proof->add_option("--member", options->member, "rotation, readiness: the member's name or id");
   proof->add_option("--genesis", options->genesis, "genesis.json (default: of --dir)");
   proof->callback([&context, options] { context.action = [&context, options] { return make_proof(context, *options); }; });
+}
+
+void add_service(CLI::App& app, Context& context) {
+  auto service = std::make_shared<ServiceOptions>();
+  auto* enrol =
+      add_verb(app, "member", "register-service", "Let a system of this hospital call its node (as its administrator)");
+  enrol->add_option("ID", service->id, "Principal id of its certificate, 64 hexadecimal digits");
+  enrol->add_option("--client-cert", service->cert, "Or its certificate (PEM), which names the id");
+  enrol->add_flag("--validate-only", service->validate_only, "Check everything, register nothing");
+  enrol->callback(
+      [&context, service] { context.action = [&context, service] { return register_service(context, *service); }; });
 }
 
 void add_writers(CLI::App& app, Context& context) {
@@ -307,6 +339,7 @@ void add_member(CLI::App& app, Context& context) {
   add_readers(app, context);
   add_makers(app, context);
   add_writers(app, context);
+  add_service(app, context);
   app.get_subcommand("member")->description("The consortium's members: who they are, and changing that");
 }
 

@@ -150,6 +150,7 @@ Result<int> status(Context& context, bool all) {
     answers.push_back({name, std::move(answer)});
     return print(context, answers);
   }
+  GALEN_TRY(context.check_all_nodes(false));
   GALEN_ASSIGN(auto layout, context.dev_layout());
   ClientOptions quick = context.client_options();
   quick.timeout_ms = std::min<std::uint64_t>(quick.timeout_ms, 5'000);

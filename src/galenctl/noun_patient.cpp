@@ -5,7 +5,7 @@
 
 #include "galen/crypto/random.hpp"
 #include "galenctl/arguments.hpp"
-#include "galenctl/files.hpp"
+#include "galenctl/key_file.hpp"
 #include "galenctl/noun_record.hpp"
 #include "galenctl/outcome.hpp"
 #include "galenctl/patient_keys.hpp"
@@ -16,20 +16,6 @@ namespace {
 struct RegisterOptions {
   std::string key, source, system = kDefaultSystem, name;
 };
-
-Result<int> keygen(Context& context, const std::string& path, const std::string& suite_name) {
-  GALEN_ASSIGN(auto suite, suite_name.empty() ? context.suite() : parse_suite(suite_name));
-  if (file_exists(path))
-    return make_error(ErrorCode::ALREADY_EXISTS, fmt::format("{} exists; a patient's key is never overwritten", path));
-  auto key = crypto::PrivateKey::generate(suite);
-  GALEN_TRY(write_file(path, key.to_pem(), 0600));
-  auto public_hex = to_hex(key.public_key());
-  context.output.say(fmt::format("a new {} key in {} (PKCS#8, mode 0600); whoever holds it speaks for the patient",
-                                 suite == crypto::Suite::sm2_sm3 ? "SM2" : "P-256", path));
-  JsonWriter writer;
-  context.output.result(writer.begin_object().field("file", path).field("public_key", public_hex).end_object());
-  return kExitOk;
-}
 
 Result<int> register_patient(Context& context, const RegisterOptions& options) {
   if (!options.name.empty()) GALEN_TRY(check_patient_name(context, options.name, options.source.empty()));
@@ -49,9 +35,13 @@ Result<int> register_patient(Context& context, const RegisterOptions& options) {
   if (!answer.already_registered()) GALEN_TRY(check_outcome(answer.outcome()));
   auto pseudonym = PrincipalId::from(answer.pseudonym());
   if (!pseudonym) return make_error(ErrorCode::INTERNAL, "the node answered without a pseudonym");
-  context.output.say(
-      fmt::format("patient {}{}\npseudonym {}", answer.already_registered() ? "was registered before" : "registered",
-                  options.key.empty() ? ", without a key of her own" : ", with her own key", pseudonym->hex()));
+  // The node refuses a key that is not hers; without one, what she was registered with before is not said.
+  const char* with_key = !options.key.empty()          ? ", with her own key"
+                         : answer.already_registered() ? ""
+                                                       : ", without a key of her own";
+  context.output.say(fmt::format("patient {}{}\npseudonym {}",
+                                 answer.already_registered() ? "was registered before" : "registered", with_key,
+                                 pseudonym->hex()));
   JsonWriter writer;
   writer.begin_object().field("pseudonym", pseudonym->hex()).field("already_registered", answer.already_registered());
   write_outcome(writer, answer.outcome());
@@ -64,13 +54,7 @@ Result<int> register_patient(Context& context, const RegisterOptions& options) {
 }  // namespace
 
 void add_patient(CLI::App& app, Context& context) {
-  auto out = std::make_shared<std::string>(), suite = std::make_shared<std::string>();
-  auto* make = add_verb(app, "patient", "keygen", "Make a key of the patient's own");
-  make->add_option("--out,-o", *out, "File for the private key; must not exist")->required();
-  make->add_option("--suite", *suite, "p256-sha256 or sm2-sm3 (default: that of --dir, else p256-sha256)");
-  make->callback(
-      [&context, out, suite] { context.action = [&context, out, suite] { return keygen(context, *out, *suite); }; });
-
+  add_keygen(app, context, "patient", "Make a key of the patient's own", "; whoever holds it speaks for the patient");
   auto options = std::make_shared<RegisterOptions>();
   auto* enrol = add_verb(app, "patient", "register", "Register a patient under a random pseudonym");
   enrol->add_option("--key", options->key, "The patient's key: then only she can grant and revoke");

@@ -1,11 +1,13 @@
-// galenctl record get|verify|history; import and anchor have files of their own.
+// galenctl record get|verify|history|status; import and anchor have files of their own.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 
+#include "galen/crypto/random.hpp"
 #include "galenctl/arguments.hpp"
 #include "galenctl/content.hpp"
 #include "galenctl/noun_record.hpp"
+#include "galenctl/outcome.hpp"
 #include "galenctl/read_flags.hpp"
 
 namespace galen::galenctl {
@@ -168,6 +170,59 @@ Result<int> verify(Context& context, Which which, const VerifyOptions& options) 
   return kExitError;
 }
 
+struct StatusOptions {
+  std::string status, pointer, superseded_by;
+  bool validate_only = false;
+};
+
+Result<int> set_status(Context& context, const StatusOptions& options) {
+  const bool superseded = options.status == "superseded";
+  if (superseded == options.superseded_by.empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT,
+                      superseded ? "superseded needs --superseded-by: the pointer of what is valid instead"
+                                 : "--superseded-by goes with superseded alone");
+  v1::SetRecordStatusRequest request;
+  request.set_request_id(crypto::random_request_id().str());
+  request.set_validate_only(options.validate_only);
+  request.set_status(superseded ? ledger::v1::RECORD_STATUS_SUPERSEDED : ledger::v1::RECORD_STATUS_ENTERED_IN_ERROR);
+  GALEN_ASSIGN(auto pointer, parse_id("--pointer", options.pointer));
+  request.set_pointer_id(pointer.str());
+  JsonWriter writer;
+  writer.begin_object().field("pointer_id", pointer.hex()).field("status", status_word(request.status()));
+  if (superseded) {
+    GALEN_ASSIGN(auto successor, parse_id("--superseded-by", options.superseded_by));
+    request.set_superseded_by(successor.str());
+    writer.field("superseded_by", successor.hex());
+  }
+  GALEN_ASSIGN(auto client, context.connect());
+  GALEN_ASSIGN(auto answer, client.call(request));
+  if (options.validate_only) {
+    context.output.say("it would be marked; nothing was");
+  } else {
+    GALEN_TRY(check_outcome(answer.outcome()));
+    context.output.say(fmt::format("marked {} at height {}\ntransaction {}", options.status,
+                                   format_count(answer.outcome().height()), hex_of(answer.outcome().transaction_id())));
+    write_outcome(writer, answer.outcome());
+  }
+  context.output.result(writer.field("validate_only", options.validate_only).end_object());
+  return kExitOk;
+}
+
+void add_status(CLI::App& app, Context& context) {
+  auto options = std::make_shared<StatusOptions>();
+  auto* mark =
+      add_verb(app, "record", "status", "Mark a record as entered in error or superseded (at the custodian); for good");
+  mark->add_option("STATUS", options->status, "entered-in-error or superseded")
+      ->required()
+      ->check(CLI::IsMember({"entered-in-error", "superseded"}));
+  mark->add_option("--pointer", options->pointer, "Pointer id, 64 hexadecimal digits")->required();
+  mark->add_option("--superseded-by", options->superseded_by,
+                   "superseded: the pointer id of the record that is valid instead");
+  mark->add_flag("--validate-only", options->validate_only, "Check everything, mark nothing");
+  mark->callback(
+      [&context, options] { context.action = [&context, options] { return set_status(context, *options); }; });
+}
+
 void add_which(CLI::App* verb, const std::shared_ptr<Which>& which) {
   verb->add_option("--pointer", which->pointer, "Pointer id, 64 hexadecimal digits");
   verb->add_option("--source", which->source, "TYPE/ID in the source system (at the custodian)");
@@ -202,8 +257,9 @@ void add_record(CLI::App& app, Context& context) {
   check->callback([&context, which, options] {
     context.action = [&context, which, options] { return verify(context, *which, *options); };
   });
+  add_status(app, context);
   app.get_subcommand("record")->description(
-      "Documents' hashed pointers: import, anchor, get, verify, history, canonical");
+      "Documents' hashed pointers: import, anchor, get, verify, history, status, canonical");
 }
 
 }  // namespace galen::galenctl

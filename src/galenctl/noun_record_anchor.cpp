@@ -119,9 +119,10 @@ Result<CanonicalText> canonical_of(const CanonicalOptions& options, const Method
 
 /// Needs no node. The bytes go to stdout as they are, so that they can be hashed or sent through HMAC with stock tools.
 Result<int> canonical(Context& context, const CanonicalOptions& options, const MethodOptions& method_options) {
-  auto wanted = method_options;
-  if (options.whole) wanted.name = "jcs";
-  GALEN_ASSIGN(auto method, parse_method(wanted));
+  if (options.whole && method_options.name == "raw")
+    return make_error(ErrorCode::INVALID_ARGUMENT,
+                      "--whole is RFC 8785, as jcs is; --method raw prints the bytes as they are");
+  GALEN_ASSIGN(auto method, parse_method(method_options));
   GALEN_ASSIGN(auto text, canonical_of(options, method));
   auto sha256 = crypto::hash(crypto::Suite::p256_sha256, as_bytes(text.text)).hex();
   JsonWriter writer;

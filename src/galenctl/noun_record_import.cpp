@@ -166,8 +166,14 @@ Result<int> import(Context& context, const Options& options) {
   context.output.status_line("");
   const auto& summary = importer.summary();
   print_result(context, summary, progress, !all.has_value());
-  if (!options.subject_name.empty() && summary.patients.size() == 1)
-    GALEN_TRY(keep_patient(context, options.subject_name, summary.patients.begin()->second, options.subject_key));
+  if (!options.subject_name.empty()) {
+    if (summary.patients.size() == 1)
+      GALEN_TRY(keep_patient(context, options.subject_name, summary.patients.begin()->second, options.subject_key));
+    else
+      context.output.note(fmt::format("the name {} is not kept: {} patients were met, and it is of one",
+                                      options.subject_name,
+                                      summary.patients.empty() ? "no" : format_count(summary.patients.size())));
+  }
   if (!all) return context.output.fail(all.error());
   return summary.refused == 0 ? kExitOk : kExitError;
 }

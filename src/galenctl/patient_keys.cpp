@@ -7,6 +7,18 @@
 #include "galenctl/files.hpp"
 
 namespace galen::galenctl {
+namespace {
+
+/// The place of the key in a file of keep_patient; nothing if there is none.
+std::optional<std::string> kept_key(const std::string& path) {
+  auto text = read_text_file(path);
+  if (!text) return std::nullopt;
+  auto document = JsonDocument::parse(std::move(*text));
+  if (!document) return std::nullopt;
+  return document->root().find_text("key");
+}
+
+}  // namespace
 
 Status check_patient_name(const Context& context, const std::string& name, bool other) {
   if (context.directory().empty())
@@ -28,7 +40,10 @@ Status keep_patient(const Context& context, const std::string& name, const Princ
   GALEN_TRY(make_directories(layout.dir() + "/patients", 0700));
   JsonWriter writer;
   writer.begin_object().field("name", name).field("pseudonym", pseudonym.hex());
-  if (!key_path.empty()) writer.field("key", absolute_path(key_path));
+  // Said again without the key, the name is the same patient's still, and her key lies where it lay.
+  auto key = key_path.empty() ? std::string() : absolute_path(key_path);
+  if (key.empty() && known) key = kept_key(layout.patient_path(name)).value_or("");
+  if (!key.empty()) writer.field("key", key);
   writer.end_object();
   return write_file(layout.patient_path(name), writer.text() + "\n", 0600);
 }
