@@ -154,8 +154,9 @@ void add_record_anchor(CLI::App& app, Context& context) {
   verb->add_option("--system", options->system, "Source system of --source");
   verb->add_option("--entry", options->entry, "Entry of a Bundle, counted from 0")->check(CLI::NonNegativeNumber);
   verb->add_option("--subject", options->subject, "The patient: pseudonym, or name kept below --dir");
-  verb->add_option("--class", options->record_class, "N, R or V");
-  verb->add_option("--retention", options->retention, "NONE, HIPAA_6Y or DSCSA_6Y");
+  verb->add_option("--class", options->record_class, "N, R or V")->check(CLI::IsMember({"N", "R", "V"}));
+  verb->add_option("--retention", options->retention, "NONE, HIPAA_6Y or DSCSA_6Y")
+      ->check(CLI::IsMember({"NONE", "HIPAA_6Y", "DSCSA_6Y"}));
   verb->add_option("--described-by", options->described_by,
                    "FHIR JSON, e.g. a DocumentReference: SHA-1 and size it states must be those of FILE");
   verb->add_flag("--validate-only", options->validate_only, "Check everything, anchor nothing");

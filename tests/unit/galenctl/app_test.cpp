@@ -223,6 +223,72 @@ TEST_F(AppTest, CompletionsKnowEveryNounAndVerb) {
   }
 }
 
+// What the bash that is there says to the printed function; `words` end with the one that is being written.
+TEST_F(AppTest, BashIsToldWhatMayComeNext) {
+  TempDir dir;
+  const auto script = dir.write("galenctl.bash", run_with({"completion", "bash"}).out);
+  auto offered = [&](const std::string& words) {
+    // The last word may be empty: it is given apart.
+    const auto space = words.rfind(' ');
+    const auto command = "bash -c 'source \"$0\" && COMP_WORDS=(galenctl " + words.substr(0, space + 1) + "\"" +
+                         words.substr(space + 1) +
+                         "\") && COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) && { _galenctl; echo \"${COMPREPLY[*]}\"; }' " +
+                         script + " 2>&1";
+    std::string out;
+    auto* pipe = ::popen(command.c_str(), "r");
+    for (int c = 0; (c = ::fgetc(pipe)) != EOF;) out.push_back(static_cast<char>(c));
+    EXPECT_EQ(::pclose(pipe), 0) << words << ": " << out;
+    return out.substr(0, out.find('\n'));
+  };
+  const std::pair<const char*, const char*> cases[] = {
+      {"mem", "member"},
+      {"--node B mem", "member"},
+      {"--json mem", "member"},
+      {"member prop", "proposals propose"},
+      {"member propose ", "add promote remove rotate-key pin-ca"},
+      {"member propose a", "add"},
+      {"member propose add --pa", "--paper"},
+      {"member propose add --dry-run --pa", "--paper"},
+      {"member propose add --paper x --tls", "--tls-ca"},
+      {"member propose add ", ""},
+      {"record verify f --poi", "--pointer"},
+      {"record verify ", ""},
+      {"record canonical --method ", "raw jcs"},
+      {"record canonical --method j", "jcs"},
+      {"record canonical --method = j", "jcs"},
+      {"record canonical --whole f --ha", "--hash"},
+      {"record status e", "entered-in-error"},
+      {"record anchor f --class ", "N R V"},
+      {"record get --source --jso", ""},
+      {"record get --source x --jso", "--json"},
+      {"completion ", "bash zsh fish"},
+      {"events --type record", "record_anchored record_status_set"},
+      {"consent grant --pat", "--patient"},
+      {"ledger verify --qu", "--quick"},
+      {"ledger verify --quick --jo", "--jobs"},
+      {"patient keygen -o f --su", "--suite"},
+  };
+  for (const auto& [words, expected] : cases) EXPECT_EQ(offered(words), expected) << words;
+}
+
+TEST_F(AppTest, FishKnowsAVerbByItsNoun) {
+  const auto text = run_with({"completion", "fish"}).out;
+  auto line_of = [&](const std::string& noun, const std::string& verb, const std::string& option) {
+    const auto begin = "complete -c galenctl -n '__fish_seen_subcommand_from " + noun +
+                       "; and __fish_seen_subcommand_from " + verb + "' -l " + option + " ";
+    auto at = text.find(begin);
+    return at == std::string::npos ? "" : text.substr(at + begin.size(), text.find('\n', at) - at - begin.size());
+  };
+  EXPECT_TRUE(line_of("record", "canonical", "method").starts_with("-x -a 'raw jcs' -d ")) << text;
+  EXPECT_TRUE(line_of("ledger", "verify", "data").starts_with("-r -d ")) << text;
+  EXPECT_TRUE(line_of("ledger", "verify", "quick").starts_with("-d ")) << text;
+  EXPECT_EQ(line_of("record", "verify", "quick"), "") << "that is an option of ledger verify";
+  EXPECT_NE(text.find("and __fish_seen_subcommand_from propose' -f -a 'add promote remove rotate-key pin-ca'"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("-n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'"), std::string::npos) << text;
+}
+
 TEST_F(AppTest, LedgerVerifyTakesWhatGalendVerifyTakes) {
   TempDir dir;
   auto ran = run_with({"ledger", "verify", "--data", dir.path(), "--genesis", "g", "--quick", "--from", "3", "--jobs", "2",
