@@ -177,6 +177,11 @@ Result<std::optional<ledger::v1::RecordState>> Intake::record_state(const Pointe
   return std::optional(std::move(state));
 }
 
+Result<ledger::v1::RecordStatus> Intake::status_of(const PointerId& id) const {
+  GALEN_ASSIGN(auto state, record_state(id));
+  return state ? state->status() : ledger::v1::RECORD_STATUS_CURRENT;
+}
+
 Status Intake::check_known_record(const PointerId& id, const galen::v1::AnchorItem& item) const {
   GALEN_ASSIGN(auto state, record_state(id));
   if (!state) return {};
@@ -191,10 +196,7 @@ Status Intake::check_known_record(const PointerId& id, const galen::v1::AnchorIt
 }
 
 Status Intake::plan_items(AnchorWork& work) {
-  const vault::Standing standing{.status_of = [this](const PointerId& id) -> Result<ledger::v1::RecordStatus> {
-                                   GALEN_ASSIGN(auto state, record_state(id));
-                                   return state ? state->status() : ledger::v1::RECORD_STATUS_CURRENT;
-                                 },
+  const vault::Standing standing{.status_of = [this](const PointerId& id) { return status_of(id); },
                                  .retried = work.id};
   for (std::size_t i = 0; i < work.items.size(); ++i) {
     const auto& item = work.items[i];

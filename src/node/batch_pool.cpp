@@ -1,5 +1,7 @@
 #include "node/batch_pool.hpp"
 
+#include <algorithm>
+
 namespace galen::node {
 
 BatchPool::Added BatchPool::add(const BatchPtr& batch, bool needed, bool far) { return insert(batch, needed, far, false); }
@@ -87,11 +89,26 @@ std::optional<LogSeq> BatchPool::first_needed() const {
   return first;
 }
 
-std::vector<BatchPtr> BatchPool::logged_below(LogSeq seq) const {
+std::vector<BatchPtr> BatchPool::logged_below(LogSeq seq, std::size_t bytes_max) const {
   std::lock_guard lock(mutex_);
-  std::vector<BatchPtr> out;
+  std::vector<std::pair<LogSeq, BatchPtr>> found;
   for (const auto& [digest, entry] : entries_)
-    if (!entry.used && entry.seq != 0 && entry.seq < seq) out.push_back(entry.batch);
+    if (!entry.used && entry.seq != 0 && entry.seq < seq) found.emplace_back(entry.seq, entry.batch);
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<BatchPtr> out;
+  std::size_t bytes = 0;
+  for (const auto& [at, batch] : found) {
+    bytes += batch->bytes().size();
+    if (bytes > bytes_max) break;
+    out.push_back(batch);
+  }
+  return out;
+}
+
+std::size_t BatchPool::waiting_bytes() const {
+  std::lock_guard lock(mutex_);
+  std::size_t out = 0;
+  for (const auto& [origin, bytes] : waiting_) out += bytes;
   return out;
 }
 

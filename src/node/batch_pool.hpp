@@ -39,8 +39,11 @@ class BatchPool {
   void expire(TimestampMs block_time_ms);
   /// The lowest seq of a body that no executed block has used; nothing when there is none.
   std::optional<LogSeq> first_needed() const;
-  /// Bodies that no executed block has used and whose record lies below `seq`.
-  std::vector<BatchPtr> logged_below(LogSeq seq) const;
+  /// Bodies that no executed block has used and whose record lies below `seq`, lowest first, as many as fit
+  /// `bytes_max`.
+  std::vector<BatchPtr> logged_below(LogSeq seq, std::size_t bytes_max) const;
+  /// Of all bodies that no executed block has used.
+  std::size_t waiting_bytes() const;
   /// The log holds the body once more, at `seq`: the record before is not needed any more.
   void logged_again(const Hash& digest, LogSeq seq);
   /// Some of a member's bodies that no block has used yet and that may leave: sent again to a peer that comes back.

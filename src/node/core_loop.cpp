@@ -17,6 +17,8 @@ constexpr Height kLateVoteHeights = 64;
 constexpr std::uint64_t kIdleWaitMs = 1'000;
 constexpr std::uint64_t kFullDiskWaitMs = 100;
 constexpr Height kExpireHeights = 64;
+/// Written again in one turn, which votes wait behind; room for the largest batch.
+constexpr std::size_t kMovedBytesMax = 4u << 20;
 constexpr std::uint64_t kMeasureMs = 1'000;
 
 /// An idle chain's time is behind by idle_block_interval_ms, clocks by some seconds.
@@ -82,8 +84,10 @@ void CoreLoop::on_peer(MemberIndex member) {
   }
   (void)queue_.try_push(PeersUp{});
 }
-// The next checkpoint asks again.
-void CoreLoop::free_log(LogSeq seq) { (void)queue_.try_push(FreeLog{seq}); }
+void CoreLoop::free_log(LogSeq seq) {
+  if (frees_log_.exchange(true)) return;
+  if (!queue_.try_push(FreeLog{seq})) frees_log_ = false;
+}
 void CoreLoop::request_stop() { queue_.push(consensus::StopRequested{}); }
 
 bool CoreLoop::vote_is_late(Height height) const {
@@ -155,10 +159,11 @@ void CoreLoop::give(Item& item, Pass& pass) {
   } else if (auto* offered = std::get_if<consensus::BatchesOffered>(&item)) {
     step(*offered, pass);
   } else if (auto* free = std::get_if<FreeLog>(&item)) {
-    for (const auto& body : pool_.logged_below(free->below)) {
+    for (const auto& body : pool_.logged_below(free->below, kMovedBytesMax)) {
       pass.bodies_again.push_back({pass.records.size(), body->digest()});
       pass.records.push_back({kLogBatch, false, body->bytes()});
     }
+    frees_log_ = !pass.bodies_again.empty();
   } else if (std::holds_alternative<consensus::StopRequested>(item)) {
     step(consensus::StopRequested{}, pass);
   }
@@ -181,6 +186,8 @@ void CoreLoop::hold(Item& item) {
   if (std::holds_alternative<OwnBatch>(item) || std::holds_alternative<Durable>(item) ||
       std::holds_alternative<consensus::BlockExecuted>(item))
     held_.push_back(std::move(item));
+  else if (std::holds_alternative<FreeLog>(item))
+    frees_log_ = false;
   else if (std::holds_alternative<consensus::StopRequested>(item))
     ports_.ready_to_stop();  // a tenure is handed over by a promise, and there is no room for one
 }
@@ -305,6 +312,7 @@ void CoreLoop::finish(Pass& pass) {
       ports_.broadcast_bulk(std::make_shared<const Bytes>(peer_message(PeerMessageKind::batch, batch->bytes())));
     }
     for (const auto& at : bodies_again) pool_.logged_again(at.digest, first + at.record);
+    if (!bodies_again.empty()) frees_log_ = false;
     if (token) (void)queue_.force_push(Durable{*token});
     std::vector<TransactionId> ids;
     for (const auto& at : outbox) ids.push_back(at.id);

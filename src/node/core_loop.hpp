@@ -63,7 +63,8 @@ class CoreLoop {
   void on_fetched(FetchedBlock block);
   void on_peer(MemberIndex member);
   /// Bodies that wait for a block, and whose records lie below `seq`, are written again at the end of the log, so that
-  /// what lies there can go. One valid for minutes would else hold up all of the log behind it.
+  /// what lies there can go: one valid for minutes would else hold up all of the log behind it. Some at a time: who
+  /// wants more asks again.
   void free_log(LogSeq seq);
   void request_stop();
 
@@ -136,6 +137,7 @@ class CoreLoop {
   std::atomic<Height> certified_height_{0};
   std::mutex peers_mutex_;
   std::set<MemberIndex> peers_up_;  ///< since the last turn
+  std::atomic<bool> frees_log_{false};  ///< asked to, or what is written again is not durable yet
 
   // Owned by the thread.
   LogLimit lines_;

@@ -193,6 +193,7 @@ void Intake::settle_block(const execution::ExecutedBlock& block) {
       auto ours = stands_as_bound(item.id);
       if (!ours) return ports_.fatal(ours.error());
       committed = *ours;
+      if (!committed) plan_again(item.id);
     }
     auto status = settle_records(item.id, committed ? vault::Outcome::committed : vault::Outcome::rejected);
     if (!status) return ports_.fatal(status.error());
@@ -233,6 +234,12 @@ Result<bool> Intake::stands_as_bound(const TransactionId& id) const {
   if (!records_.contains(id)) return true;
   const auto record = vault_.bound(id);
   return record ? stands_in_state(*record) : Result<bool>(true);
+}
+
+// Calls of other requests wait for the same bytes: nobody has anchored them.
+void Intake::plan_again(const TransactionId& id) {
+  for (auto& [call_id, open] : open_)
+    if (open.own != id && open.awaits.contains(id)) open.again = true;
 }
 
 void Intake::watch_records(const TransactionId& id, TimestampMs valid_until_ms) {

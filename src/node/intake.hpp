@@ -118,6 +118,8 @@ class Intake {
   Status check_known_record(const PointerId& id, const galen::v1::AnchorItem& item) const;
   /// A record's row by now; nothing when the ledger has none.
   Result<std::optional<ledger::v1::RecordState>> record_state(const PointerId& id) const;
+  /// CURRENT, as it was anchored, when the ledger has none.
+  Result<ledger::v1::RecordStatus> status_of(const PointerId& id) const;
   Status set_record_status(galen::node::v1::Call& call, std::uint64_t deadline_us);
   Status submit_transaction(galen::node::v1::Call& call, std::uint64_t deadline_us);
   Status register_patient(galen::node::v1::Call& call, std::uint64_t deadline_us);
@@ -153,6 +155,7 @@ class Intake {
   void resubmit(const vault::OutboxRecord& record);
   Result<bool> stands_in_state(const vault::OutboxRecord& record) const;
   Result<bool> stands_as_bound(const TransactionId& id) const;
+  void plan_again(const TransactionId& id);
   /// True: its outcome is known, or will be without another request.
   Result<bool> settle_record(const vault::OutboxRecord& record);
   /// BACKFILLING while a block that is not here may hold the first use of any id.

@@ -80,8 +80,10 @@ Status Node::State::checkpointed(Height durable) {
   }
   if (auto first = opened.pool->first_needed(); first && *first < keep_from) {
     // What waits for a block may wait for minutes, as long as its origin likes: it moves instead of holding up the
-    // rest.
-    if (is_log_long()) core->free_log(std::min(keep_from, store_loop->segment_first_seq()));
+    // rest, but for so much that moving it would fill the log.
+    const auto segment_bytes = static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20;
+    if (is_log_long() && opened.pool->waiting_bytes() <= segment_bytes)
+      core->free_log(std::min(keep_from, store_loop->segment_first_seq()));
     keep_from = *first;
   }
   store_loop->recycle(keep_from);

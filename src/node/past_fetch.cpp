@@ -38,24 +38,24 @@ Result<std::size_t> PastFetch::step(const EpochChain& epochs, const Wanted& want
   if (!answer) return std::size_t{0};
   const bool prompt = system_clock().monotonic_us() - asked_us < kPromptUs;
   GALEN_ASSIGN(auto taken, take_answer(epochs, *answer, wanted, take));
-  const bool in_full = taken >= kPastBlocksMax || answer->body.size() > kPastAnswerBytes / 2;
+  const bool in_full = taken.blocks >= kPastBlocksMax || taken.bytes > kPastAnswerBytes / 2;
   if (prompt && in_full && !peers_.is_banned(*peer)) last_good_ = peer;
-  return taken;
+  return taken.blocks;
 }
 
-Result<std::size_t> PastFetch::take_answer(const EpochChain& epochs, const SyncPeers::Answer& answer,
-                                           const Wanted& wanted, const Take& take) {
+Result<PastFetch::Taken> PastFetch::take_answer(const EpochChain& epochs, const SyncPeers::Answer& answer,
+                                                const Wanted& wanted, const Take& take) {
   auto decoded = decode_past_answer(answer.body);
   if (!decoded) {
     peers_.ban(answer.from, decoded.error());
-    return std::size_t{0};
+    return Taken{};
   }
   std::optional<Bytes> large;
   if (decoded->bytes_in_pieces > 0) {
     large = fetch_pieces(answer.from, decoded->highest, decoded->bytes_in_pieces);
     if (large) decoded->blocks.push_back(*large);
   }
-  std::size_t taken = 0;
+  Taken taken;
   for (auto bytes : decoded->blocks) {
     GALEN_ASSIGN(auto next, wanted());
     if (!next || peers_.closed()) break;
@@ -65,7 +65,8 @@ Result<std::size_t> PastFetch::take_answer(const EpochChain& epochs, const SyncP
       break;
     }
     GALEN_TRY(take(*past));
-    ++taken;
+    ++taken.blocks;
+    taken.bytes += bytes.size();
   }
   return taken;
 }

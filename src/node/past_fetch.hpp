@@ -23,8 +23,11 @@ class PastFetch {
   Result<std::size_t> step(const EpochChain& epochs, const Wanted& wanted, const Take& take);
 
  private:
-  Result<std::size_t> take_answer(const EpochChain& epochs, const SyncPeers::Answer& answer, const Wanted& wanted,
-                                  const Take& take);
+  struct Taken {
+    std::size_t blocks = 0, bytes = 0;
+  };
+  Result<Taken> take_answer(const EpochChain& epochs, const SyncPeers::Answer& answer, const Wanted& wanted,
+                            const Take& take);
   /// A block that fits no answer, piece after piece; nothing when they end too early.
   std::optional<Bytes> fetch_pieces(MemberIndex peer, Height height, std::size_t bytes);
   std::optional<SyncPeers::Answer> wait_for(MemberIndex peer, PeerMessageKind kind);

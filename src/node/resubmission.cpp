@@ -86,7 +86,7 @@ void Intake::resubmit(const vault::OutboxRecord& record) {
     return;
   }
   // Its client was told EXPIRED, and may have brought the same again: then this would be a second one.
-  auto outrun = vault_.is_outrun(record);
+  auto outrun = vault_.is_outrun(record, [this](const PointerId& id) { return status_of(id); });
   if (!outrun) return ports_.fatal(outrun.error());
   if (*outrun) {
     if (auto status = vault_.on_outcome(record.transaction_id, vault::Outcome::rejected); !status)

@@ -16,6 +16,7 @@
 #include "node/log_records.hpp"
 #include "node/log_replay.hpp"
 #include "node/participants.hpp"
+#include "node/vault_position.hpp"
 
 namespace galen::node {
 
@@ -221,20 +222,6 @@ Result<consensus::SafetyState> begin_log_anew(const Identity& identity, const Lo
 
 namespace {
 
-// The log keeps outbox records until the vault's index has them. An index that ends before the log begins is an older copy: what
-// was anchored in between would be unknown to it, and anchored again.
-Status check_vault_follows(const vault::RecordVault& vault, const Log& log, bool started_over) {
-  const auto applied = vault.applied_position();
-  const auto oldest = log.stats().oldest_seq;
-  const bool same_log = applied.log_id == log.log_id();
-  if (oldest <= 1 || (same_log && applied.seq >= oldest) || (!same_log && started_over)) return {};
-  return Error{ErrorCode::CORRUPT,
-               fmt::format("the vault's index is an older copy: it ends at record {} of the log, which begins at {}. Put back the "
-                           "newest copy of vault/; without one, galend repair --older-vault gives up the keys of what was "
-                           "anchored in between",
-                           same_log ? applied.seq : 0, oldest)};
-}
-
 // What the ledger says of itself when it opens, with what an operator can do about it.
 template <class T>
 Result<T> with_advice(Result<T> result) {
@@ -363,7 +350,7 @@ Result<Opened> open_data_dir(const Config& config, Identity& identity) {
 
   // A log that lost segments begins too late by itself, and says so.
   if (opened.verdict.kind != LogVerdict::Kind::amnesia)
-    GALEN_TRY(check_vault_follows(vault, *opened.log, replay.started_over));
+    GALEN_TRY(check_vault_follows(vault.applied_position(), *opened.log, replay.started_over));
   GALEN_ASSIGN(auto bodies, LoggedBatches::index(identity, replay));
   GALEN_TRY(replay_blocks(identity, replay, bodies, *executor, *store));
   GALEN_ASSIGN(auto checked, check_config(config));

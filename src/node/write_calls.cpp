@@ -85,7 +85,7 @@ Result<TransactionId> Intake::make_transaction(const PrincipalId& author, const 
   }
   auto added = mempool_.add(std::move(admitted->item), system_clock().monotonic_us());
   if (!added) {
-    if (outbox) GALEN_TRY(vault_.on_outcome(id, vault::Outcome::rejected));
+    if (outbox) vault_.take_back(id);
     return added.error();
   }
   if (outbox) {

@@ -122,7 +122,10 @@ Result<Hash> read_authority(const std::string& path, std::string_view pem) {
   if (!der)
     return invalid(path, "is not one certificate in strict PEM (" + der.error().message +
                              "); `openssl x509 -in FILE` writes a certificate so");
-  if (!crypto::parse_certificate_der(*der)) return invalid(path, "holds no X.509 certificate in DER");
+  if (!crypto::parse_certificate_der(*der))
+    return invalid(path,
+                   "holds no X.509 certificate in DER, or something stands behind it; `openssl x509 -in FILE` "
+                   "writes a certificate as it has to be");
   return crypto::certificate_fingerprint_der(*der);
 }
 

@@ -136,6 +136,16 @@ struct RecordIndex::State {
     GALEN_TRY(to_status(status, "read a row"));
     return std::optional(std::move(value));
   }
+  Result<AppliedPosition> read_applied() const {
+    AppliedPosition out;
+    GALEN_ASSIGN(const auto value, get(kMeta, as_bytes(kAppliedKey)));
+    if (!value) return out;
+    ByteReader in(as_bytes(*value));
+    out.log_id = in.fixed<RequestId>();
+    out.seq = in.u64();
+    if (!in.done()) return damaged_row();
+    return out;
+  }
   Result<std::optional<PatientRow>> patient(const PrincipalId& pseudonym) const {
     GALEN_ASSIGN(const auto value, get(kPatients, pseudonym));
     if (!value) return std::optional<PatientRow>();
@@ -223,19 +233,12 @@ Result<RecordIndex> RecordIndex::open(const std::string& directory, std::shared_
   GALEN_TRY(to_status(rocksdb::DB::Open(options, directory + "/index", descriptors, &state->families, &database),
                       "be opened"));
   state->database.reset(database);
-  const auto applied = state->get(kMeta, as_bytes(kAppliedKey));
-  if (!applied) return applied.error();
-  if (*applied) {
-    ByteReader in(as_bytes(**applied));
-    state->applied.log_id = in.fixed<RequestId>();
-    state->applied.seq = in.u64();
-    if (!in.done()) return damaged_row();
-  }
+  GALEN_ASSIGN(state->applied, state->read_applied());
   return RecordIndex(std::move(state));
 }
 
-std::vector<std::string> RecordIndex::inspect(const std::string& directory) {
-  if (!std::filesystem::exists(directory + "/index/CURRENT")) return {"the vault's index is missing"};
+RecordIndex::Inspection RecordIndex::inspect(const std::string& directory) {
+  if (!std::filesystem::exists(directory + "/index/CURRENT")) return {{"the vault's index is missing"}, {}};
   const auto options = database_options();
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const auto* name : kFamilyNames) descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions(options));
@@ -243,9 +246,10 @@ std::vector<std::string> RecordIndex::inspect(const std::string& directory) {
   rocksdb::DB* database = nullptr;
   auto status =
       rocksdb::DB::OpenForReadOnly(options, directory + "/index", descriptors, &state.families, &database);
-  if (!status.ok()) return {"the vault's index cannot be opened: " + status.ToString()};
+  if (!status.ok()) return {{"the vault's index cannot be opened: " + status.ToString()}, {}};
   state.database.reset(database);
-  std::vector<std::string> findings;
+  Inspection out;
+  auto& findings = out.findings;
   rocksdb::ReadOptions every;
   every.fill_cache = false;
   for (auto* family : state.families) {
@@ -258,7 +262,8 @@ std::vector<std::string> RecordIndex::inspect(const std::string& directory) {
   if (findings.empty()) status = database->VerifyFileChecksums(every);
   if (findings.empty() && !status.ok() && !status.IsNotSupported())
     findings.push_back("a file of the vault's index is damaged: " + status.ToString());
-  return findings;
+  if (auto applied = state.read_applied()) out.applied = *applied;
+  return out;
 }
 
 Status RecordIndex::apply(const OutboxRecord& record) {

@@ -86,7 +86,7 @@ Status RecordVault::State::adopt_patient_key(const PrincipalId& subject, const W
   GALEN_ASSIGN(adopted.key, unwrap<crypto::AeadKey>(options.suite, epoch_key, wrapped.key,
                                                     patient_key_context(subject, wrapped.epoch)));
   if (wrapped.epoch == keyring.current_epoch()) ++new_keys_in_epoch;
-  new_patient_keys.emplace(subject, NewPatientKey{adopted, 0, true});
+  new_patient_keys.emplace(subject, NewPatientKey{adopted, 0, 1});
   return {};
 }
 
@@ -110,8 +110,16 @@ void RecordVault::State::plan_is_over(const OutboxEntry& entry, bool is_bound) {
   if (found == new_patient_keys.end()) return;
   auto& use = found->second;
   if (use.plans > 0) --use.plans;
-  use.bound |= is_bound;
-  if (use.plans == 0 && !use.bound) forget_new_key(found);
+  if (is_bound) ++use.bindings;
+  if (use.plans + use.bindings == 0) forget_new_key(found);
+}
+
+void RecordVault::State::binding_is_over(const OutboxEntry& entry) {
+  auto found = new_patient_keys.find(subject_of(entry));
+  if (found == new_patient_keys.end()) return;
+  auto& use = found->second;
+  if (use.bindings > 0) --use.bindings;
+  if (use.plans + use.bindings == 0) forget_new_key(found);
 }
 
 void RecordVault::State::forget_new_key(IdMap<PrincipalId, NewPatientKey>::iterator found) {
@@ -144,7 +152,7 @@ Result<RecordVault::State::PatientKey> RecordVault::State::patient_key_for_writi
   GALEN_ASSIGN(const auto epoch_key, keyring.epoch_key(made.wrapped.epoch));
   made.wrapped.key = wrap(options.suite, epoch_key, made.key.span(), patient_key_context(subject, made.wrapped.epoch));
   ++new_keys_in_epoch;
-  new_patient_keys.emplace(subject, NewPatientKey{made, 0, false});
+  new_patient_keys.emplace(subject, NewPatientKey{made, 0, 0});
   return made;
 }
 

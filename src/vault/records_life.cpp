@@ -34,6 +34,7 @@ void RecordVault::State::set_flights(const OutboxRecord& record) {
       const auto& patient = std::get<PatientEntry>(entry);
       auto [found, inserted] = patients.try_emplace(patient.lookup, PatientFlight{patient, 0, std::nullopt});
       if (inserted) ++entries_in_flight;
+      found->second.entry = patient;  // in place of one that expired: the log may hold both
       found->second.transaction_id = record.transaction_id;
     }
   }
@@ -49,7 +50,11 @@ void RecordVault::State::remove_flights(const std::vector<OutboxEntry>& entries)
       pointers.erase(anchor->pointer_id);
       if (found->second.empty()) sources.erase(found);
     } else {
-      entries_in_flight -= patients.erase(std::get<PatientEntry>(entry).lookup);
+      const auto& patient = std::get<PatientEntry>(entry);
+      auto found = patients.find(patient.lookup);
+      if (found == patients.end() || found->second.entry.pseudonym != patient.pseudonym) continue;
+      patients.erase(found);
+      --entries_in_flight;
     }
   }
 }
@@ -93,6 +98,16 @@ void RecordVault::abandon(PlanGroup group) {
   state.remove_flights(plans->second);
   for (const auto& entry : plans->second) state.plan_is_over(entry, false);
   state.unbound.erase(plans);
+}
+
+void RecordVault::take_back(const TransactionId& transaction_id) {
+  auto& state = *state_;
+  const std::lock_guard lock(state.mutex);
+  auto found = state.bound.find(transaction_id);
+  if (found == state.bound.end()) return;
+  state.remove_flights(found->second.record.entries);
+  for (const auto& entry : found->second.record.entries) state.binding_is_over(entry);
+  state.unbind(transaction_id);
 }
 
 void RecordVault::logged(const TransactionId& transaction_id, std::uint64_t seq) {
@@ -178,10 +193,16 @@ Status RecordVault::replay(const RequestId& log_id, std::uint64_t seq, ByteSpan 
                                                           std::get<PatientEntry>(entry).patient_key));
   }
   std::vector<TransactionId> earlier;
+  // Of an id that expired and was brought again the log holds both; or one record twice.
+  if (auto found = state.bound.find(record.transaction_id); found != state.bound.end()) {
+    earlier = found->second.earlier;
+    state.remove_flights(found->second.record.entries);
+    state.unbind(record.transaction_id);
+  }
   if (record.replaces) {
     const auto former = transaction_id(state.options.suite, record.author, *record.replaces);
     if (auto found = state.bound.find(former); found != state.bound.end()) earlier = found->second.earlier;
-    earlier.push_back(former);
+    if (std::find(earlier.begin(), earlier.end(), former) == earlier.end()) earlier.push_back(former);
     state.unbind(former);
   }
   state.bind_entries(std::move(record), seq, std::move(earlier));
@@ -207,7 +228,9 @@ std::optional<OutboxRecord> RecordVault::bound(const TransactionId& transaction_
   return found == state.bound.end() ? std::nullopt : std::optional(found->second.record);
 }
 
-Result<bool> RecordVault::is_outrun(const OutboxRecord& record) const {
+Result<bool> RecordVault::is_outrun(
+    const OutboxRecord& record,
+    const std::function<Result<ledger::v1::RecordStatus>(const PointerId&)>& status_of) const {
   const auto& state = *state_;
   const std::lock_guard lock(state.mutex);
   const auto order_of = [&](const TransactionId& id) {
@@ -217,12 +240,16 @@ Result<bool> RecordVault::is_outrun(const OutboxRecord& record) const {
   for (const auto& entry : record.entries) {
     if (const auto* anchor = std::get_if<AnchorEntry>(&entry)) {
       GALEN_ASSIGN(const auto versions, state.index.versions(anchor->source));
-      if ((versions.empty() ? PointerId{} : versions.back()) != anchor->supersedes) {
-        const bool within = std::any_of(record.entries.begin(), record.entries.end(), [&](const OutboxEntry& other) {
+      if (!versions.empty() && versions.back() != anchor->supersedes) {
+        auto status = ledger::v1::RECORD_STATUS_CURRENT;
+        if (anchor->supersedes.is_zero()) {
+          GALEN_ASSIGN(status, status_of(versions.back()));
+        }
+        const bool follows_own = std::any_of(record.entries.begin(), record.entries.end(), [&](const auto& other) {
           const auto* before = std::get_if<AnchorEntry>(&other);
           return before != nullptr && before->pointer_id == anchor->supersedes;
         });
-        if (!within) return true;
+        if (status == ledger::v1::RECORD_STATUS_CURRENT && !follows_own) return true;
       }
       const auto flights = state.sources.find(anchor->source);
       if (flights == state.sources.end()) continue;
@@ -232,6 +259,9 @@ Result<bool> RecordVault::is_outrun(const OutboxRecord& record) const {
       const auto& patient = std::get<PatientEntry>(entry);
       GALEN_ASSIGN(const auto pseudonym, state.index.pseudonym(patient.lookup));
       if (pseudonym && *pseudonym != patient.pseudonym) return true;
+      const auto flight = state.patients.find(patient.lookup);
+      const bool other = flight != state.patients.end() && flight->second.transaction_id;
+      if (other && order_of(*flight->second.transaction_id) > order_of(record.transaction_id)) return true;
     }
   }
   return false;

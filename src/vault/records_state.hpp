@@ -37,8 +37,7 @@ struct RecordVault::State {
   /// stand in the log, and come back from there.
   struct NewPatientKey {
     PatientKey key;
-    std::size_t plans = 0;
-    bool bound = false;
+    std::size_t plans = 0, bindings = 0;
   };
   /// One version of a source on its way.
   struct Flight {
@@ -92,6 +91,8 @@ struct RecordVault::State {
   void plan_uses_key(const OutboxEntry& entry);
   /// The plan was bound, or given up.
   void plan_is_over(const OutboxEntry& entry, bool is_bound);
+  /// It was bound, and never left.
+  void binding_is_over(const OutboxEntry& entry);
   void forget_new_key(IdMap<PrincipalId, NewPatientKey>::iterator found);
   Result<RecordKey> record_key(const AnchorEntry& entry) const;
   /// Of the same method and the same loss, and over the same canonical bytes.

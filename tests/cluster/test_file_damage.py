@@ -210,16 +210,17 @@ class Damage:
             return self.keep(case)
         what = f"{kind} {name}" + (f" at {offset}" if kind == "flip" else "")
         named, said = self.verify()
-        check(named or dead, f"{what}: not named by verify: {said[-300:]}")
-        if dead and not named:
-            said = "dead space"
+        # Cut behind one of its records it is what it was before its last flush, as a crash leaves it: the log has the rest.
+        former = kind == "cut" and "/MANIFEST-" in name
+        check(named or dead or former, f"{what}: not named by verify: {said[-300:]}")
         outcome, why = self.start(what)
+        check(named or dead or outcome == "votes", f"{what}: a former state is not gone on from: the node {outcome}: {why}")
         if outcome == "votes" and named:
             again, _ = self.verify()
             outcome = "votes, latent" if again else "votes, mended"
         elif outcome == "votes":
-            outcome = "votes, dead space"
-        self.keep(case, class_of(name), kind, "named" if named else "dead", outcome)
+            outcome = "votes, dead space" if dead else "votes, from before the last flush"
+        self.keep(case, class_of(name), kind, "named" if named else "dead" if dead else "-", outcome)
         print(f"{what}: verify {'names it' if named else 'finds nothing'}, node {outcome}{': ' + why if why else ''}", flush=True)
         self.rest()
 

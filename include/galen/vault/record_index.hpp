@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,12 @@ class RecordIndex {
   static Status create(const std::string& directory);
   /// DATA_DIR_MISSING when it is not there, CORRUPT, IO_ERROR.
   static Result<RecordIndex> open(const std::string& directory, std::shared_ptr<FailureBell> failures = nullptr);
-  /// What is wrong with its files, one sentence each; opens for reading only.
-  static std::vector<std::string> inspect(const std::string& directory);
+  struct Inspection {
+    std::vector<std::string> findings;       ///< what is wrong with its files, one sentence each
+    std::optional<AppliedPosition> applied;  ///< of the last flush; nothing where that cannot be read
+  };
+  /// Opens for reading only.
+  static Inspection inspect(const std::string& directory);
   RecordIndex(RecordIndex&&) noexcept;
   RecordIndex& operator=(RecordIndex&&) noexcept;
   ~RecordIndex();

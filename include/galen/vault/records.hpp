@@ -110,6 +110,8 @@ class RecordVault {
   Result<Bytes> bind(PlanGroup group, const Transaction& transaction);
   /// Gives up plans that are not bound.
   void abandon(PlanGroup group);
+  /// Gives up what was bound and never left this thread: neither the log nor another member has heard of it.
+  void take_back(const TransactionId& transaction_id);
   /// The outbox record of a transaction stands in the log at `seq`.
   void logged(const TransactionId& transaction_id, std::uint64_t seq);
   /// After expiry: the same operations under a new request_id. Returns the new outbox bytes, linked to the old request.
@@ -126,7 +128,9 @@ class RecordVault {
   /// One of them, by its present id or a former one.
   std::optional<OutboxRecord> bound(const TransactionId& transaction_id) const;
   /// Something newer of one of its sources, or another registration of its patient, is here: executed or on its way.
-  Result<bool> is_outrun(const OutboxRecord& record) const;
+  /// `status_of` as in Standing: what follows a version that is not CURRENT names none before it.
+  Result<bool> is_outrun(const OutboxRecord& record,
+                         const std::function<Result<ledger::v1::RecordStatus>(const PointerId&)>& status_of) const;
 
   /// The seq the log will give next, once it is open: what is bound from now on stands there or later. flush() tells it
   /// too.

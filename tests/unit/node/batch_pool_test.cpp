@@ -49,7 +49,10 @@ TEST_F(BatchPoolTest, ABodyThatIsLoggedAgainHoldsUpNothingBefore) {
     pool.logged(batch->digest(), seq);
   }
   EXPECT_EQ(pool.used(done->digest()), 2u);
-  EXPECT_EQ(pool.logged_below(50), std::vector<BatchPtr>{first});
+  EXPECT_EQ(pool.waiting_bytes(), first->bytes().size() + second->bytes().size());
+  EXPECT_EQ(pool.logged_below(50, 1u << 20), std::vector<BatchPtr>{first});
+  EXPECT_EQ(pool.logged_below(51, 1u << 20), (std::vector<BatchPtr>{first, second})) << "lowest first";
+  EXPECT_EQ(pool.logged_below(51, first->bytes().size()), std::vector<BatchPtr>{first});
   EXPECT_EQ(pool.first_needed(), 5u) << "as long as nothing else holds it";
   pool.logged_again(first->digest(), 90);
   EXPECT_EQ(pool.first_needed(), 50u);

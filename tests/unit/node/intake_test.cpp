@@ -354,15 +354,18 @@ TEST_F(IntakeTest, WhatAnotherBodyUnderTheSameIdAnchoredIsNotOurs) {
   const auto request_id = chain.request_id();
   call(Method::anchor_record, service, anchor_request(request_id, "content"));
   ASSERT_TRUE(batches.next().batch);
+  const auto other = call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
   auto draft = chain.draft(service, {anchor()});
   draft.request_id = request_id;
   const auto executed = run(1, {chain.item(draft, &key)});
   ASSERT_EQ(codes(executed), std::vector{ErrorCode::OK});
   intake->on_executed(std::make_shared<const execution::ExecutedBlock>(executed));
   EXPECT_EQ(static_cast<ErrorCode>(replies.next().code()), ErrorCode::REQUEST_ID_REUSED);
-  call(Method::anchor_record, service, anchor_request(chain.request_id(), "content"));
+  // Another request had relied on it, and gets the document anchored.
   order(batches.next());
-  const auto response = anchored(replies.next());
+  const auto reply = replies.next();
+  EXPECT_EQ(reply.call_id(), other);
+  const auto response = anchored(reply);
   EXPECT_FALSE(response.item().already_anchored());
   EXPECT_TRUE(node.state<ledger::v1::RecordState>(StateKind::record, as_bytes(response.item().pointer_id())));
 }

@@ -21,8 +21,9 @@ const PrincipalId kAuthor =
     PrincipalId::from(crypto::hash(crypto::Suite::p256_sha256, as_bytes("author")).span()).value();
 const auto kSuite = galen::test::suite();
 
-Transaction make_transaction(const std::vector<AnchorEntry>& entries) {
-  Transaction::Draft draft{kChain, kAuthor, crypto::random_request_id(), 1'000'000, {}};
+Transaction make_transaction(const std::vector<AnchorEntry>& entries,
+                             const RequestId& request_id = crypto::random_request_id()) {
+  Transaction::Draft draft{kChain, kAuthor, request_id, 1'000'000, {}};
   for (const auto& entry : entries) {
     ledger::v1::Operation operation;
     auto* anchor = operation.mutable_anchor_record();
@@ -86,9 +87,15 @@ class RecordVaultTest : public testing::Test {
     EXPECT_TRUE(std::holds_alternative<AnchorPlan>(outcome)) << id;
     return std::holds_alternative<AnchorPlan>(outcome) ? std::get<AnchorPlan>(outcome).entry : AnchorEntry{};
   }
+  /// Where every executed version has this status.
+  Result<bool> is_outrun(const OutboxRecord& record,
+                         ledger::v1::RecordStatus status = ledger::v1::RECORD_STATUS_CURRENT) {
+    return vault_->is_outrun(record, [status](const PointerId&) { return Result<ledger::v1::RecordStatus>(status); });
+  }
   /// Binds and logs.
-  Transaction send(PlanGroup group, const std::vector<AnchorEntry>& entries) {
-    auto transaction = make_transaction(entries);
+  Transaction send(PlanGroup group, const std::vector<AnchorEntry>& entries,
+                   const RequestId& request_id = crypto::random_request_id()) {
+    auto transaction = make_transaction(entries, request_id);
     auto outbox = vault_->bind(group, transaction);
     EXPECT_TRUE(outbox) << (outbox ? "" : outbox.error().message);
     log_.push_back(*outbox);
@@ -459,7 +466,6 @@ TEST_F(RecordVaultTest, ExpiredIsBuiltAnewWithTheSamePointer) {
   EXPECT_EQ(vault_->rebind(expired.id(), renewed).error().code, ErrorCode::NOT_FOUND);
 }
 
-// A node that is behind takes an executed transaction for expired: its record must not be lost by that.
 // Its client was told EXPIRED and brought the same document again; after a crash the log has both.
 TEST_F(RecordVaultTest, WhatWasBroughtAgainOutrunsTheExpired) {
   const auto first = new_plan(1, "o-1", "content");
@@ -473,16 +479,66 @@ TEST_F(RecordVaultTest, WhatWasBroughtAgainOutrunsTheExpired) {
     reopen();
     const auto pending = vault_->pending();
     ASSERT_EQ(pending.size(), 2u) << "nothing was flushed";
-    EXPECT_TRUE(*vault_->is_outrun(pending[0]));
-    EXPECT_FALSE(*vault_->is_outrun(pending[1])) << "the newer one is not outrun by the older";
+    EXPECT_TRUE(*is_outrun(pending[0]));
+    EXPECT_FALSE(*is_outrun(pending[1])) << "the newer one is not outrun by the older";
     EXPECT_EQ(vault_->bound(again.id())->transaction_id, again.id());
     ASSERT_TRUE(vault_->on_outcome(again.id(), Outcome::committed));
-    EXPECT_TRUE(*vault_->is_outrun(pending[0]));
+    EXPECT_TRUE(*is_outrun(pending[0]));
     EXPECT_FALSE(vault_->bound(again.id()));
     EXPECT_TRUE(vault_->has_unflushed());
   }
   ASSERT_TRUE(vault_->flush(log_id_, log_.size() + 1));
   EXPECT_FALSE(vault_->has_unflushed());
+}
+
+// The version before was entered in error, so the new one names none: nothing newer than itself is here.
+TEST_F(RecordVaultTest, WhatFollowsAMarkedVersionIsNotOutrunByIt) {
+  anchor("o-1", "wrong");
+  const Standing marked{
+      .status_of =
+          [](const PointerId&) { return Result<ledger::v1::RecordStatus>(ledger::v1::RECORD_STATUS_ENTERED_IN_ERROR); },
+      .retried = {}};
+  auto planned = vault_->plan_anchor(5, {"urn:ehr", "Observation", "o-1"}, {}, as_bytes("right"), marked);
+  const auto entry = std::get<AnchorPlan>(planned.value()).entry;
+  ASSERT_TRUE(entry.supersedes.is_zero());
+  send(5, {entry});
+  const auto record = vault_->pending().at(0);
+  EXPECT_FALSE(*is_outrun(record, ledger::v1::RECORD_STATUS_ENTERED_IN_ERROR));
+  EXPECT_TRUE(*is_outrun(record)) << "somebody has anchored the source anew meanwhile";
+}
+
+TEST_F(RecordVaultTest, APatientBroughtAgainOutrunsTheExpiredRegistration) {
+  auto plan_patient = [&](PlanGroup group) { return vault_->plan_patient(group, "urn:mrn", "MRN-1").value(); };
+  plan_patient(1);
+  const auto expired = send(1, {new_plan(1, "o-1", "a")});
+  ASSERT_TRUE(vault_->on_outcome(expired.id(), Outcome::rejected));
+  const auto again = std::get<PatientPlan>(plan_patient(2)).entry.pseudonym;
+  const auto sent = send(2, {new_plan(2, "o-2", "b")});
+  reopen();
+  const auto pending = vault_->pending();
+  ASSERT_EQ(pending.size(), 2u);
+  EXPECT_TRUE(*is_outrun(pending[0]));
+  EXPECT_FALSE(*is_outrun(pending[1]));
+  ASSERT_TRUE(vault_->on_outcome(expired.id(), Outcome::rejected));
+  auto flying = std::get<KnownPatient>(plan_patient(3));
+  EXPECT_EQ(flying.pseudonym, again);
+  EXPECT_EQ(flying.in_flight, sent.id());
+  EXPECT_EQ(vault_->in_flight(), 2u);
+}
+
+// The same id once more after it expired, and a crash: the log has two records of one id.
+TEST_F(RecordVaultTest, OfAnIdThatWasUsedAgainTheLastRecordCounts) {
+  const auto id = crypto::random_request_id();
+  const auto first = send(1, {new_plan(1, "o-1", "content")}, id);
+  ASSERT_TRUE(vault_->on_outcome(first.id(), Outcome::rejected));
+  const auto entry = new_plan(2, "o-1", "content");
+  send(2, {entry}, id);
+  reopen();
+  EXPECT_EQ(vault_->in_flight(), 1u);
+  EXPECT_EQ(std::get<InFlight>(plan(3, "o-1", "content")).pointer_id, entry.pointer_id);
+  ASSERT_TRUE(vault_->on_outcome(first.id(), Outcome::committed));
+  EXPECT_EQ(vault_->in_flight(), 0u);
+  EXPECT_EQ(std::get<AlreadyAnchored>(plan(3, "o-1", "content")).pointer_id, entry.pointer_id);
 }
 
 // Each names a patient that nobody registers: the keys drawn for them would fill the keyring for good.
@@ -493,10 +549,19 @@ TEST_F(RecordVaultTest, PlansThatAreGivenUpFillNoKeyring) {
   };
   const auto before = epoch();
   for (PlanGroup group = 1; group <= 20; ++group) {
-    for (int i = 0; i < 1'000; ++i) new_plan(group, std::to_string(i), "content", crypto::random_fixed<PrincipalId>());
-    vault_->abandon(group);
+    AnchorEntry last;
+    for (int i = 0; i < 1'000; ++i)
+      last = new_plan(group, std::to_string(i), "content", crypto::random_fixed<PrincipalId>());
+    if (group % 2 == 0) {
+      vault_->abandon(group);
+      continue;
+    }
+    const auto transaction = make_transaction({last});
+    ASSERT_TRUE(vault_->bind(group, transaction));
+    vault_->take_back(transaction.id());  // the pool had no room for it
   }
   EXPECT_EQ(epoch(), before);
+  EXPECT_EQ(vault_->in_flight(), 0u);
   // Of one plan that is bound and one that is given up, both of one patient, the key stays.
   const auto subject = crypto::random_fixed<PrincipalId>();
   const auto kept = new_plan(21, "a", "content", subject);
@@ -507,6 +572,7 @@ TEST_F(RecordVaultTest, PlansThatAreGivenUpFillNoKeyring) {
   EXPECT_EQ(new_plan(23, "b", "content", subject).patient_key.key, kept.patient_key.key);
 }
 
+// A node that is behind takes an executed transaction for expired: its record must not be lost by that.
 TEST_F(RecordVaultTest, TheFormerTransactionMayTurnOutCommitted) {
   for (const bool restart : {false, true}) {
     const auto group = ++group_;
