@@ -48,7 +48,7 @@ Status check_against_genesis(const Config& config, const Genesis& genesis, const
   const auto warn_unknown = [&](std::string_view table, const std::map<std::string, std::string>& lines) {
     for (const auto& [name, value] : lines) {
       const bool known = name == config.member || std::any_of(genesis.members.begin(), genesis.members.end(),
-                                                              [&](const auto& m) { return m.name == name; });
+                                                              [&name = name](const auto& m) { return m.name == name; });
       if (!known)
         log::warn("{}: {}.{} is no member of {}: fine if it came later", config.path, table, name, config.genesis);
     }
