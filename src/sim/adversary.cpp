@@ -152,7 +152,8 @@ void Adversary::says(const Target& to, const MessagePtr& message, Outbox& out) {
   remember(message);
   const auto* proposal = std::get_if<PrePrepare>(message.get());
   bool own_proposal = proposal != nullptr && proposal->sender == self_;
-  if (own_proposal && does(Lie::forestalls)) return;  // nor does it lead: then every view opens by VIEW-CHANGEs
+  // Nor does it lead, where it has no other use for its proposals: then every view opens by VIEW-CHANGEs.
+  if (own_proposal && does(Lie::forestalls) && !does(Lie::equivocates)) return;
   MessagePtr other;
   if (own_proposal && does(Lie::equivocates) && rng_.chance(1, 2)) other = variant(*proposal);
   if (own_proposal && does(Lie::floods) && rng_.chance(1, 3)) flood_blocks(*proposal, out);
