@@ -31,7 +31,7 @@ enum class Lie : std::uint8_t {
   stalls,            ///< leads as slowly as it may
   replays,           ///< says old messages again, its own and others'
   usurps,            ///< proposes in views that others lead
-  forestalls,  ///< proposes nothing where it leads, and tells other leaders of their q VIEW-CHANGEs before they know
+  forestalls,  ///< tells leaders of their q VIEW-CHANGEs before they know; proposes nothing, unless it equivocates
   ignores_origin,  ///< takes no batch of one other member into its blocks
   whispers,        ///< sends each batch of its own to one member only
   // Drawn apart as well, and in layer 1 alone:
