@@ -92,7 +92,7 @@ Status create_ledger(const std::string& data_dir, const Genesis& genesis) {
 }
 
 Status create_log(const std::string& data_dir, const Config& config, const Genesis& genesis) {
-  const auto segment_bytes = std::uint64_t{config.limits.log_segment_mib} << 20;
+  const auto segment_bytes = config.limits.log_segment_bytes();
   const auto batch_bytes = std::min<std::uint64_t>(
       {genesis.parameters.block_bytes_max, genesis.parameters.member_block_bytes_max, limits::kBatchBytesMax});
   // One write takes a quarter of a file at most, and a batch with its frame is one write: a node that cannot store one

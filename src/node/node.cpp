@@ -65,9 +65,7 @@ void Node::State::wait_for_last_certificate() {
   while (core->certified_height() < last && now_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 
-bool Node::State::is_log_long() const {
-  return store_loop->live_bytes() > 2 * (static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20);
-}
+bool Node::State::is_log_long() const { return store_loop->live_bytes() > 2 * config.limits.log_segment_bytes(); }
 
 // The ledger is durable up to `durable`, and the vault's index up to now: older log segments are free.
 Status Node::State::checkpointed(Height durable) {
@@ -81,8 +79,7 @@ Status Node::State::checkpointed(Height durable) {
   if (auto first = opened.pool->first_needed(); first && *first < keep_from) {
     // What waits for a block may wait for minutes, as long as its origin likes: it moves instead of holding up the
     // rest, but for so much that moving it would fill the log.
-    const auto segment_bytes = static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20;
-    if (is_log_long() && opened.pool->waiting_bytes() <= segment_bytes)
+    if (is_log_long() && opened.pool->waiting_bytes() <= config.limits.log_segment_bytes())
       core->free_log(std::min(keep_from, store_loop->segment_first_seq()));
     keep_from = *first;
   }

@@ -20,9 +20,7 @@ std::uint64_t random_number() {
 
 /// What a node may still write once it has decided to write nothing more: a log segment that a turn has begun, a
 /// checkpoint.
-std::uint64_t disk_reserve_bytes(const Config& config) {
-  return (static_cast<std::uint64_t>(config.limits.log_segment_mib) << 20) + kCheckpointBytes;
-}
+std::uint64_t disk_reserve_bytes(const Config& config) { return config.limits.log_segment_bytes() + kCheckpointBytes; }
 
 std::string front_end_program(const Config& config) {
   if (!config.api.program.empty()) return config.api.program;

@@ -108,18 +108,20 @@ void RecordVault::State::plan_uses_key(const OutboxEntry& entry) {
 void RecordVault::State::plan_is_over(const OutboxEntry& entry, bool is_bound) {
   auto found = new_patient_keys.find(subject_of(entry));
   if (found == new_patient_keys.end()) return;
-  auto& use = found->second;
-  if (use.plans > 0) --use.plans;
-  if (is_bound) ++use.bindings;
-  if (use.plans + use.bindings == 0) forget_new_key(found);
+  if (found->second.plans > 0) --found->second.plans;
+  if (is_bound) ++found->second.bindings;
+  forget_if_unused(found);
 }
 
 void RecordVault::State::binding_is_over(const OutboxEntry& entry) {
   auto found = new_patient_keys.find(subject_of(entry));
   if (found == new_patient_keys.end()) return;
-  auto& use = found->second;
-  if (use.bindings > 0) --use.bindings;
-  if (use.plans + use.bindings == 0) forget_new_key(found);
+  if (found->second.bindings > 0) --found->second.bindings;
+  forget_if_unused(found);
+}
+
+void RecordVault::State::forget_if_unused(IdMap<PrincipalId, NewPatientKey>::iterator found) {
+  if (found->second.plans + found->second.bindings == 0) forget_new_key(found);
 }
 
 void RecordVault::State::forget_new_key(IdMap<PrincipalId, NewPatientKey>::iterator found) {

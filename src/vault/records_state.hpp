@@ -93,6 +93,7 @@ struct RecordVault::State {
   void plan_is_over(const OutboxEntry& entry, bool is_bound);
   /// It was bound, and never left.
   void binding_is_over(const OutboxEntry& entry);
+  void forget_if_unused(IdMap<PrincipalId, NewPatientKey>::iterator found);
   void forget_new_key(IdMap<PrincipalId, NewPatientKey>::iterator found);
   Result<RecordKey> record_key(const AnchorEntry& entry) const;
   /// Of the same method and the same loss, and over the same canonical bytes.

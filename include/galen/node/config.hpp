@@ -48,6 +48,7 @@ struct Config {
     std::uint32_t open_writes_max = 20'000;  ///< calls of the front end in progress; these are the most as well
     std::uint32_t open_reads_max = 4'000;
     std::uint32_t log_segment_mib = 64;
+    std::uint64_t log_segment_bytes() const { return std::uint64_t{log_segment_mib} << 20; }
     std::uint32_t peer_mib_per_second_max = 64;    ///< taken of each other member, a quarter of it kept for votes; 0: no bound
     std::uint32_t block_cache_mib = 64;            ///< of the ledger's rows, kept in memory; 0: none
   } limits;
