@@ -20,7 +20,6 @@ struct Flags {
   int node_fd = -1;
   galen::api::ServerOptions server;
   galen::log::Options log{.level = "info", .file = "", .name = "galen"};
-  std::size_t message_kib_max = 4 * 1024;
   std::size_t memory_mb_max = 1024;
 };
 
@@ -35,21 +34,8 @@ void declare(CLI::App& app, Flags& flags) {
   app.add_flag("--reflection,!--no-reflection", flags.server.reflection, "server reflection (default: on)");
   app.add_option("--member", flags.log.name, "name in every log line");
   app.add_option("--log-level", flags.log.level, "trace, debug, info, warn or error")->capture_default_str();
-  app.add_option("--log-file", flags.log.file, "instead of standard error");
-  app.add_option("--deadline-ms-max", flags.server.deadline_ms_max, "default and cap of a call's deadline")
-      ->check(CLI::Range(1, 600'000))
-      ->capture_default_str();
-  app.add_option("--message-kib-max", flags.message_kib_max, "largest request message")
-      ->check(CLI::Range(1, 7 * 1024))
-      ->capture_default_str();
   app.add_option("--memory-mb-max", flags.memory_mb_max, "resident memory above which the process ends itself")
       ->check(CLI::Range(galen::socket::kFrontEndMemoryMibMin, galen::socket::kFrontEndMemoryMibMax))
-      ->capture_default_str();
-  app.add_option("--streams-per-connection-max", flags.server.streams_per_connection_max, "calls open per connection")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  app.add_option("--reload-s", flags.server.reload_s, "how often certificate, key and CA are looked at")
-      ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
 }
 
@@ -95,7 +81,6 @@ int main(int argc, char** argv) {
   CLI::App app("galend-api: gRPC front end of a Galen node; started by galend");
   declare(app, flags);
   CLI11_PARSE(app, argc, argv);
-  flags.server.message_bytes_max = flags.message_kib_max * 1024;
   flags.server.memory_bytes_max = flags.memory_mb_max * 1024 * 1024 / 4 * 3;
   flags.log.name += "/api";  // beside the node's own lines
   galen::log::init(flags.log);

@@ -130,22 +130,4 @@ std::string make_certificate(const PublicKey& key, const CertificateRequest& req
   return finish_certificate(certificate.get(), signer);
 }
 
-std::string make_csr(const PrivateKey& key, const CertificateRequest& request) {
-  auto* signer = key.state().key.get();
-  X509RequestPtr csr(X509_REQ_new());
-  GALEN_ASSERT(csr && X509_REQ_set_version(csr.get(), X509_REQ_VERSION_1) == 1);
-  set_common_name(X509_REQ_get_subject_name(csr.get()), request.common_name);
-  GALEN_ASSERT(X509_REQ_set_pubkey(csr.get(), signer) == 1);
-  if (auto names = subject_names(request)) {
-    X509_EXTENSIONS* extensions = nullptr;
-    GALEN_ASSERT(X509V3_add1_i2d(&extensions, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT) == 1 &&
-                 X509_REQ_add_extensions(csr.get(), extensions) == 1);
-    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-  }
-  GALEN_ASSERT(X509_REQ_sign(csr.get(), signer, EVP_sha256()) > 0);
-  BioPtr bio(BIO_new(BIO_s_mem()));
-  GALEN_ASSERT(bio && PEM_write_bio_X509_REQ(bio.get(), csr.get()) == 1);
-  return bio_text(bio.get());
-}
-
 }  // namespace galen::crypto

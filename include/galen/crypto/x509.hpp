@@ -48,7 +48,5 @@ std::string make_ca_certificate(const PrivateKey& key, const CertificateRequest&
 /// CA certificate does not parse, or it is not the one of `ca_key`.
 std::string make_certificate(const PublicKey& key, const CertificateRequest& request, const PrivateKey& ca_key,
                              std::string_view ca_certificate_pem);
-/// PKCS#10 request (PEM), so that a CA key need never be on a node.
-std::string make_csr(const PrivateKey& key, const CertificateRequest& request);
 
 }  // namespace galen::crypto

@@ -21,8 +21,6 @@ class DataDir {
   ~DataDir();
 
   const std::string& path() const { return path_; }
-  std::string wal() const { return path_ + "/wal"; }
-  std::string ledger() const { return path_ + "/ledger"; }
   std::string keyring() const { return path_ + "/keyring"; }
   std::string vault() const { return path_ + "/vault"; }
 

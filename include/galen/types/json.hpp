@@ -40,7 +40,6 @@ class JsonValue {
   std::string text() const;
   /// An unsigned integer without fraction or exponent that fits.
   std::optional<std::uint64_t> unsigned_number() const;
-  bool is_true() const { return raw() == "true"; }
 
   /// Decoded key under which the value stands in its object, empty in arrays.
   std::string key() const;

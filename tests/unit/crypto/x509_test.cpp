@@ -47,6 +47,7 @@ TEST(X509Test, LeafCarriesPrincipalAndNames) {
   ASSERT_TRUE(info) << info.error().message;
   EXPECT_EQ(info->subject, "CN=node-1");
   EXPECT_EQ(info->principal, id);
+  EXPECT_EQ(principal_uri(id), "urn:galen:principal:" + id.hex());
   EXPECT_EQ(info->public_key, key.public_key());
   EXPECT_EQ(info->dns_names, (std::vector<std::string>{"node-1.example", "localhost"}));
   EXPECT_LT(info->not_before_s, info->not_after_s);
@@ -123,17 +124,6 @@ TEST(X509Test, DerAndPemAgreeAndGarbageIsRefused) {
     EXPECT_EQ(parse_certificate(text).error().code, ErrorCode::BAD_CERTIFICATE);
     EXPECT_FALSE(certificate_fingerprint(text));
   }
-}
-
-TEST(X509Test, CsrIsSignedAndNamesThePrincipal) {
-  auto key = PrivateKey::generate(kSuite);
-  auto id = random_fixed<PrincipalId>();
-  auto pem = make_csr(key, {.common_name = "node-2", .principal = id, .dns_names = {"node-2"}});
-  auto bio = bio_over(pem);
-  X509RequestPtr csr(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
-  ASSERT_TRUE(csr);
-  EXPECT_EQ(X509_REQ_verify(csr.get(), X509_REQ_get0_pubkey(csr.get())), 1);
-  EXPECT_EQ(principal_uri(id), "urn:galen:principal:" + id.hex());
 }
 
 }  // namespace
