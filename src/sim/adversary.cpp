@@ -46,7 +46,7 @@ MemberIndex Adversary::someone() {
 
 void Adversary::send(MemberIndex to, MessagePtr message, Outbox& out, std::uint64_t delay_ms) {
   if (message == nullptr || to == self_) return;
-  if ((withheld_[to] >> message->index() & 1U) != 0) return;
+  if ((withheld_[to] >> message->index() & 1U) != 0) return tells(Lie::withholds);
   out.push_back({to, std::move(message), delay_ms});
 }
 
@@ -56,7 +56,9 @@ void Adversary::to_some(const MessagePtr& message, Outbox& out) {
 }
 
 bool Adversary::hears(MemberIndex from, const Message& message) const {
-  return (unheard_[from] >> message.index() & 1U) == 0;
+  const bool does_hear = (unheard_[from] >> message.index() & 1U) == 0;
+  if (!does_hear) tells(Lie::deaf);
+  return does_hear;
 }
 
 void Adversary::remember(const MessagePtr& message) {
@@ -89,6 +91,7 @@ std::optional<QuorumCertificate> Adversary::some_certificate() {
 /// PREPARE and COMMIT, once for each subject, to whoever it pleases.
 void Adversary::vote_for(const VoteSubject& subject, Outbox& out) {
   if (!does(Lie::votes_for_all) || voted_.size() > kVotedMax || !voted_.emplace(subject, 1).second) return;
+  tells(Lie::votes_for_all);
   to_some(signed_again(Prepare{{self_, subject, {}}}), out);
   to_some(signed_again(Commit{{self_, subject, {}}}), out);
 }
@@ -111,6 +114,7 @@ void Adversary::usurp(const PrePrepare& message, Outbox& out) {
   if (m.block.header.view == m.view) m.block.header.proposer = self_;
   auto claimed = signed_again(std::move(m));
   if (claimed == nullptr) return;
+  tells(Lie::usurps);
   const auto& own = std::get<PrePrepare>(*claimed);
   vote_for({own.view, own.block.header.height, own.digest}, out);
   to_some(claimed, out);
@@ -144,6 +148,7 @@ void Adversary::forestall(const ViewChange& change, Outbox& out) {
     header.flags = 0;
     header.next_members_hash = {};
     const auto leader = static_cast<MemberIndex>(target % members_->size());
+    tells(Lie::forestalls);
     return send(leader, signed_again(std::move(m)), out);
   }
 }
@@ -156,6 +161,7 @@ void Adversary::says(const Target& to, const MessagePtr& message, Outbox& out) {
   if (own_proposal && does(Lie::forestalls) && !does(Lie::equivocates)) return;
   MessagePtr other;
   if (own_proposal && does(Lie::equivocates) && rng_.chance(1, 2)) other = variant(*proposal);
+  if (other) tells(Lie::equivocates);
   if (own_proposal && does(Lie::floods) && rng_.chance(1, 3)) flood_blocks(*proposal, out);
   if (own_proposal) vote_for({proposal->view, proposal->block.header.height, proposal->digest}, out);
   if (other) {
@@ -163,15 +169,20 @@ void Adversary::says(const Target& to, const MessagePtr& message, Outbox& out) {
     vote_for({m.view, m.block.header.height, m.digest}, out);
   }
   std::uint64_t delay = own_proposal && does(Lie::stalls) ? timeout_ms_ * (50 + rng_.below(46)) / 100 : 0;
+  if (delay > 0) tells(Lie::stalls);
   for (MemberIndex member = 0; member < members_->size(); ++member) {
     if (member == self_ || (to && *to != member)) continue;
     auto chosen = message;
     if (other && rng_.chance(1, 2)) chosen = other;
-    if (const auto* status = std::get_if<StatusAnswer>(message.get()); status != nullptr && does(Lie::lies_status))
+    if (const auto* status = std::get_if<StatusAnswer>(message.get()); status != nullptr && does(Lie::lies_status)) {
       chosen = lie_about_status(*status);
+      tells(Lie::lies_status);
+    }
     if (const auto* change = std::get_if<ViewChange>(message.get());
-        change != nullptr && does(Lie::lies_view_change) && rng_.chance(2, 3))
+        change != nullptr && does(Lie::lies_view_change) && rng_.chance(2, 3)) {
       chosen = lie_about_view(*change);
+      tells(Lie::lies_view_change);
+    }
     send(member, chosen, out, delay);
     if (other && rng_.chance(1, 3)) send(member, chosen == other ? message : other, out, rng_.below(50));
     if (does(Lie::mutates) && rng_.chance(1, 6)) send(member, mutated(*message), out, rng_.below(20));
@@ -186,8 +197,10 @@ void Adversary::acts(View view, Outbox& out) {
     change.high_qc = some_certificate();
     if (change.high_qc) change.header.high = change.high_qc->subject;
     to_some(signed_again(change), out);
+    tells(Lie::storms);
   }
   if (does(Lie::floods) && rng_.chance(1, 4)) flood_votes(out);
+  if (does(Lie::replays) && !memory_.empty()) tells(Lie::replays);
   if (does(Lie::replays) && !memory_.empty())
     for (int i = 0; i < 4; ++i) send(someone(), memory_[rng_.below(memory_.size())], out, rng_.below(100));
   if (does(Lie::mutates) && !memory_.empty()) send(someone(), mutated(*memory_[rng_.below(memory_.size())]), out);
@@ -368,6 +381,7 @@ void Adversary::change_certificate(QuorumCertificate& c) {
 
 /// A small change: of one bit of the encoding, or of one field and properly signed.
 MessagePtr Adversary::mutated(const Message& message) {
+  tells(Lie::mutates);
   if (rng_.chance(1, 4)) return malformed(message);
   if (rng_.chance(1, 2)) return damaged(message);
   auto copy = message;

@@ -33,15 +33,24 @@ class Adversary {
   /// Now and then, of its own accord; `view` is its replica's.
   void acts(View view, Outbox& out);
 
+  /// The root that a child of this block names; nothing if that is not known.
+  using HistoryRoot = std::function<std::optional<Hash>(const BlockHeader& parent)>;
+  void knows_history(HistoryRoot history_root) { history_root_ = std::move(history_root); }
+
   /// A batch of its own that no block may hold, or not together with another one.
   void owns(const Hash& odd_batch) { odd_batches_.push_back(odd_batch); }
 
   /// What nobody could decode it does not send; it is counted here, by what is wrong with it.
   void counts_undecodable(std::map<std::string, std::uint64_t>& reasons) { undecodable_ = &reasons; }
+  /// How often it told each lie.
+  void counts_lies(LieCounts& told) { told_ = &told; }
 
   bool makes_odd_batches() const { return does(Lie::equivocates) || does(Lie::mutates); }
 
   bool does(Lie lie) const { return (lies_ >> static_cast<unsigned>(lie) & 1U) != 0; }
+  void tells(Lie lie) const {
+    if (told_ != nullptr) ++(*told_)[static_cast<std::size_t>(lie)];
+  }
 
  private:
   void remember(const consensus::MessagePtr& message);
@@ -60,6 +69,7 @@ class Adversary {
   void malform_new_view(consensus::Justification& justification);
   consensus::MessagePtr damaged(const consensus::Message& message);
   void backdate(BlockHeader& header);
+  void go_on_after_an_end(consensus::PrePrepare& message);
   void flood_blocks(const consensus::PrePrepare& last, Outbox& out);
   void flood_votes(Outbox& out);
   void repeat_batch(BlockSkeleton& block);
@@ -85,6 +95,8 @@ class Adversary {
   std::map<View, std::map<MemberIndex, consensus::ViewChange>> wanting_;  ///< VIEW-CHANGEs it has heard, by target
   Height highest_ = 0;  ///< that it has heard proposed
   std::map<std::string, std::uint64_t>* undecodable_ = nullptr;
+  LieCounts* told_ = nullptr;
+  HistoryRoot history_root_;
 };
 
 }  // namespace galen::sim

@@ -20,7 +20,7 @@ bool Simulation::does(const Node& node, Lie lie) {
 
 /// Apart from the other draws, so that these stay what they were.
 void Simulation::draw_rare_lies(std::vector<std::optional<std::uint32_t>>& lies, std::size_t members) {
-  Rng rng(options_.seed * 31 + 5), rare(options_.seed * 37 + 11);
+  Rng rng(options_.seed * 31 + 5), rare(options_.seed * 37 + 11), poison(options_.seed * 41 + 3);
   for (std::size_t i = 0; i < members; ++i) {
     if (!lies[i]) continue;
     auto may_do = [&](Lie lie, bool drawn) {
@@ -31,6 +31,7 @@ void Simulation::draw_rare_lies(std::vector<std::optional<std::uint32_t>>& lies,
       may_do(static_cast<Lie>(lie), rng.chance(1, 3));
     may_do(Lie::floods, rare.chance(3, 4) && options_.room != consensus::Room{});
     may_do(Lie::errs, rare.chance(1, 20));
+    may_do(Lie::poisons, poison.chance(1, 3));
     *lies[i] &= ~options_.without_lies;
   }
 }

@@ -35,6 +35,8 @@ void Simulation::take_seat(Node& node, Epoch epoch, Recovered recovered) {
     seat->adversary = std::make_unique<Adversary>(rng_.next(), set.context, set.members, *set.keyring, seat->index,
                                                   *node.lies, kTimeoutMs);
     seat->adversary->counts_undecodable(tally_.rejected);
+    seat->adversary->counts_lies(told_);
+    seat->adversary->knows_history([this, &node](const BlockHeader& parent) { return history_root(node, parent); });
   }
   Config config;
   config.context = set.context;
@@ -64,6 +66,8 @@ void Simulation::go_over(Node& node) {
     auto name = std::string(consensus::to_name(recovered.safety.mode()));
     ++tally_.faults[epochs_->of(epoch + 1).index_of(node.identity) ? "goes over " + name : "goes over to follow"];
   }
+  if (node.is_honest() && options_.walk && epoch == options_.changes)
+    ++tally_.faults["goes over into the last epoch of a walk"];
   if (is_traced()) trace(node, "goes over to epoch " + std::to_string(epoch + 1));
   for (auto& record : recovered.safety.records()) node.log.push_back({std::move(record), {}, {}});
   node.old_seat = std::move(node.seat);
@@ -98,7 +102,7 @@ void Simulation::plan_change(const Node& node, const BlockHeader& executed) {
   const auto& set = epochs_->of(newest);
   if (executed.epoch != newest || executed.epoch_end() || set.change_pending_from || newest > options_.changes) return;
   if (executed.height < set.change_wanted_from || calm()) return;
-  auto draft = epochs_->draft(rng_);
+  auto draft = options_.walk ? epochs_->step(rng_) : epochs_->draft(rng_);
   auto bearable = [&](const std::vector<Identity>& members) {
     return faulty_in(members) <= faults_tolerated(members.size());
   };

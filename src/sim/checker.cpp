@@ -50,6 +50,9 @@ void Checker::said(MemberIndex who, const Message& message, Epoch epoch, MemberI
     check_commit(words, who, c->subject);
   } else if (const auto* v = std::get_if<ViewChange>(&message)) {
     check_view_change(words, who, v->header);
+  } else if (const auto* e = std::get_if<Executed>(&message); e != nullptr && e->sender == index) {
+    if (words.executed.emplace(e->subject.height, e->subject).first->second != e->subject)
+      fail("two values: " + member_name(who) + " signed two EXECUTED of " + std::to_string(e->subject.height));
   }
 }
 
@@ -142,22 +145,45 @@ void Checker::reported(MemberIndex who, const Event& event, const std::optional<
   }
 }
 
-void Checker::check_certificate(const Effects::CommittedBlock& block) {
-  const auto& c = block.certificate;
-  const auto& signers = c.signers.signers;
-  if (c.phase != VotePhase::commit || c.subject.height < block.block.header.height)
-    return fail("certificate: a block was committed by a wrong one");
-  if (c.subject.height == block.block.header.height && c.subject.digest != block.digest)
-    return fail("certificate: it is about another block");
-  const auto& epoch = of(block.block.header.epoch);
-  auto n = epoch.members->size();
-  if (signers.size() < (n + (n - 1) / 3) / 2 + 1 || c.signatures.size() != signers.size())
+template <class SignBytes>
+void Checker::check_signatures(Epoch epoch, const SignerSet& set, const std::vector<Signature>& signatures,
+                               SignBytes sign_bytes) {
+  const auto& of_epoch = of(epoch);
+  const auto& signers = set.signers;
+  auto n = of_epoch.members->size();
+  if (signers.size() < (n + (n - 1) / 3) / 2 + 1 || signatures.size() != signers.size())
     return fail("certificate: fewer than q signatures");
   for (std::size_t i = 0; i < signers.size(); ++i) {
     if (signers[i] >= n || (i > 0 && signers[i] <= signers[i - 1])) return fail("certificate: signers not ascending");
-    if (!epoch.keyring->verify(signers[i], vote_sign_bytes(*epoch.context, c.phase, signers[i], c.subject), c.signatures[i]))
+    if (!of_epoch.keyring->verify(signers[i], sign_bytes(*of_epoch.context, signers[i]), signatures[i]))
       return fail("certificate: a signature is wrong");
   }
+}
+
+void Checker::check_certificate(const Effects::CommittedBlock& block) {
+  const auto& c = block.certificate;
+  const auto& header = block.block.header;
+  if (c.phase != VotePhase::commit || c.subject.height < header.height)
+    return fail("certificate: a block was committed by a wrong one");
+  if (c.subject.height == header.height && c.subject.digest != block.digest)
+    return fail("certificate: it is about another block");
+  auto& judged = judged_[header.height];
+  if (judged == c) return;
+  judged = c;
+  check_signatures(header.epoch, c.signers, c.signatures, [&](const ChainContext& context, MemberIndex signer) {
+    return vote_sign_bytes(context, c.phase, signer, c.subject);
+  });
+}
+
+void Checker::certified(MemberIndex who, const ExecutedCertificate& c, Epoch epoch) {
+  const auto& subject = c.subject;
+  check_signatures(epoch, c.signers, c.signatures, [&](const ChainContext& context, MemberIndex signer) {
+    return executed_sign_bytes(context, signer, subject);
+  });
+  auto block = canonical_.find(subject.height);
+  bool is_other = block != canonical_.end() && block->second != subject.digest;
+  if (is_other || outcomes_.emplace(subject.height, subject).first->second != subject)
+    fail("agreement: " + member_name(who) + " has another outcome of height " + std::to_string(subject.height));
 }
 
 /// V6: whose turn a view is follows from the chain below the block it stands on.
@@ -189,11 +215,11 @@ void Checker::committed(MemberIndex who, std::size_t chain_length, const Effects
                 std::to_string(chain_length));
   auto [place, inserted] = canonical_.emplace(header.height, block.digest);
   if (place->second != block.digest) return fail("agreement: two blocks at height " + std::to_string(header.height));
-  if (!inserted) return;
-  if (header.epoch != next_epoch_)
+  if (inserted && header.epoch != next_epoch_)
     return fail("agreement: height " + std::to_string(header.height) + " is of epoch " + std::to_string(header.epoch));
-  if (header.epoch_end()) ++next_epoch_;
+  if (inserted && header.epoch_end()) ++next_epoch_;
   check_certificate(block);
+  if (!inserted) return;
   if (header.parent != canonical_.at(header.height - 1))
     return fail("agreement: a block does not stand on the one before");
   check_leader(header);

@@ -1,8 +1,8 @@
 // Watches a run from outside and says the first thing that must not happen: two blocks at one height, two values signed
-// for one place, a COMMIT or VIEW-CHANGE against an earlier promise, a certificate that is none, a batch ordered twice,
-// views that no honest member wanted, an honest member blamed, a block of the wrong epoch or leader. It rests on nothing of the
-// core but its message types: quorums and certificates are computed here once more, so a weakened core does not weaken
-// its judge. Part of one simulated run.
+// for one place, a COMMIT or VIEW-CHANGE against an earlier promise, a certificate that is none, two outcomes of a
+// height, a batch ordered twice, views that no honest member wanted or too many of them, an honest member blamed, a
+// block of the wrong epoch or leader. It rests on nothing of the core but its message types: quorums and certificates
+// are computed here once more, so a weakened core does not weaken its judge. Part of one simulated run.
 #pragma once
 
 #include <map>
@@ -31,6 +31,8 @@ class Checker {
   void said(MemberIndex who, const consensus::Message& message) { said(who, message, 1, who); }
   /// An honest member gives out the block after `chain_length` others.
   void committed(MemberIndex who, std::size_t chain_length, const consensus::Effects::CommittedBlock& block);
+  /// What an honest member takes for the outcome of a height, by what q others say.
+  void certified(MemberIndex who, const ExecutedCertificate& certificate, Epoch epoch = 1);
   /// What an honest member's executor says of leaders after a height.
   void executed(MemberIndex who, Height height, const Leadership& leadership);
   /// `tip` is about the newest block of the epoch it had given out before the step of the event; nothing before the first.
@@ -57,12 +59,16 @@ class Checker {
     std::map<View, Place> reported;  ///< by VIEW-CHANGE target
     std::map<View, Place> owed;      ///< by VIEW-CHANGE target: what it must report, for it gave out blocks on it
     std::map<View, Height> commits;  ///< the highest COMMIT of each view
+    std::map<Height, ExecutedSubject> executed;
     bool began_anew = false;
   };
   void once(Words& words, MemberIndex who, int kind, const VoteSubject& subject);
   void check_commit(Words& words, MemberIndex who, const VoteSubject& subject);
   void check_view_change(Words& words, MemberIndex who, const consensus::ViewChangeHeader& header);
   void check_certificate(const consensus::Effects::CommittedBlock& block);
+  template <class SignBytes>
+  void check_signatures(Epoch epoch, const SignerSet& signers, const std::vector<Signature>& signatures,
+                        SignBytes sign_bytes);
   void check_leader(const BlockHeader& header);
 
   struct OfEpoch {
@@ -78,6 +84,8 @@ class Checker {
   std::vector<bool> honest_;
   Epoch next_epoch_ = 1;  ///< of the next height
   std::map<Height, Hash> canonical_;
+  std::map<Height, QuorumCertificate> judged_;  ///< the last one of each height, for most show the same
+  std::map<Height, ExecutedSubject> outcomes_;
   std::vector<BlockHeader> headers_;       ///< by height
   std::vector<Leadership> leaderships_;    ///< after each height
   std::set<Hash> ordered_;

@@ -90,6 +90,29 @@ Epochs::Draft Epochs::draft(Rng& rng) const {
   return out;
 }
 
+Epochs::Draft Epochs::step(Rng& rng) const {
+  const auto& now = of(newest_);
+  Draft out{now.identities, rotations_, {}};
+  const auto rotated = out.identities[rng.below(out.identities.size())];
+  const auto is_growing = newest_ <= identity_count_ - of(1).identities.size();
+  if (is_growing) {
+    Identity joiner = 0;
+    while (is_in(out.identities, joiner)) ++joiner;
+    out.identities.push_back(joiner);
+    out.changes.emplace_back("member added");
+  } else {
+    auto leaver = rng.below(out.identities.size());
+    if (out.identities[leaver] == rotated) leaver = (leaver + 1) % out.identities.size();
+    out.identities.erase(out.identities.begin() + static_cast<std::ptrdiff_t>(leaver));
+    out.changes.emplace_back("member removed");
+  }
+  if (now.members.faults() > 1) {
+    ++out.rotations[rotated];
+    out.changes.emplace_back("member's key rotated");
+  }
+  return out;
+}
+
 void Epochs::decide(const Draft& next, Height pending_from, Rng& rng) {
   GALEN_ASSERT(!of(newest_).change_pending_from && sets_.size() == newest_);
   sets_.back()->change_pending_from = pending_from;

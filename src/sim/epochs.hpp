@@ -60,6 +60,8 @@ class Epochs {
     std::vector<std::string> changes;
   };
   Draft draft(Rng& rng) const;
+  /// One member more, or, once all are, one less; and some other's key is rotated.
+  Draft step(Rng& rng) const;
   /// Pending from this height on, in the newest epoch.
   void decide(const Draft& next, Height pending_from, Rng& rng);
   /// The end of the epoch before is committed at this height.

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "galen/base/assert.hpp"
+#include "galen/types/limits.hpp"
 #include "sim/node.hpp"
 #include "sim/record.hpp"
 
@@ -99,7 +100,10 @@ void Simulation::check_records(const Node& node) {
   for (const auto& entry : node.log)
     if (entry.safety) written.push_back(*entry.safety);
   auto folded = recover(seat.epoch, context_.suite, written);
-  auto stated = recover(seat.epoch, context_.suite, seat.replica->safety_records());
+  const auto kept = seat.replica->safety_records();
+  if (kept.size() > 2 * kPromisesMax + 4 * limits::kWindowMax * (seat.replica->status().view + 2))
+    fail("memory: member " + std::to_string(node.identity) + " keeps " + std::to_string(kept.size()) + " promises");
+  auto stated = recover(seat.epoch, context_.suite, kept);
   GALEN_ASSERT(folded.has_value() && stated.has_value());
   folded->prune(seat.replica->status().committed);
   stated->prune(seat.replica->status().committed);
@@ -107,11 +111,32 @@ void Simulation::check_records(const Node& node) {
     fail("records: those of member " + std::to_string(node.identity) + " do not fold to its state");
 }
 
+/// What others say takes no more room than the node has for it.
+void Simulation::check_memory() {
+  for (const auto& node : nodes_) {
+    if (!node->up || !node->is_honest()) continue;
+    for (const auto* seat : {node->seat.get(), node->old_seat.get()}) {
+      if (seat == nullptr) continue;
+      const auto status = seat->replica->status();
+      // What a block waits for does not count against the room of its origin: an honest leader has it from its own
+      // room, of one that lies only the room for blocks is a bound.
+      const auto members = epochs_->of(seat->epoch).members.size();
+      const auto batches =
+          members * members * (options_.pool_batches + options_.window) + options_.byzantine * options_.room.blocks;
+      if (status.in_flight > options_.room.blocks || status.pending_batches > batches)
+        fail("memory: member " + std::to_string(node->identity) + " keeps " + std::to_string(status.in_flight) +
+             " blocks and " + std::to_string(status.pending_batches) + " batches");
+    }
+  }
+}
+
 void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
   auto& node = *nodes_[place];
   if (!node.up) return;
   if (node.is_honest()) check_records(node);
   node.up = false;
+  if (node.is_honest() && node.seat->is_member() && !node.seat->held.empty())
+    ++tally_.faults["crash with something signed and not yet durable"];
   node.votes_by = SIZE_MAX;
   node.seat.reset();
   node.old_seat.reset();
@@ -141,6 +166,19 @@ void Simulation::crash(std::size_t place, bool lose_log, bool lose_ledger) {
   if (is_traced())
     trace(node, lose_log ? "crashes and loses its log" : lose_ledger ? "crashes and loses its ledger" : "crashes");
   note_links();
+}
+
+/// Its data directory of some time ago.
+void Simulation::put_back(std::size_t place) {
+  auto& node = *nodes_[place];
+  crash(place, false, false);
+  node.log.resize(rng_.below(node.log.size() + 1));
+  node.durable = node.log.size();
+  node.lost_log = node.forgot_for_good = true;
+  node.is_believed = false;
+  checker_->disk_lied(static_cast<MemberIndex>(node.identity));
+  if (options_.record) options_.record->forgets(now_, node.identity);
+  if (is_traced()) trace(node, "is put back to " + std::to_string(node.log.size()) + " entries of its log");
 }
 
 /// Its blocks from some height of its epoch on, as `galend repair --ledger` does and a log in which one block is
@@ -185,7 +223,7 @@ void Simulation::note_events(Node& node, Seat& seat, const Effects& effects) {
       if (event.kind == EventKind::diverged) ++tally_.faults["one that errs is DIVERGED"];
       continue;
     }
-    note_branches(seat, event);
+    note_branches(node, seat, event);
     if (options_.record) options_.record->happens(now_, node.identity, seat.epoch, event);
     if (event.kind == EventKind::view_entered || event.kind == EventKind::resumed) seat.view = event.view;
     if (event.kind == EventKind::view_change_sent) seat.asked = event.view;
@@ -267,9 +305,9 @@ void Simulation::carry_out(Node& node, Seat& seat, Effects effects) {
     at(latency(), [this, place, epoch, hint = fetch.hint, from = fetch.from] {
       answer_blocks(place_of(epoch, hint), place, from);
     });
-  for (const auto& certificate : effects.executed_certificates)
-    if (node.is_honest() && certificate.signatures.size() < quorum_size(set.members.size()))
-      fail("certificate: EXECUTED by fewer than q");
+  if (node.is_honest())
+    for (const auto& certificate : effects.executed_certificates)
+      checker_->certified(static_cast<MemberIndex>(node.identity), certificate, epoch);
   if (node.is_honest())
     for (const auto& evidence : effects.evidence) check_evidence(epoch, evidence);
   if (effects.wake_at_ms) wake(node, seat, *effects.wake_at_ms);
@@ -361,6 +399,26 @@ const BlockHeader& Simulation::header_at(const Node& node, Height height) const 
   return height == 0 ? block_zero_ : node.chain[height - 1].block.header;
 }
 
+/// Over all digests below a child of this block: those that the node has committed, and a chain of proposals on them.
+std::optional<Hash> Simulation::history_root(const Node& node, const BlockHeader& parent) const {
+  std::vector<Hash> above{parent.digest(context_.suite)};
+  auto digest = parent.parent;
+  auto height = parent.height - 1;
+  while (height > node.height() || (height > 0 && node.chain[height - 1].digest != digest)) {
+    above.push_back(digest);
+    const auto found = parents_.find(digest);
+    if (found == parents_.end() || height == 0) return std::nullopt;
+    digest = found->second;
+    --height;
+  }
+  crypto::MerkleFrontier history(context_.suite);
+  auto append = [&](const Hash& leaf) { history.append(crypto::merkle_leaf(context_.suite, leaf)); };
+  append(zero_digest_);
+  for (Height i = 0; i < height; ++i) append(node.chain[i].digest);
+  std::for_each(above.rbegin(), above.rend(), append);
+  return history.root();
+}
+
 /// V6, as the executor folds it.
 void Simulation::note_leaders(Node& node, Height height) {
   const auto& header = header_at(node, height);
@@ -387,6 +445,7 @@ void Simulation::execute(Node& node) {
     const auto& block = worker.chain[worker.executed.size() - 1];
     plan_change(worker, block.block.header);
     worker.executed.push_back(executes(worker, block.digest));
+    if (worker.executed.back().height >= worker.errs_from && !calm()) count(Lie::errs);
     note_leaders(worker, worker.executed.back().height);
     const auto& skips = worker.leadership.skips;
     if (worker.is_honest() && !skips.empty() && skips.back().height == worker.executed.back().height)

@@ -40,7 +40,10 @@ MessagePtr Adversary::malformed(const Message& message) {
   auto copy = message;
   if (auto* m = std::get_if<PrePrepare>(&copy)) {
     if (m->sender != self_) return nullptr;
-    if (m->justification.kind == Justification::Kind::new_view && rng_.chance(1, 2)) {
+    const bool ends = m->block.header.tenure_end() || m->block.header.epoch_end();
+    if (ends && m->block.header.view == m->view && rng_.chance(1, 2)) {
+      go_on_after_an_end(*m);
+    } else if (m->justification.kind == Justification::Kind::new_view && rng_.chance(1, 2)) {
       malform_new_view(m->justification);
     } else if (m->justification.kind == Justification::Kind::tenure_end && rng_.chance(1, 2)) {
       m->justification.certificate = rng_.chance(1, 2) ? std::nullopt : some_certificate();  // or one of any view
@@ -96,9 +99,24 @@ void Adversary::backdate(BlockHeader& header) {
       header.time_ms = parent->block.header.time_ms - rng_.below(2);
 }
 
+/// A child of its own last block of the tenure or epoch.
+void Adversary::go_on_after_an_end(PrePrepare& message) {
+  auto& header = message.block.header;
+  const auto root = history_root_ ? history_root_(header) : std::nullopt;
+  header.parent = header.digest(context_->suite);
+  header.history_root = root.value_or(header.history_root);
+  ++header.height, ++header.history_size, ++header.time_ms;
+  header.flags = 0;
+  header.next_members_hash = {};
+  message.block.batch_digests.clear();
+  fit_header(context_->suite, message.block);
+  message.justification = {};
+}
+
 /// On its proposal, more than anybody has room for, and nothing of it may be PREPAREd: as proposals from the first to the last, or
 /// the last as one and the others, from the top down, as the skeletons that it makes others want.
 void Adversary::flood_blocks(const PrePrepare& last, Outbox& out) {
+  tells(Lie::floods);
   auto m = last;
   m.justification = {};
   ++m.block.header.rules_version;
@@ -129,6 +147,7 @@ void Adversary::flood_blocks(const PrePrepare& last, Outbox& out) {
 
 /// For blocks of nobody, in one view after the other.
 void Adversary::flood_votes(Outbox& out) {
+  tells(Lie::floods);
   auto to = someone();
   for (View view = 0; view < kFloodVotes; ++view)
     send(to, signed_again(Prepare{{self_, {view, highest_ + 1 + rng_.below(4), small_hash(rng_.next(), 6)}, {}}}), out);

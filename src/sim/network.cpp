@@ -33,12 +33,14 @@ void Simulation::send(Node& node, Seat& seat, const Target& to, const MessagePtr
   if (is_traced()) trace_message(node, seat, to, *message);
   if (const auto* answer = std::get_if<StatusAnswer>(message.get())) note_status(node, seat, *answer);
   if (seat.adversary && !calm()) {
+    if (node.place >= identities_) count(Lie::twins);
     Adversary::Outbox outbox;
     seat.adversary->says(to, message, outbox);
     post_lies(node.place, seat.epoch, outbox);
     return;
   }
-  if (node.is_honest()) checker_->said(static_cast<MemberIndex>(node.identity), *message, seat.epoch, seat.index);
+  if (node.is_honest() && node.is_believed)
+    checker_->said(static_cast<MemberIndex>(node.identity), *message, seat.epoch, seat.index);
   if (node.is_honest()) note_rules(seat, *message);
   if (options_.record && node.is_honest()) options_.record->says(now_, node.identity, seat.epoch, *message);
   auto members = epochs_->of(seat.epoch).members.size();
@@ -90,6 +92,8 @@ void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const Le
   auto sender = epochs_->of(epoch).index_of(nodes_[from]->identity);
   if (!sender || !verified(from, *sender, epoch, *letter)) return;
   if (const auto* m = std::get_if<PrePrepare>(message.get()); m && !nodes_[from]->is_honest()) note_proposal(*m);
+  const auto* vote = std::get_if<Commit>(message.get());
+  if (vote != nullptr && node.is_honest() && vote->subject.view < seat->view) ++late_votes_;
   if (options_.record && !nodes_[from]->is_honest()) options_.record->hears(now_, nodes_[from]->identity, epoch, *message);
   if (rng_.chance(1, 64)) {
     auto copy = decode_of_epoch(context_.suite, encode_in(epoch, *message));
@@ -128,7 +132,8 @@ void Simulation::check_evidence(Epoch epoch, const Effects::Evidence& evidence) 
 
 /// A batch is good for one epoch only. The body goes into the log before the replica hears of it.
 void Simulation::take_body(Node& node, const Batch& batch) {
-  if (!node.up || node.seat->epoch != batch.epoch || ignores(node, batch)) return;
+  if (!node.up || node.seat->epoch != batch.epoch) return;
+  if (ignores(node, batch)) return count(Lie::ignores_origin);
   if (!node.bodies.insert(batch.pending.digest).second) return;
   note_body(batch);
   node.log.push_back({{}, batch, {}});
@@ -136,17 +141,84 @@ void Simulation::take_body(Node& node, const Batch& batch) {
 }
 
 bool Simulation::withholds(const Node& node) {
-  return does(node, Lie::withholds) && rng_.chance(1, 2);
+  const bool keeps = does(node, Lie::withholds) && rng_.chance(1, 2);
+  if (keeps) count(Lie::withholds);
+  return keeps;
+}
+
+bool Simulation::poisons(const Node& node) {
+  const bool is_poisoned = does(node, Lie::poisons) && !calm() && rng_.chance(1, 2);
+  if (is_poisoned) count(Lie::poisons);
+  return is_poisoned;
 }
 
 void Simulation::answer_batches(std::size_t from, std::size_t to, const std::vector<Hash>& digests) {
   if (!nodes_[from]->up || !nodes_[to]->up || !linked(from, to) || withholds(*nodes_[from])) return;
   for (const auto& digest : digests) {
     if (nodes_[from]->bodies.count(digest) == 0) continue;
+    // Other bytes have another digest: nobody takes them for this batch.
+    if (poisons(*nodes_[from])) continue;
     at(latency(), [this, from, to, digest] {
       if (linked(from, to)) take_body(*nodes_[to], batches_.at(digest));
     });
   }
+}
+
+/// Changes one thing in an answer: a block, its certificate, or which blocks there are.
+void Simulation::poison(std::vector<Effects::CommittedBlock>& blocks) {
+  auto& block = blocks[rng_.below(blocks.size())];
+  auto& signers = block.certificate.signers.signers;
+  auto& signatures = block.certificate.signatures;
+  switch (rng_.below(6)) {
+    case 0:
+      block.block.header.time_ms += 1;
+      break;
+    case 1:
+      block.block.batch_digests.push_back(small_hash(rng_.next(), 8));
+      break;
+    case 2:
+      signatures.pop_back(), signers.pop_back();
+      break;
+    case 3:
+      signatures.front() = signatures.back();
+      break;
+    case 4:
+      block.certificate.subject.digest = block.digest = small_hash(rng_.next(), 9);
+      break;
+    default:
+      blocks.erase(blocks.begin() + static_cast<std::ptrdiff_t>(rng_.below(blocks.size())));
+      break;
+  }
+}
+
+/// As the node does before its core hears of them: what a certificate covers that verifies, itself or by links to it,
+/// and with that certificate.
+void Simulation::keep_proven(std::size_t from, std::vector<Effects::CommittedBlock>& blocks) {
+  const Effects::CommittedBlock* covering = nullptr;  // it, or what links to it, is `expected`
+  Hash expected;
+  auto end = blocks.end();
+  for (auto block = blocks.end(); block != blocks.begin();) {
+    --block;
+    const auto& header = block->block.header;
+    const auto& set = epochs_->of(header.epoch);
+    const auto digest = header.digest(context_.suite);
+    const bool is_linked = covering != nullptr && covering->block.header.epoch == header.epoch && digest == expected;
+    const bool is_own = !is_linked && block->certificate.subject.digest == digest &&
+                        block->certificate.phase == VotePhase::commit &&
+                        verify_certificate(set.context, set.members, *set.keyring, block->certificate);
+    if (body_root(context_.suite, block->block.batch_digests) != header.body_root || !(is_linked || is_own)) {
+      covering = nullptr;
+      end = block;
+      continue;
+    }
+    if (is_own) covering = &*block;
+    block->certificate = covering->certificate;
+    block->digest = digest;
+    expected = header.parent;
+  }
+  if (nodes_[from]->is_honest() && end == blocks.begin()) fail("certificate: an honest member's blocks are not proven");
+  if (end != blocks.end() && !nodes_[from]->is_honest()) ++tally_.faults["blocks of a poisoned answer refused"];
+  blocks.erase(end, blocks.end());
 }
 
 void Simulation::answer_blocks(std::size_t from, std::size_t to, Height first) {
@@ -156,9 +228,14 @@ void Simulation::answer_blocks(std::size_t from, std::size_t to, Height first) {
   auto last = std::min<std::size_t>(chain.size(), first + 19);
   std::vector<Effects::CommittedBlock> blocks(chain.begin() + static_cast<std::ptrdiff_t>(first - 1),
                                               chain.begin() + static_cast<std::ptrdiff_t>(last));
-  at(latency(), [this, from, to, blocks = std::move(blocks)] {
+  // What is in its log may end before the block with the certificate.
+  while (!blocks.empty() && blocks.back().certificate.subject.digest != blocks.back().digest) blocks.pop_back();
+  if (blocks.empty()) return;
+  if (poisons(*nodes_[from])) poison(blocks);
+  at(latency(), [this, from, to, blocks = std::move(blocks)]() mutable {
     auto& node = *nodes_[to];
     if (!node.up || !linked(from, to)) return;
+    keep_proven(from, blocks);
     for (const auto& block : blocks) {
       auto epoch = block.block.header.epoch;
       if (node.seat->epoch != epoch) continue;  // it went over meanwhile, or is not there yet

@@ -57,6 +57,7 @@ struct Simulation::Node {
   std::set<Hash> bodies;
   bool lost_log = true;             ///< new or lost: counts against the fault budget until it votes by a durable record
   Height behind_until = 0;          ///< its ledger was made anew: it counts, too, until it has this height again
+  bool is_believed = true;          ///< its log was never put back: nobody can know what that made it forget
   bool forgot_for_good = false;     ///< began anew where the chain had not begun, and had voted before: a second vote at worst
   std::size_t votes_by = SIZE_MAX;  ///< that record is durable when so much of the log is
   Epoch lost_until = 1;             ///< and it is of this epoch or a later one

@@ -10,10 +10,10 @@ namespace {
 constexpr std::array<std::string_view, static_cast<std::size_t>(Lie::count)> kLieNames{
     "twins",    "equivocates", "votes_for_all", "withholds", "deaf",   "lies_status", "lies_view_change",
     "storms",   "mutates",     "stalls",        "replays",   "usurps", "forestalls",  "ignores_origin",
-    "whispers", "floods",      "errs"};
+    "whispers", "floods",      "errs",          "poisons"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::count)> kFaultNames{
-    "loss",      "delay",     "repeat", "partition", "flapping", "one_way",
-    "slow_node", "slow_disk", "clock",  "crash",     "amnesia",  "ledger"};
+    "loss",      "delay", "repeat", "partition", "flapping", "one_way", "slow_node",
+    "slow_disk", "clock", "crash",  "amnesia",   "ledger",   "restored"};
 constexpr std::array<std::string_view, 4> kGroupNames{"crashes", "amnesia", "byzantine", "mixed"};
 }  // namespace
 
@@ -49,10 +49,11 @@ Options draw(std::uint64_t seed, Group group) {
       out.faults = !rng.chance(1, 10);
       break;
   }
-  if (rng.chance(1, 4)) {
+  Rng window(seed + 313'131);  // apart, so that it is the same for every group
+  if (window.chance(1, 4)) {
     // So few blocks may be under way that views which fail soon use them up.
-    out.window = 1 + static_cast<std::uint32_t>(rng.below(3));
-    out.exec_lag_max = out.window + 1 + static_cast<std::uint32_t>(rng.below(2));
+    out.window = 1 + static_cast<std::uint32_t>(window.below(3));
+    out.exec_lag_max = out.window + 1 + static_cast<std::uint32_t>(window.below(2));
   }
   Rng changes(seed + 4242);  // apart, so that the other seeds stay what they were
   if (changes.chance(1, 4)) {
@@ -85,6 +86,11 @@ Options draw(std::uint64_t seed, Group group) {
   // A log that has votes for more blocks than there is room for.
   if (out.ledgers && out.room == consensus::Room{} && ledgers.chance(1, 4))
     out.room.blocks = out.window + 6 + ledgers.below(4);
+  Rng kinds(seed + 505'050);
+  if (kinds.chance(1, 2))
+    for (unsigned fault = 0; fault < static_cast<unsigned>(Fault::count); ++fault)
+      if (kinds.chance(1, 3)) out.without |= 1U << fault;
+  out.restores = kinds.chance(1, 4);
   // Members that lie count against the same budget as members that have forgotten.
   if (out.byzantine > 0 && out.byzantine < faulty) out.amnesia = true;
   return out;
@@ -103,6 +109,7 @@ Options with_drawn_limits(Options plan) {
   plan.quiet = drawn.quiet;
   plan.reconnects = drawn.reconnects;
   plan.ledgers = drawn.ledgers;
+  plan.restores = drawn.restores;
   plan.room = drawn.room;
   return plan;
 }

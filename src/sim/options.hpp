@@ -1,8 +1,9 @@
 // What one simulated run is made of: members, faults, and how its Byzantine members misbehave. All of it follows from
-// the seed and the group (docs/spec/consensus.md 10); a fault that is off is as much a part of the mix as one that is
-// on.
+// the seed and the group (docs/spec/consensus.md 10); in half of the seeds some kinds of faults are left out, for those
+// that are off are as much a part of the mix as those that are on.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,15 +32,18 @@ enum class Lie : std::uint8_t {
   stalls,            ///< leads as slowly as it may
   replays,           ///< says old messages again, its own and others'
   usurps,            ///< proposes in views that others lead
-  forestalls,  ///< tells leaders of their q VIEW-CHANGEs before they know; proposes nothing, unless it equivocates
+  forestalls,      ///< tells leaders of their q VIEW-CHANGEs before they know; proposes nothing, unless it equivocates
   ignores_origin,  ///< takes no batch of one other member into its blocks
   whispers,        ///< sends each batch of its own to one member only
   // Drawn apart as well, and in layer 1 alone:
   floods,  ///< where there is little room: more blocks, or votes, than anybody can keep
   errs,    ///< executes something else from some height on, in earnest
+  // Drawn apart, in both layers:
+  poisons,  ///< answers who fetches with blocks, certificates and batches that it has changed
   count,
 };
 std::string_view to_name(Lie lie);
+using LieCounts = std::array<std::uint64_t, static_cast<std::size_t>(Lie::count)>;
 /// About batches, not messages: layer 1 alone has these, and draws them apart from the others.
 inline constexpr Lie kFirstOfBatches = Lie::ignores_origin;
 inline constexpr Lie kLastOfBatches = Lie::whispers;
@@ -58,6 +62,7 @@ enum class Fault : std::uint8_t {
   crash,      ///< between any two effects; what was not synced is lost, whole or in part
   amnesia,    ///< a crash that takes the log with it, inside the fault budget
   ledger,     ///< one after which the ledger is made anew beside a log that has all its votes, inside the same budget
+  restored,   ///< one after which the log is an older state of itself, as from a backup, inside the same budget
   count,
 };
 std::string_view to_name(Fault fault);
@@ -81,6 +86,8 @@ struct Options {
   bool quiet = false;                 ///< as at night: seldom a batch, so leaders idle and hand over by time
   bool reconnects = false;            ///< nodes are told when a connection comes up
   bool ledgers = false;               ///< where logs may be lost, ledgers may be lost alone as well
+  bool restores = false;              ///< and logs may be put back
+  bool walk = false;  ///< the changes are one member more each epoch up to seven, then one less down to four
   bool trace = false;
   Journal* journal = nullptr;  ///< gets what the trace would say, and every message that arrives
   Record* record = nullptr;    ///< gets what the rules of voting are about

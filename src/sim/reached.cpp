@@ -62,6 +62,9 @@ constexpr std::array kOutcomes{
     Row{"timers set by measure", "V1a"},
     Row{"a connection comes up", "repair"},
     Row{"one that errs is DIVERGED", "7"},
+    Row{"blocks of a poisoned answer refused", "repair"},
+    Row{"a vote of an ended view arrives", "R5"},
+    Row{"crash with something signed and not yet durable", "R5, 6"},
     Row{"evidence of two PRE-PREPARE", "evidence"},
     Row{"evidence of two PREPARE", "evidence"},
     Row{"evidence of two COMMIT", "evidence"},
@@ -116,15 +119,48 @@ constexpr std::array kReasons{
 };
 
 /// What layer 2 counts (src/sim/whole).
-constexpr std::array<std::string_view, 34> kWholeFaults{
-    "crash", "blackout", "partition", "slow disk", "checkpoint", "receipt verified", "power cut during start",
-    "power cut between two effects", "power cut in a log write", "power cut in a checkpoint", "log: new segment",
-    "log: torn turn dropped", "log: record read from its second copy", "log: bodies lost", "log: amnesia found",
-    "write lost", "write misdirected", "data directory lost", "bit of the ledger flipped", "bit of the log flipped",
-    "ledger repaired", "start refused", "log: recycled", "member added", "member removed",
-    "member's key rotated", "epoch ended", "opens again", "hears of a later epoch", "begins an epoch VOTING",
-    "begins an epoch RECOVERING", "begins an epoch FRESH", "batches of the epoch before made anew",
-    "epoch chain verified"};
+constexpr std::array kWholeFaults{"crash",
+                                  "blackout",
+                                  "partition",
+                                  "one way",
+                                  "flapping",
+                                  "slow node",
+                                  "clock jumps",
+                                  "slow disk",
+                                  "checkpoint",
+                                  "receipt verified",
+                                  "power cut during start",
+                                  "power cut between two effects",
+                                  "power cut in a log write",
+                                  "power cut in a checkpoint",
+                                  "log: new segment",
+                                  "log: torn turn dropped",
+                                  "log: record read from its second copy",
+                                  "log: bodies lost",
+                                  "log: amnesia found",
+                                  "write lost",
+                                  "write misdirected",
+                                  "data directory lost",
+                                  "bit of the ledger flipped",
+                                  "bit of the log flipped",
+                                  "ledger repaired",
+                                  "start refused",
+                                  "log: recycled",
+                                  "member added",
+                                  "member removed",
+                                  "member's key rotated",
+                                  "epoch ended",
+                                  "opens again",
+                                  "hears of a later epoch",
+                                  "begins an epoch VOTING",
+                                  "begins an epoch RECOVERING",
+                                  "begins an epoch FRESH",
+                                  "batches of the epoch before made anew",
+                                  "epoch chain verified",
+                                  "read as the model says",
+                                  "proof of another key refused",
+                                  "blocks of a poisoned answer refused",
+                                  "batches of a poisoned answer refused"};
 
 constexpr RefusalReason kRefusalLast = RefusalReason::not_leader;
 
@@ -132,9 +168,9 @@ constexpr RefusalReason kRefusalLast = RefusalReason::not_leader;
 bool is_never_given(RefusalReason reason) { return reason == RefusalReason::wrong_parent || reason == RefusalReason::flags; }
 
 std::string_view rule_of(RefusalReason reason) {
-  if (reason == RefusalReason::tenure) return "R8";
+  if (reason == RefusalReason::tenure) return "R4, R8";
   if (reason == RefusalReason::not_leader) return "V6";
-  return reason == RefusalReason::epoch_end ? "11, V4e" : "R1";
+  return reason == RefusalReason::epoch_end ? "R4, 11, V4e" : "R1";
 }
 
 class Table {
@@ -236,7 +272,8 @@ Reached reached_whole_table(const Tally& tally) {
   for (auto name : kWholeFaults) table.add("layer 2", {name, ""}, count_of(tally.faults, name));
   for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie) {
     auto name = "member " + std::string(to_name(static_cast<Lie>(lie)));
-    const bool in_layer_1 = static_cast<Lie>(lie) == Lie::twins || static_cast<Lie>(lie) >= kFirstOfBatches;
+    const bool in_layer_1 = static_cast<Lie>(lie) == Lie::twins ||
+                            (static_cast<Lie>(lie) >= kFirstOfBatches && static_cast<Lie>(lie) != Lie::poisons);
     if (!in_layer_1) table.add("lie", {name, ""}, count_of(tally.faults, name));
   }
   table.unlisted("layer 2", tally.faults);

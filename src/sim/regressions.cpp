@@ -69,29 +69,31 @@ constexpr std::array kScenarios{
                only_faults(o, {Fault::loss, Fault::delay, Fault::flapping, Fault::partition});
                return o;
              },
-             [](const Tally& t) { return count_of(t.branches, "view_change_sent to join others"); }},
+             [](const Tally& t) { return count_of(t.branches, "R5: COMMIT for an earlier view"); }},
     Scenario{"6, 29", "crash-at-every-step", "crashes between signing, writing and sending",
              [](Options o) {
                o.byzantine = 0, o.amnesia = false;
                only_faults(o, {Fault::crash, Fault::delay, Fault::slow_disk});
                return o;
              },
-             [](const Tally& t) { return count_of(t.faults, "crash"); }},
+             [](const Tally& t) { return count_of(t.faults, "crash with something signed and not yet durable"); }},
     Scenario{"8", "late-promises", "messages of ended views arrive, are repeated and sent again",
              [](Options o) {
                only_lies(o, {Lie::replays, Lie::stalls});
                only_faults(o, {Fault::delay, Fault::repeat, Fault::slow_node, Fault::loss});
                return o;
              },
-             [](const Tally& t) { return count_of(t.faults, "repeat"); }},
-    Scenario{"11, 13, 18", "catch-up-beside-commits", "members fall behind, fetch blocks and commit the same heights themselves",
+             [](const Tally& t) { return count_of(t.faults, "a vote of an ended view arrives"); }},
+    Scenario{"11, 13, 18", "catch-up-beside-commits",
+             "members fall behind, fetch blocks and commit the same heights themselves",
              [](Options o) {
                o.byzantine = 0, o.amnesia = false;
                only_faults(o, {Fault::partition, Fault::one_way, Fault::crash, Fault::delay});
                return o;
              },
              [](const Tally& t) { return count_of(t, EventKind::falling_behind); }},
-    Scenario{"14, 21, 22, 26", "mutated-messages", "small changes to every kind of message and certificate, signed and unsigned",
+    Scenario{"14, 21, 22, 26", "mutated-messages",
+             "small changes to every kind of message and certificate, signed and unsigned",
              [](Options o) {
                only_lies(o, {Lie::mutates, Lie::replays});
                return o;
@@ -131,13 +133,38 @@ constexpr std::array kScenarios{
                return o;
              },
              [](const Tally& t) { return count_of(t.faults, "one_way"); }},
-    Scenario{"36", "leaders-left-out", "members that are not there for so long that others lead in their place, and come back",
+    Scenario{"36", "leaders-left-out",
+             "members that are not there for so long that others lead in their place, and come back",
              [](Options o) {
                o.byzantine = 0, o.amnesia = false, o.chaos_ms = 20'000;
                only_faults(o, {Fault::one_way, Fault::crash, Fault::delay});
                return o;
              },
              [](const Tally& t) { return count_of(t.faults, "a view is led in another's place"); }},
+    Scenario{"37", "poisoned-answers", "members that answer who fetches with blocks and batches they have changed",
+             [](Options o) {
+               only_lies(o, {Lie::poisons});
+               only_faults(o, {Fault::crash, Fault::partition, Fault::delay});
+               return o;
+             },
+             [](const Tally& t) { return count_of(t.faults, "blocks of a poisoned answer refused"); }},
+    Scenario{"38", "restored-backups", "logs put back to what they were some time ago",
+             [](Options o) {
+               o.byzantine = 0, o.amnesia = o.restores = true;
+               only_faults(o, {Fault::restored, Fault::delay});
+               return o;
+             },
+             [](const Tally& t) {
+               return count_of(t.branches, "8: recovers, for others show words that its log has lost");
+             }},
+    Scenario{"39", "members-come-and-go",
+             "four members, one more each epoch up to seven, one less down to four, under crashes",
+             [](Options o) {
+               o.members = 4, o.byzantine = 0, o.amnesia = false, o.walk = true, o.changes = 6, o.chaos_ms = 30'000;
+               only_faults(o, {Fault::crash, Fault::loss, Fault::delay});
+               return o;
+             },
+             [](const Tally& t) { return count_of(t.faults, "goes over into the last epoch of a walk"); }},
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ std::string_view to_name(Rule rule) {
       "R2: joins a view that has begun",
       "R3: on the last vote",
       "R3: on a certified parent",
+      "R4: a child of a tenure's end refused",
       "R5: COMMIT for an earlier view",
       "R5: COMMIT after a VIEW-CHANGE",
       "R6: committed by one that does not vote",
@@ -42,6 +43,7 @@ std::string_view to_name(Rule rule) {
       "8: STATUS of one that is DIVERGED",
       "8: STATUS of one whose epoch has ended",
       "8: STATUS shows the asker's own words",
+      "8: recovers, for others show words that its log has lost",
       "8: votes with a FRESH log",
       "8: votes again after a start",
       "8 c: resumed by a NEW-VIEW",
@@ -50,6 +52,8 @@ std::string_view to_name(Rule rule) {
 }
 
 void Simulation::note_proposal(const PrePrepare& m) {
+  if (m.block.header.tenure_end()) tenure_ends_.emplace(m.block.header.epoch, m.view, m.block.header.height);
+  parents_.emplace(m.digest, m.block.header.parent);
   proposed_.emplace(std::pair(m.view, m.digest), Proposed{m.block.header.parent, m.justification.kind, m.block.header.view < m.view});
 }
 
@@ -99,7 +103,12 @@ void Simulation::note_status(const Node& node, const Seat& seat, const StatusAns
 }
 
 /// Of events whose value does not tell.
-void Simulation::note_branches(const Seat& seat, const Event& event) {
+void Simulation::note_branches(const Node& node, const Seat& seat, const Event& event) {
+  constexpr auto kTenure = static_cast<std::uint64_t>(RefusalReason::tenure);
+  if (event.kind == EventKind::proposal_refused && event.value == kTenure && event.height > 0 &&
+      tenure_ends_.contains({seat.epoch, event.view, event.height - 1}))
+    count(Rule::r4_tenure_end);
+  if (event.kind == EventKind::recovering && !node.is_believed) count(Rule::forgotten_word);
   if (event.kind == EventKind::voting_started) count(seat.is_fresh ? Rule::votes_fresh : Rule::votes_again);
   if (event.kind == EventKind::resumed)
     count(seat.replica->status().high.view == event.view ? Rule::resumed_by_certificate : Rule::resumed_by_new_view);

@@ -100,6 +100,7 @@ std::string replay_command(const Options& o) {
   if (!o.faults) out += " --no-faults";
   if (o.amnesia) out += " --amnesia";
   if (o.changes > 0) out += fmt::format(" --changes {}", o.changes);
+  if (o.lies) out += " --lies " + names_of<Lie>(*o.lies);
   if (o.without != 0) out += " --without " + names_of<Fault>(o.without);
   if (o.without_lies != 0) out += " --without-lies " + names_of<Lie>(o.without_lies);
   return out;

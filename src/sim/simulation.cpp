@@ -14,7 +14,9 @@ using namespace consensus;
 namespace {
 constexpr std::uint64_t kEventsMax = 3'000'000;
 constexpr Height kProgress = 8;  ///< blocks that must follow after healing
+constexpr std::uint64_t kViewsBurnedMax = 12;  ///< five in 12,000 runs at most
 constexpr std::size_t kJoinersMax = 2;
+constexpr std::size_t kMembersMax = 7;
 
 template <class Key>
 void add_counts(std::map<Key, std::uint64_t>& to, const std::map<Key, std::uint64_t>& from) {
@@ -49,7 +51,7 @@ Simulation::Simulation(const Options& options) : options_(options), rng_(options
     if (is_planned(Fault::delay)) delay_max_ = delay, count(Fault::delay);
   }
   auto first = first_members();
-  identities_ = first.size() + (options_.changes > 0 ? kJoinersMax : 0);
+  identities_ = first.size() + (options_.walk ? kMembersMax - first.size() : options_.changes > 0 ? kJoinersMax : 0);
   epochs_.emplace(context_, first, *keyring_, identities_, rng_);
   auto first_liar = rng_.below(first.size());
   std::vector<std::optional<std::uint32_t>> lies(identities_);
@@ -66,10 +68,6 @@ Simulation::Simulation(const Options& options) : options_(options), rng_(options
       }
   for (Identity i = 0; i < identities_; ++i)
     if (lies[i] && (*lies[i] >> static_cast<unsigned>(Lie::twins) & 1U) != 0) add_node(i, lies[i]);
-  for (const auto& of_member : lies)
-    for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
-      if (of_member && (*of_member >> lie & 1U) != 0)
-        ++tally_.faults["member " + std::string(to_name(static_cast<Lie>(lie)))];
   side_.assign(nodes_.size(), 0);
   links_.assign(nodes_.size() * nodes_.size(), false);
   std::vector<bool> honest;
@@ -107,6 +105,9 @@ Tally Simulation::tally() const {
   out.virtual_ms = now_;
   for (unsigned fault = 0; fault < happened_.size(); ++fault)
     if (happened_[fault] > 0) out.faults[std::string(to_name(static_cast<Fault>(fault)))] += happened_[fault];
+  for (unsigned lie = 0; lie < told_.size(); ++lie)
+    if (told_[lie] > 0) out.faults["member " + std::string(to_name(static_cast<Lie>(lie)))] += told_[lie];
+  if (late_votes_ > 0) out.faults["a vote of an ended view arrives"] = late_votes_;
   add_events(out);
   out.blocks = checker_->highest();
   out.views_burned = checker_->views_burned();
@@ -138,7 +139,10 @@ void Simulation::submit() {
     const bool whispers = does(*nodes_[origin], Lie::whispers);
     const auto only = whispers ? rng_.below(nodes_.size()) : 0;
     for (std::size_t to = 0; to < nodes_.size(); ++to) {
-      if (whispers && to != origin && to != only) continue;
+      if (whispers && to != origin && to != only) {
+        count(Lie::whispers);
+        continue;
+      }
       if (to != origin && (!linked(origin, to) || is_lost())) continue;
       at(to == origin ? 0 : latency(), [this, to, batch] { take_body(*nodes_[to], batch); });
     }
@@ -174,9 +178,13 @@ void Simulation::disturb() {
       bool lose = may_lose_log(*nodes_[place]) && rng_.chance(1, 3) && is_planned(Fault::amnesia);
       bool ledger_alone =
           !lose && options_.ledgers && may_lose_log(*nodes_[place]) && rng_.chance(1, 3) && is_planned(Fault::ledger);
+      bool back = !lose && !ledger_alone && options_.restores && may_lose_log(*nodes_[place]) && rng_.chance(1, 2) &&
+                  is_planned(Fault::restored);
       bool lose_ledger = ledger_alone || (lose && rng_.chance(1, 2));
-      bool in_order = !lose && !ledger_alone && rng_.chance(1, 8) && is_planned(Fault::crash);
-      if (in_order)
+      bool in_order = !lose && !ledger_alone && !back && rng_.chance(1, 8) && is_planned(Fault::crash);
+      if (back)
+        count(Fault::restored), put_back(place);
+      else if (in_order)
         stop_in_order(place);
       else if (lose || ledger_alone || is_planned(Fault::crash))
         count(lose ? Fault::amnesia : ledger_alone ? Fault::ledger : Fault::crash), crash(place, lose, lose_ledger);
@@ -262,6 +270,7 @@ std::string Simulation::run() {
     now_ = agenda_.next_at();
     ++tally_.events;
     agenda_.run_next();
+    if ((tally_.events & 255) == 0) check_memory();
     if (is_healed_ && (tally_.events & 63) == 0 && settled()) break;
     if (tally_.events > kEventsMax) fail("too many events");
   }
@@ -276,6 +285,8 @@ std::string Simulation::run() {
     }
     fail("progress: none after healing at height " + std::to_string(healed_height_) + ":" + where);
   }
+  if (checker_->views_burned() > kViewsBurnedMax)
+    fail("views: " + std::to_string(checker_->views_burned()) + " were burned after healing");
   check_waits();
   for (const auto& node : nodes_)
     if (node->up && node->is_honest()) check_records(*node);

@@ -91,6 +91,7 @@ class Simulation {
   }
   void count(Fault fault) { ++happened_[static_cast<std::size_t>(fault)]; }
   void count(Rule rule) { ++rules_[static_cast<std::size_t>(rule)]; }
+  void count(Lie lie) { ++told_[static_cast<std::size_t>(lie)]; }
 
   // censorship.cpp: batches that are kept from some, and offered to all; timers by measure
   void draw_rare_lies(std::vector<std::optional<std::uint32_t>>& lies, std::size_t members);
@@ -122,6 +123,8 @@ class Simulation {
   consensus::Recovered recovered_state(Node& node);
   void crash(std::size_t place, bool lose_log, bool lose_ledger);
   void lose_blocks(Node& node);
+  void put_back(std::size_t place);
+  void check_memory();
   void give(Node& node, Epoch epoch, const consensus::Input& input);
   void carry_out(Node& node, Seat& seat, consensus::Effects effects);
   void note_events(Node& node, Seat& seat, const consensus::Effects& effects);
@@ -138,7 +141,7 @@ class Simulation {
   void note_prepare(Seat& seat, const VoteSubject& subject);
   void note_status(const Node& node, const Seat& seat, const consensus::StatusAnswer& answer);
   void note_rules(Seat& seat, const consensus::Message& message);
-  void note_branches(const Seat& seat, const consensus::Event& event);
+  void note_branches(const Node& node, const Seat& seat, const consensus::Event& event);
   void note_event(const consensus::Event& event);
   void add_events(Tally& to) const;
   void note_votes(Node& node);
@@ -149,6 +152,7 @@ class Simulation {
   ExecutedSubject executes(const Node& node, const Hash& digest) const;
   void check_records(const Node& node);
   const BlockHeader& header_at(const Node& node, Height height) const;
+  std::optional<Hash> history_root(const Node& node, const BlockHeader& parent) const;
   void note_leaders(Node& node, Height height);
 
   // changing.cpp: from one epoch to the next
@@ -173,6 +177,9 @@ class Simulation {
   bool withholds(const Node& node);
   void answer_batches(std::size_t from, std::size_t to, const std::vector<Hash>& digests);
   void answer_blocks(std::size_t from, std::size_t to, Height first);
+  bool poisons(const Node& node);
+  void poison(std::vector<consensus::Effects::CommittedBlock>& blocks);
+  void keep_proven(std::size_t from, std::vector<consensus::Effects::CommittedBlock>& blocks);
   bool linked(std::size_t a, std::size_t b) const;
   bool is_lost();
   std::uint64_t latency();
@@ -200,8 +207,10 @@ class Simulation {
   std::vector<int> side_;
   std::vector<bool> links_;  ///< by both places: a connection is up
   std::array<std::uint64_t, static_cast<std::size_t>(Fault::count)> happened_{};
+  LieCounts told_{};
   std::array<std::uint64_t, static_cast<std::size_t>(Rule::count)> rules_{};
   std::array<std::array<std::uint64_t, 16>, 64> events_{};  ///< at honest members, by kind and by value below 16
+  std::uint64_t late_votes_ = 0;                            ///< that came to honest members after the end of their view
   std::size_t identities_ = 0;    ///< whoever is or may become a member
   bool ticks_apart_ = false;      ///< the core hears of the time by a step of its own, and not with what happens then
   std::optional<Epochs> epochs_;
@@ -209,6 +218,8 @@ class Simulation {
   std::optional<Checker> checker_;
   std::map<Hash, Batch> batches_;
   std::map<std::pair<View, Hash>, Proposed> proposed_;
+  std::map<Hash, Hash> parents_;                           ///< of all blocks that were proposed
+  std::set<std::tuple<Epoch, View, Height>> tenure_ends_;  ///< proposed there by anybody
   std::map<Hash, Hash> batch_block_;  ///< the last block that an honest member proposed each batch in
   std::map<Hash, View> waits_;    ///< batches that every honest member has, and the highest view when the last got it
   std::set<Hash> in_blocks_;

@@ -33,6 +33,7 @@ struct PlanArguments {
   bool no_faults = false;
   bool amnesia = false;
   std::string without;
+  std::string lies;
   std::string without_lies;
 
   void add_to(CLI::App& command);

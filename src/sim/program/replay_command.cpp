@@ -28,6 +28,7 @@ void PlanArguments::add_to(CLI::App& command) {
   command.add_flag("--no-faults", no_faults, "neither loss nor delay nor crashes");
   command.add_flag("--amnesia", amnesia, "logs may be lost");
   command.add_option("--without", without, "faults to leave out: " + names_of<Fault>(UINT32_MAX));
+  command.add_option("--lies", lies, "what all liars do, in place of what they draw: " + names_of<Lie>(UINT32_MAX));
   command.add_option("--without-lies", without_lies, "lies to leave out: " + names_of<Lie>(UINT32_MAX));
 }
 
@@ -41,9 +42,11 @@ std::optional<Options> PlanArguments::options() const {
   if (!is_plan) return out;
   auto faults = bits_named<Fault>(without);
   auto lies = bits_named<Lie>(without_lies);
-  if (!faults || !lies || liars > faults_tolerated(members)) {
+  auto told = bits_named<Lie>(this->lies);
+  if (!faults || !lies || !told || liars > faults_tolerated(members)) {
     std::fprintf(stderr, "galen-sim: %s\n",
-                 !faults ? "--without: no such fault" : (!lies ? "--without-lies: no such lie" : "more liars than f"));
+                 !faults ? "--without: no such fault"
+                         : (!lies || !told ? "--lies, --without-lies: no such lie" : "more liars than f"));
     return std::nullopt;
   }
   out.members = members;
@@ -54,6 +57,7 @@ std::optional<Options> PlanArguments::options() const {
   out.changes = changes;
   out.without = *faults;
   out.without_lies = *lies;
+  if (!this->lies.empty()) out.lies = *told;
   return out;
 }
 

@@ -28,49 +28,79 @@ struct Point {
   WanResult result;
 };
 
-/// Median and 99th percentile against members, a curve for each distance; members by order, for few are far apart.
-std::string to_svg(const WanArguments& a, const std::vector<Point>& points) {
-  constexpr double kWidth = 720, kHeight = 440, kLeft = 70, kRight = 150, kTop = 50, kBottom = 50;
+using Value = double (*)(const WanResult&);
+double median_ms(const WanResult& r) { return static_cast<double>(r.p50_us) / 1000; }
+double high_ms(const WanResult& r) { return static_cast<double>(r.p99_us) / 1000; }
+double answered(const WanResult& r) { return r.answered_per_s; }
+
+/// One figure against members, a curve for each distance, and a second one of it dashed; members by order, for few are
+/// far apart.
+struct Panel {
+  double top = 0;
+  std::string title, unit;
+  Value value = nullptr, dashed = nullptr;
+};
+
+constexpr double kWidth = 720, kPanelHeight = 440, kLeft = 70, kRight = 150, kTop = 50, kBottom = 50;
+
+std::string to_svg(const WanArguments& a, const std::vector<Point>& points, const Panel& panel) {
   constexpr const char* kColors[] = {"#1f4e79", "#a23b00", "#3a7d44", "#6a3d9a", "#555555"};
+  const auto floor = panel.top + kPanelHeight - kBottom;
   double most = 1;
-  for (const auto& point : points) most = std::max(most, static_cast<double>(point.result.p99_us) / 1000);
+  for (const auto& point : points)
+    for (auto value : {panel.value, panel.dashed})
+      if (value != nullptr) most = std::max(most, value(point.result));
   auto x = [&](std::size_t members) {
     auto at = std::find(a.members.begin(), a.members.end(), members) - a.members.begin();
     return kLeft + (kWidth - kLeft - kRight) * static_cast<double>(at) /
                        static_cast<double>(std::max<std::size_t>(1, a.members.size() - 1));
   };
-  auto y = [&](double ms) { return kHeight - kBottom - (kHeight - kTop - kBottom) * ms / most; };
-  auto out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
-      "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-      "<text x=\"{2}\" y=\"24\" font-size=\"14\">From call to certified outcome at {3:.0f} transactions a second: median, "
-      "and dashed 99 %</text>\n",
-      kWidth, kHeight, kLeft, a.load);
+  auto y = [&](double value) { return floor - (kPanelHeight - kTop - kBottom) * value / most; };
+  auto out = fmt::format("<text x=\"{}\" y=\"{}\" font-size=\"14\">{}</text>\n", kLeft, panel.top + 24, panel.title);
   for (int i = 0; i <= 4; ++i)
-    out += fmt::format("<line x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\" stroke=\"#dddddd\"/><text x=\"{3}\" "
-                       "y=\"{4:.1f}\" text-anchor=\"end\">{5:.0f} ms</text>\n",
-                       kLeft, y(most * i / 4), kWidth - kRight, kLeft - 8, y(most * i / 4) + 4, most * i / 4);
+    out += fmt::format(
+        "<line x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\" stroke=\"#dddddd\"/><text x=\"{3}\" "
+        "y=\"{4:.1f}\" text-anchor=\"end\">{5:.0f} {6}</text>\n",
+        kLeft, y(most * i / 4), kWidth - kRight, kLeft - 8, y(most * i / 4) + 4, most * i / 4, panel.unit);
   for (auto members : a.members)
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(members),
-                       kHeight - kBottom + 20, members);
-  out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">members</text>\n",
-                     (kLeft + kWidth - kRight) / 2, kHeight - 10);
+    out +=
+        fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(members), floor + 20, members);
+  out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">members</text>\n", (kLeft + kWidth - kRight) / 2,
+                     floor + 40);
   for (std::size_t curve = 0; curve < a.rtt_ms.size(); ++curve) {
-    std::string median, high;
-    double last = 0;
-    for (const auto& point : points) {
-      if (point.rtt_ms != a.rtt_ms[curve]) continue;
-      last = y(static_cast<double>(point.result.p50_us) / 1000);
-      median += fmt::format("{:.1f},{:.1f} ", x(point.members), last);
-      high += fmt::format("{:.1f},{:.1f} ", x(point.members), y(static_cast<double>(point.result.p99_us) / 1000));
-    }
     const auto* color = kColors[curve % std::size(kColors)];
-    out += fmt::format("<polyline points=\"{0}\" fill=\"none\" stroke=\"{2}\" stroke-width=\"2\"/>\n<polyline points=\"{1}\" "
-                       "fill=\"none\" stroke=\"{2}\" stroke-dasharray=\"5 4\"/>\n<text x=\"{3}\" y=\"{4:.1f}\" "
-                       "fill=\"{2}\">{5} ms round trip</text>\n",
-                       median, high, color, kWidth - kRight + 8, last + 4, a.rtt_ms[curve]);
+    double last = 0;
+    for (auto value : {panel.dashed, panel.value}) {
+      if (value == nullptr) continue;
+      std::string line;
+      for (const auto& point : points) {
+        if (point.rtt_ms != a.rtt_ms[curve]) continue;
+        last = y(value(point.result));
+        line += fmt::format("{:.1f},{:.1f} ", x(point.members), last);
+      }
+      out += fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" {}/>\n", line, color,
+                         value == panel.dashed ? "stroke-dasharray=\"5 4\"" : "stroke-width=\"2\"");
+    }
+    out += fmt::format("<text x=\"{}\" y=\"{:.1f}\" fill=\"{}\">{} ms round trip</text>\n", kWidth - kRight + 8,
+                       last + 4, color, a.rtt_ms[curve]);
   }
-  return out + "</svg>\n";
+  return out;
+}
+
+std::string to_svg(const WanArguments& a, const std::vector<Point>& points) {
+  return fmt::format(
+             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
+             "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+             kWidth, 2 * kPanelHeight) +
+         to_svg(a, points,
+                {0,
+                 fmt::format("From call to certified outcome at {:.0f} transactions a second: median, and dashed 99 %",
+                             a.load),
+                 "ms", median_ms, high_ms}) +
+         to_svg(a, points,
+                {kPanelHeight, fmt::format("Answered a second, of {:.0f} that are asked for", a.load), "/s", answered,
+                 nullptr}) +
+         "</svg>\n";
 }
 
 int wan(const WanArguments& a) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "galen/execution/receipts.hpp"
+#include "galen/ledger/v1/state.pb.h"
 #include "galen/types/receipt.hpp"
 #include "sim/journal.hpp"
 #include "sim/whole/cluster_node.hpp"
@@ -37,6 +38,9 @@ WholeOptions draw_whole(std::uint64_t seed) {
     out.disk_lies = out.disk_lies && out.byzantine < faults_tolerated(out.members);
     out.chaos_ms += 2000;  // people take their time
   }
+  Rng liars(seed + 90'123);
+  if (out.byzantine > 0 && liars.chance(1, 2)) out.byzantine = faults_tolerated(out.members);
+  out.disk_lies = out.disk_lies && out.byzantine < faults_tolerated(out.members);
   return out;
 }
 
@@ -63,12 +67,12 @@ Cluster::Cluster(const WholeOptions& options)
     auto& lies = node.lies.emplace(0);
     for (unsigned lie = 0; lie < static_cast<unsigned>(kFirstOfBatches); ++lie)
       if (static_cast<Lie>(lie) != Lie::twins && rng_.chance(1, 3)) lies |= 1U << lie;
-    for (unsigned lie = 0; lie < static_cast<unsigned>(Lie::count); ++lie)
-      if ((lies >> lie & 1U) != 0) count("member " + std::string(to_name(static_cast<Lie>(lie))));
+    if (Rng(options_.seed * 41 + i).chance(1, 3)) lies |= 1U << static_cast<unsigned>(Lie::poisons);
   }
   const auto& first = world_.of(1);
   auto zero = world_.genesis().block_zero().digest(first.context.suite);
   checker_.emplace(first.context, first.members, *first.keyring, zero, std::move(honest));
+  if (options_.changes == 0) world_.tell_first_principals(model_.emplace());
 }
 Cluster::~Cluster() = default;
 
@@ -83,6 +87,8 @@ Tally Cluster::tally() const {
   out.virtual_ms = now_;
   out.blocks = checker_->highest();
   out.views_burned = checker_->views_burned();
+  for (unsigned lie = 0; lie < told_.size(); ++lie)
+    if (told_[lie] > 0) out.faults["member " + std::string(to_name(static_cast<Lie>(lie)))] += told_[lie];
   return out;
 }
 
@@ -108,7 +114,7 @@ void Cluster::submit() {
 void Cluster::disturb() {
   if (is_healed_) return;
   auto& node = *nodes_[rng_.below(nodes_.size())];
-  switch (rng_.below(12)) {
+  switch (rng_.below(16)) {
     case 0:
     case 1:
       count("crash");
@@ -128,17 +134,48 @@ void Cluster::disturb() {
       break;
     case 7:
     case 8:
-      for (auto& one : nodes_) one->side = 0;
+      mend_network();
       break;
     case 9:
       count("slow disk");
       node.disk_ms = rng_.chance(1, 3) ? 0 : rng_.below(80);
+      break;
+    case 10:
+      count("one way");
+      (rng_.chance(1, 2) ? node.unheard : node.deaf) = true;
+      break;
+    case 11:
+      count("flapping");
+      flap(5 + static_cast<unsigned>(rng_.below(30)));
+      break;
+    case 12:
+      count("slow node");
+      node.slow_ms = 20 + rng_.below(180);
+      break;
+    case 13:
+      count("clock jumps");
+      node.clock_offset = static_cast<std::int64_t>(rng_.below(6000)) - 3000;
       break;
     default:
       if (may_hurt(node)) hurt_disk(node);
       break;
   }
   at(20 + rng_.below(200), [this] { disturb(); });
+}
+
+/// Two sides that part and meet again, faster than any timer.
+void Cluster::flap(unsigned times) {
+  if (is_healed_ || times == 0) return;
+  for (auto& node : nodes_) node->side = times % 2 == 0 ? 0 : static_cast<int>(rng_.below(2));
+  at(5 + rng_.below(60), [this, times] { flap(times - 1); });
+}
+
+void Cluster::mend_network() {
+  for (auto& node : nodes_) {
+    node->side = 0;
+    node->unheard = node->deaf = false;
+    node->slow_ms = 0;
+  }
 }
 
 void Cluster::hurt_disk(Node& node) {
@@ -197,6 +234,7 @@ void Cluster::heal() {
   deadline_ = now_ + options_.settle_ms;
   healed_height_ = checker_->highest();
   checker_->healed();
+  mend_network();
   for (auto& node : nodes_) {
     node->effects_left.reset();
     if (!options_.blackout) continue;
@@ -266,6 +304,36 @@ void Cluster::check_end() {
     check_ledger(*node);
     check_epochs(*node);
   }
+}
+
+/// What each request came to, as told by a model that shares nothing with the contracts.
+void Cluster::check_history(const execution::ExecutedBlock& executed, const Block& block) {
+  const auto& genesis = world_.genesis();
+  for (const auto& item : executed.items) {
+    const auto& batch = *block.batches[item.batch];
+    const auto& origin = genesis.members[batch.header().origin].id;
+    const auto expected =
+        model_->apply(batch.items()[item.item], origin.str(), executed.time_ms, genesis.parameters.ttl_max_ms);
+    if (expected != item.code)
+      fail("history: height " + std::to_string(executed.height) + " says " + std::string(to_reason(item.code)) +
+           " of a request, the model " + std::string(to_reason(expected)));
+  }
+}
+
+/// One record, and the accesses of its patient, on the member that has just executed what the model knows.
+void Cluster::check_read(Node& node) {
+  const auto& records = model_->state.records;
+  if (records.empty()) return;
+  const auto& [pointer, record] = *std::next(records.begin(), static_cast<std::ptrdiff_t>(rng_.below(records.size())));
+  const auto& view = node.store->latest();
+  auto bytes = view.state(static_cast<std::uint8_t>(StateKind::record), to_bytes(pointer));
+  if (!bytes && node.ledger_hurt) return;
+  ledger::v1::RecordState row;
+  if (!bytes || !*bytes || !row.ParseFromArray((*bytes)->data(), static_cast<int>((*bytes)->size())))
+    return fail("history: member " + std::to_string(node.place) + " has no record that the model has");
+  if (row.custodian() != record.custodian || row.subject() != record.subject)
+    fail("history: member " + std::to_string(node.place) + " reads another record than the model");
+  count("read as the model says");
 }
 
 /// What a client was told is in every ledger, and a receipt of it convinces who has only genesis.

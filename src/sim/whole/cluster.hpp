@@ -13,15 +13,18 @@
 #include <set>
 #include <string>
 
+#include "galen/execution/executor.hpp"
 #include "galen/ledger/store.hpp"
 #include "galen/node/log.hpp"
 #include "sim/adversary.hpp"
 #include "sim/agenda.hpp"
 #include "sim/checker.hpp"
 #include "sim/runner.hpp"
+#include "sim/whole/slow_model.hpp"
 #include "sim/whole/world.hpp"
 
 namespace galen::node {
+struct FetchedBlock;
 struct LogReplay;
 class LoggedBatches;
 }
@@ -65,6 +68,7 @@ class Cluster {
     Epoch epoch = 1;             ///< that it is to end
     std::vector<Identity> next;  ///< the members that it leads to
     Hash proposal, promotion;    ///< ids; the second one for who is let in
+    bool forges = false;         ///< first somebody asks for it with a proof of another key
   };
 
   template <class Action>
@@ -82,18 +86,23 @@ class Cluster {
   void submit();
   void disturb();
   void hurt_disk(Node& node);
+  void flap(unsigned times);
+  void mend_network();
   void lie(Node& node);
   void heal();
   bool is_calm() const;
   bool settled() const;
   void check_end();
   void check_ledger(Node& node);
+  void check_history(const execution::ExecutedBlock& executed, const Block& block);
+  void check_read(Node& node);
 
   // cluster_members.cpp: who decides on the members, and from one epoch to the next
   void govern();
   void make_plan();
   void pursue_plan(Node& newest);
   void pursue_admission(Node& newest);
+  void forge_admission();
   void pursue_proposal(const ledger::View& view, const Hash& id, const ledger::v1::MembersChange& change);
   void set_admin_keys(const ledger::View& view);
   void ask(Identity who, const std::function<BatchItem(TimestampMs)>& make);
@@ -149,7 +158,12 @@ class Cluster {
   void offer(Node& node, const std::vector<Hash>& digests);
   void answer_batches(Node& from, Node& to, const std::vector<Hash>& digests);
   void answer_blocks(Node& from, Node& to, Height first);
-  bool linked(const Node& a, const Node& b) const;
+  void take_blocks(Node& to, const std::vector<node::FetchedBlock>& blocks);
+  std::vector<node::FetchedBlock> checked(Node& from, Node& to, Height first, ByteSpan answer);
+  Bytes changed_bit(Bytes bytes);
+  bool withholds(const Node& node);
+  bool poisons(const Node& node);
+  bool linked(const Node& from, const Node& to) const;
   bool is_lost() { return !is_healed_ && !is_calm_ && rng_.below(100) < loss_percent_; }
   std::uint64_t latency() { return 1 + rng_.below(is_healed_ ? 10 : delay_max_); }
 
@@ -169,6 +183,9 @@ class Cluster {
   std::map<Height, ExecutedSubject> roots_;  ///< of the first node that executed the height
   std::optional<Plan> plan_;
   std::map<Identity, std::uint64_t> asked_ms_;  ///< when its administrator last sent something about members
+  std::set<TransactionId> forged_;              ///< admissions with a proof of another key
+  std::optional<SlowModel> model_;              ///< of the canonical chain, where members do not change
+  LieCounts told_{};
   std::set<TransactionId> answered_;       ///< by the canonical chain, each once
   std::map<TransactionId, Height> acknowledged_;  ///< a client was told that it is done, in this block
   std::pair<consensus::MessagePtr, MemberIndex> judged_;

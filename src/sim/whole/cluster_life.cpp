@@ -132,6 +132,7 @@ void Cluster::make_replica(Node& node, Recovered recovered) {
   if (node.lies && node.identity.is_voter())
     node.adversary = std::make_unique<Adversary>(rng_.next(), set.context, set.members, *set.keyring, node.index(), *node.lies,
                                                  kWholeTimeoutMs);
+  if (node.adversary) node.adversary->counts_lies(told_);
 }
 
 void Cluster::start(Node& node) {

@@ -81,6 +81,7 @@ void Cluster::make_plan() {
     plan.kind = Plan::Kind::let_in;
     plan.who = others[rng_.below(others.size())];
     plan.next.push_back(plan.who);
+    plan.forges = rng_.chance(1, 2);
   } else if (kind == 1 && now.size() > 4) {
     plan.kind = Plan::Kind::remove;
     std::erase(plan.next, plan.who);
@@ -102,6 +103,7 @@ void Cluster::pursue_plan(Node& newest) {
 void Cluster::pursue_admission(Node& newest) {
   const auto& view = newest.store->latest();
   auto row = row_of<pb::MemberState>(view, StateKind::member, world_.member_id(plan_->who));
+  if (plan_->forges) return forge_admission();
   if (row.status() != pb::MEMBER_STATUS_LEARNER)
     return pursue_proposal(view, plan_->proposal, world_.letting_in(plan_->who));
   if (row.ready_height() > 0) return pursue_proposal(view, plan_->promotion, world_.promoting(plan_->who));
@@ -115,6 +117,18 @@ void Cluster::pursue_admission(Node& newest) {
   const auto& voters = world_.of(world_.newest()).identities;
   auto author = voters[rng_.below(voters.size())];
   ask(author, [&](TimestampMs until) { return world_.show_ready(author, plan_->who, height, (*own)->state_root, until); });
+}
+
+/// Somebody asks for it first with a key that is not the learner's to show.
+void Cluster::forge_admission() {
+  const auto& voters = world_.of(world_.newest()).identities;
+  auto who = voters[rng_.below(voters.size())];
+  ask(who, [&](TimestampMs until) {
+    plan_->forges = false;
+    auto item = world_.propose(who, world_.number(41), world_.letting_in_by(plan_->who, who), until);
+    forged_.insert(item.transaction.id());
+    return item;
+  });
 }
 
 void Cluster::pursue_proposal(const ledger::View& view, const Hash& id, const pb::MembersChange& change) {

@@ -1,6 +1,9 @@
 // What whole nodes send each other: consensus messages through their shipped encoding, bodies, and blocks to catch up.
 #include <cstdio>
 
+#include "galen/types/batch_origin.hpp"
+#include "node/block_sync.hpp"
+#include "node/peer_messages.hpp"
 #include "sim/journal.hpp"
 #include "sim/whole/cluster_node.hpp"
 
@@ -11,10 +14,13 @@ using namespace consensus;
 namespace {
 
 constexpr Height kBlocksAnswerMax = 20;
+constexpr std::uint64_t kInBytesOneIn = 8;
 
 }  // namespace
 
-bool Cluster::linked(const Node& a, const Node& b) const { return is_healed_ || is_calm_ || a.side == b.side; }
+bool Cluster::linked(const Node& from, const Node& to) const {
+  return is_healed_ || is_calm_ || (from.side == to.side && !from.unheard && !to.deaf);
+}
 
 void Cluster::send(Node& node, const Target& to, const MessagePtr& message) {
   if (node.is_honest() && node.is_believed)
@@ -36,7 +42,8 @@ void Cluster::post(Node& from, MemberIndex to, const MessagePtr& message, std::u
   auto& other = node_of(from.epoch(), to);
   if (!linked(from, other) || is_lost()) return;
   auto arrives = [this, &from, &other, epoch = from.epoch(), message] { deliver(from, other, epoch, message); };
-  at(delay_ms + latency(), arrives);
+  const auto slow = from.slow_ms + other.slow_ms;
+  at(delay_ms + latency() + (slow == 0 ? 0 : rng_.below(slow)), arrives);
   if (!is_healed_ && !is_calm_ && rng_.chance(1, 20)) at(1 + rng_.below(3 * delay_max_), arrives);
 }
 
@@ -90,20 +97,40 @@ void Cluster::offer(Node& node, const std::vector<Hash>& digests) {
   }
 }
 
+bool Cluster::withholds(const Node& node) {
+  const bool keeps = node.adversary && node.adversary->does(Lie::withholds) && rng_.chance(1, 2);
+  if (keeps) node.adversary->tells(Lie::withholds);
+  return keeps;
+}
+
+bool Cluster::poisons(const Node& node) {
+  const bool is_poisoned = node.adversary && node.adversary->does(Lie::poisons) && !is_calm_ && rng_.chance(1, 2);
+  if (is_poisoned) node.adversary->tells(Lie::poisons);
+  return is_poisoned;
+}
+
 void Cluster::answer_batches(Node& from, Node& to, const std::vector<Hash>& digests) {
-  if (!from.up || from.dying || !linked(from, to)) return;
-  if (from.adversary && from.adversary->does(Lie::withholds) && rng_.chance(1, 2)) return;
-  for (const auto& digest : digests)
-    if (auto batch = from.pool->find_for_others(digest))
+  if (!from.up || from.dying || !linked(from, to) || withholds(from)) return;
+  for (const auto& digest : digests) {
+    auto batch = from.pool->find_for_others(digest);
+    if (batch == nullptr) continue;
+    if (!poisons(from)) {
       at(latency(), [this, &from, &to, batch] {
         if (linked(from, to)) take_batch(to, batch, false);
       });
+      continue;
+    }
+    const auto& set = world_.of(from.epoch());
+    auto changed = Batch::decode(set.context, changed_bit(batch->bytes()));
+    if (changed && changed->digest() == digest && verify_origin(set.context, set.members, *changed))
+      return fail("batch: one is taken for another");
+    count("batches of a poisoned answer refused");
+  }
 }
 
 /// As many blocks of one epoch as one answer may hold, up to the last one with a certificate of its own.
 void Cluster::answer_blocks(Node& from, Node& to, Height first) {
-  if (!from.up || from.dying || !linked(from, to)) return;
-  if (from.adversary && from.adversary->does(Lie::withholds) && rng_.chance(1, 2)) return;
+  if (!from.up || from.dying || !linked(from, to) || withholds(from)) return;
   auto snapshot = from.store->snapshot();
   if (!snapshot) return;
   std::vector<BlockPtr> blocks;
@@ -119,22 +146,65 @@ void Cluster::answer_blocks(Node& from, Node& to, Height first) {
   }
   blocks.resize(covered);
   if (!certificate) return;
+  const auto& set = world_.of(to.epoch());
+  if (!set.index_of(from.place) || blocks.front()->skeleton.header.epoch != to.epoch()) return;
+  const bool is_poisoned = poisons(from);
+  // Some as the bytes that they are, for the node's own check of them, which costs many signatures.
+  if (is_poisoned || rng_.chance(1, kInBytesOneIn)) {
+    node::BlocksWriter writer;
+    for (const auto& block : blocks) writer.add(block->encode(), block == blocks.back() ? certificate : std::nullopt);
+    auto answer = std::move(writer).take();
+    answer.erase(answer.begin());  // its kind travels with the frame
+    if (is_poisoned) answer = changed_bit(answer);
+    return at(latency(), [this, &from, &to, first, answer = std::move(answer)] {
+      if (lives(to) && linked(from, to)) take_blocks(to, checked(from, to, first, answer));
+    });
+  }
+  if (!verify_certificate(set.context, set.members, *set.keyring, *certificate))
+    return fail("certificate: a stored one does not verify");
   at(latency(), [this, &from, &to, blocks = std::move(blocks), certificate = *certificate] {
-    // It may have gone over meanwhile, or is not there yet.
-    if (!lives(to) || !linked(from, to) || blocks.front()->skeleton.header.epoch != to.epoch()) return;
-    const auto& set = world_.of(to.epoch());
-    if (!verify_certificate(set.context, set.members, *set.keyring, certificate))
-      return fail("certificate: a stored one does not verify");
-    for (const auto& block : blocks) {
-      if (!lives(to)) return;
-      for (const auto& batch : block->batches) add_body(to, batch, false);
-      std::vector<PendingBatch> batches;
-      for (const auto& batch : block->batches)
-        batches.push_back(
-            {batch->digest(), batch->header().origin, batch->header().valid_until_ms, batch->bytes().size()});
-      give(to, BlockFetched{block->skeleton, certificate, std::move(batches)});
-    }
+    if (!linked(from, to)) return;
+    std::vector<node::FetchedBlock> fetched;
+    for (const auto& block : blocks) fetched.push_back({block, certificate});
+    take_blocks(to, fetched);
   });
+}
+
+/// One bit of it is another one.
+Bytes Cluster::changed_bit(Bytes bytes) {
+  bytes[rng_.below(bytes.size())] ^= static_cast<std::uint8_t>(1U << rng_.below(8));
+  return bytes;
+}
+
+/// What the shipped fetcher takes of an answer.
+std::vector<node::FetchedBlock> Cluster::checked(Node& from, Node& to, Height first, ByteSpan answer) {
+  std::vector<node::FetchedBlock> taken;
+  const auto sender = world_.of(to.epoch()).index_of(from.place);
+  if (!sender) return taken;  // it has gone over
+  node::Health health;
+  node::BlockSync sync(
+      to.identity, health,
+      {[](MemberIndex, Bytes) { return true; }, [&](node::FetchedBlock block) { taken.push_back(std::move(block)); },
+       [](Height) { return true; }});
+  sync.fetch({first, first + kBlocksAnswerMax - 1, *sender});
+  auto status = sync.on_blocks(*sender, answer);
+  if (status) return taken;
+  if (from.is_honest()) fail("certificate: an honest member's answer is refused: " + status.error().message);
+  count("blocks of a poisoned answer refused");
+  return {};
+}
+
+void Cluster::take_blocks(Node& to, const std::vector<node::FetchedBlock>& blocks) {
+  for (const auto& [block, certificate] : blocks) {
+    // It may have gone over meanwhile, or is not there yet.
+    if (!lives(to) || block->skeleton.header.epoch != to.epoch()) return;
+    for (const auto& batch : block->batches) add_body(to, batch, false);
+    std::vector<PendingBatch> batches;
+    for (const auto& batch : block->batches)
+      batches.push_back(
+          {batch->digest(), batch->header().origin, batch->header().valid_until_ms, batch->bytes().size()});
+    give(to, BlockFetched{block->skeleton, certificate, std::move(batches)});
+  }
 }
 
 void Cluster::trace(const Node& node, const std::string& text) const {

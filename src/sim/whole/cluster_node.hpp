@@ -46,6 +46,8 @@ struct Cluster::Node {
   std::int64_t clock_offset = 0;
   std::uint64_t disk_ms = 0;
   int side = 0;
+  bool unheard = false, deaf = false;  ///< until the network is mended
+  std::uint64_t slow_ms = 0;           ///< at most, for each message from and to it
 
   // Of one life; closed from the back.
   bool up = false;

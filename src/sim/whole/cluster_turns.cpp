@@ -262,11 +262,17 @@ Status Cluster::apply_next(Node& node) {
   auto [first, inserted] = roots_.emplace(executed.height, subject);
   if (node.is_honest() && first->second != subject)
     fail("roots: member " + std::to_string(node.place) + " has others at height " + std::to_string(executed.height));
+  if (inserted && model_) check_history(executed, *next.block);
   for (const auto& item : executed.items) {
+    if (forged_.contains(item.id)) {
+      if (item.code == ErrorCode::OK) fail("membership: a learner was let in whose proof is of another key");
+      if (inserted && item.code == ErrorCode::BAD_POSSESSION_PROOF) count("proof of another key refused");
+    }
     if (!item.answers) continue;
     if (inserted && !answered_.insert(item.id).second) fail("exactly once: a request has two answers");
     if (node.is_honest() && item.origin == node.index()) acknowledged_.emplace(item.id, executed.height);
   }
+  if (inserted && model_ && node.is_honest()) check_read(node);
   learn_of_decision(node);
   if (!lives(node)) return {};
   BlockExecuted told{subject, std::nullopt, std::move(executed.leader_skips)};

@@ -150,6 +150,14 @@ const MemberSet* World::pending_at(Height exec_height) const {
   return pending_ && exec_height >= *sets_.back()->change_pending_from ? &*pending_ : nullptr;
 }
 
+void World::tell_first_principals(SlowModel& model) const {
+  for (const auto& person : people_) {
+    const auto member = person.member.str();
+    model.state.principals[member] = {SlowModel::Kind::member, member, ""};
+    model.state.principals[person.admin.str()] = {SlowModel::Kind::admin, member, ""};
+  }
+}
+
 BatchItem World::new_request(Identity who, TimestampMs valid_until_ms) {
   pb::Operation operation;
   auto& patients = patients_[who];
@@ -230,13 +238,14 @@ BatchItem World::show_ready(Identity author, Identity learner, Height height, co
   return request(people_[author].admin, operation, valid_until_ms, &admin_key(author));
 }
 
-pb::MembersChange World::letting_in(Identity who) const {
+pb::MembersChange World::letting_in_by(Identity who, Identity prover) const {
   const auto& person = people_[who];
   const auto& key = keyring_.key(person.key());
+  const auto& shown = keyring_.key(people_[prover].key());
   const MemberAdmission admission{person.member, key.public_key(), person.tls_ca, person.admin,
                                   admin_key(who).public_key(), person.name};
   pb::MembersChange change;
-  *change.mutable_add_learner() = admission.with_proof(key.sign(admission.sign_bytes(genesis_.chain_id)));
+  *change.mutable_add_learner() = admission.with_proof(shown.sign(admission.sign_bytes(genesis_.chain_id)));
   return change;
 }
 

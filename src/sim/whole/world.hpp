@@ -11,6 +11,7 @@
 #include "node/identity.hpp"
 #include "sim/epochs.hpp"
 #include "sim/keyring.hpp"
+#include "sim/whole/slow_model.hpp"
 
 namespace galen::sim {
 
@@ -54,6 +55,8 @@ class World {
   /// What the header of the newest epoch's end must name; nothing: none may end it.
   const MemberSet* pending_at(Height exec_height) const;
 
+  /// Members and administrators, as they are in block 0.
+  void tell_first_principals(SlowModel& model) const;
   /// Something new a client of this member wants: a patient, a record of one, a decision about one.
   BatchItem new_request(Identity who, TimestampMs valid_until_ms);
   // What administrators send about members (docs/spec/membership.md).
@@ -61,7 +64,9 @@ class World {
   BatchItem propose(Identity who, const Hash& proposal, const ledger::v1::MembersChange& change, TimestampMs valid_until_ms);
   BatchItem approve(Identity who, const Hash& proposal, TimestampMs valid_until_ms);
   BatchItem show_ready(Identity author, Identity learner, Height height, const Hash& root, TimestampMs valid_until_ms);
-  ledger::v1::MembersChange letting_in(Identity who) const;
+  ledger::v1::MembersChange letting_in(Identity who) const { return letting_in_by(who, who); }
+  /// The proof is made with the key of `prover`.
+  ledger::v1::MembersChange letting_in_by(Identity who, Identity prover) const;
   ledger::v1::MembersChange promoting(Identity who) const;
   ledger::v1::MembersChange removing(Identity who) const;
   /// To its next key.

@@ -2,11 +2,14 @@
 // executed in two stores, and at the end the whole state compared.
 #include <set>
 
+#include "sim/whole/slow_model.hpp"
 #include "unit/execution/chain_fixture.hpp"
-#include "unit/execution/slow_model.hpp"
 #include "unit/test_seed.hpp"
 
 namespace galen::execution::test {
+
+using sim::SlowModel;
+
 namespace {
 
 class History {

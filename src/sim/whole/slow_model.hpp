@@ -3,13 +3,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <vector>
 
 #include "galen/types/batch.hpp"
 
-namespace galen::execution::test {
+namespace galen::sim {
 
 class SlowModel {
  public:
@@ -63,11 +64,12 @@ class SlowModel {
     if (auto seen = seen_.find(request); seen != seen_.end() && seen->second >= now) return ErrorCode::DUPLICATE;
     seen_[request] = tx.valid_until_ms();
 
-    const auto before = state;
+    const auto before =
+        tx.operations().size() > 1 ? std::optional(state) : std::nullopt;  // one alone changes nothing if it fails
     for (const auto& operation : tx.operations()) {
       const auto code = run(operation, tx.author().str(), who, is_signed, now);
       if (code == ErrorCode::OK) continue;
-      state = before;
+      if (before) state = *before;
       return code;
     }
     return ErrorCode::OK;
@@ -222,4 +224,4 @@ class SlowModel {
   std::map<std::pair<Id, Id>, TimestampMs> seen_;
 };
 
-}  // namespace galen::execution::test
+}  // namespace galen::sim
