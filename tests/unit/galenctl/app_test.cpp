@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -134,6 +135,44 @@ TEST_F(AppTest, ABundleIsToldHowToNameOneEntry) {
   EXPECT_EQ(run_with({"record", "canonical", "--method", "raw", path}).out, one);
   EXPECT_EQ(run_with({"record", "canonical", path}).out,
             R"({"entry":[{"resource":{"id":"1","resourceType":"Basic"}}],"resourceType":"Bundle"})");
+}
+
+// Who asks galenctl is told what galen-verify tells: the verdict, its part, and 1 for whatever the file fails by.
+TEST_F(AppTest, AnEvidenceFileThatFailsIsAnAnswer) {
+  TempDir dir;
+  const std::string genesis = GALEN_SOURCE_DIR "/tests/golden/genesis.json";
+  const auto proof = GALEN_SOURCE_DIR "/tests/golden/proof_state_present.galen";
+  const auto good = *read_text_file(proof);
+  auto changed = good;
+  changed.back() ^= 1;
+  std::set<std::string> reasons;
+  const auto huge = dir.write("huge", good);
+  std::filesystem::resize_file(huge, std::uintmax_t{1} << 30);
+  for (const auto& path : {dir.write("changed", changed), dir.write("cut", good.substr(0, 100)), dir.write("empty", ""),
+                           huge, dir.path() + "/none", dir.path()}) {
+    auto json = run_with({"--json", "state", "verify", path, "--genesis", genesis});
+    EXPECT_EQ(json.code, kExitError) << path;
+    EXPECT_EQ(json.err, "") << path;
+    auto document = JsonDocument::parse(json.out);
+    ASSERT_TRUE(document) << json.out;
+    ASSERT_TRUE(document->root().find("valid")) << json.out;
+    EXPECT_EQ(document->root().find("valid")->raw(), "false");
+    auto error = document->root().find("error");
+    ASSERT_TRUE(error) << json.out;
+    EXPECT_NE(error->find_text("part").value_or(""), "") << json.out;
+    if (path != dir.path() + "/changed") {
+      EXPECT_EQ(error->find_text("part"), "file") << json.out;
+    }
+    EXPECT_EQ(error->find_text("advice").value_or("").find("validate_only"), std::string::npos) << json.out;
+    const auto reason = error->find_text("reason").value_or("");
+    reasons.insert(reason);
+    auto plain = run_with({"state", "verify", path, "--genesis", genesis});
+    EXPECT_EQ(plain.code, kExitError);
+    EXPECT_EQ(plain.out, "");
+    EXPECT_EQ(plain.err, "NOT VALID: " + error->find_text("message").value_or("") + " [" + reason + "]\n");
+  }
+  EXPECT_TRUE(reasons.contains("IO_ERROR") && reasons.contains("TOO_LARGE")) << testing::PrintToString(reasons);
+  EXPECT_EQ(run_with({"state", "verify", proof}).code, kExitUsage) << "without genesis.json it says nothing";
 }
 
 // The patient would be registered, and her pseudonym known to nobody.
