@@ -194,11 +194,25 @@ TEST_F(AppTest, DryRunEndsWithTheSummary) {
   auto bad = dir.write("bad.json", R"({"resourceType":"Basic","id":"1","id":"2"})");
   auto fine = run_with({"record", "import", "--dry-run", "--json", good});
   EXPECT_EQ(fine.code, kExitOk);
-  EXPECT_EQ(fine.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0}\n");
+  EXPECT_EQ(fine.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0,\"skipped\":0}\n");
   auto mixed = run_with({"--json", "record", "import", "--dry-run", good, bad});
   EXPECT_EQ(mixed.code, kExitError);
   EXPECT_NE(mixed.out.find("JSON_DUPLICATE_KEY"), std::string::npos);
-  EXPECT_TRUE(mixed.out.ends_with("{\"resources\":2,\"anchored\":0,\"already_anchored\":0,\"refused\":1}\n"));
+  EXPECT_TRUE(
+      mixed.out.ends_with("{\"resources\":2,\"anchored\":0,\"already_anchored\":0,\"refused\":1,\"skipped\":0}\n"));
+}
+
+TEST_F(AppTest, EntriesWithoutAResourceAreSkippedAndCounted) {
+  TempDir dir;
+  auto path = dir.write("t.json", R"({"resourceType":"Bundle","type":"transaction","entry":[
+    {"resource":{"resourceType":"Basic","id":"1"}},{"request":{"method":"DELETE","url":"Basic/2"}}]})");
+  auto json = run_with({"record", "import", "--dry-run", "--json", path});
+  EXPECT_EQ(json.code, kExitOk) << json.out;
+  EXPECT_EQ(json.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0,\"skipped\":1}\n");
+  auto plain = run_with({"record", "import", "--dry-run", path});
+  EXPECT_NE(plain.out.find("1 entries were skipped"), std::string::npos) << plain.out;
+  auto named = run_with({"record", "canonical", "--entry", "1", path});
+  EXPECT_NE(named.err.find("entry 1 of "), std::string::npos) << named.err;
 }
 
 TEST_F(AppTest, CanonicalBytesNeedNoNode) {
