@@ -66,7 +66,7 @@ kills() { GALEN_KILLS=2000 sharded test_kills.py kills.rounds; }
 # 300 calls, seven kinds of fault each: what has passed is kept, case by case.
 disk() { GALEN_FULL=1 sharded test_disk_faults.py disk.cases && python3 tests/cluster/test_disk_full.py; }
 gray() { GALEN_FULL=1 python3 tests/cluster/test_gray.py; }
-byzantine() { GALEN_FULL=1 GALEN_TWIN_S=600 python3 tests/cluster/test_byzantine.py; }
+byzantine() { GALEN_FULL=1 GALEN_LEADER_S=600 python3 tests/cluster/test_byzantine.py; }
 # So are 1,000 random flips and every kind of damage to each class of file; the seed is kept with them.
 damage() {
   [ -s "$dir/damage.seed" ] || echo $RANDOM >"$dir/damage.seed"
