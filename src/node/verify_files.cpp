@@ -63,7 +63,8 @@ void FilesCheck::note_outbox(const ReplayedRecord& record) {
 
 void FilesCheck::check_log() {
   // Opening reads every frame and writes nothing.
-  auto opened = Log::open(data_dir_, [this](const ReplayedRecord& record) { note(record); });
+  auto opened = Log::open(
+      data_dir_, [this](const ReplayedRecord& record) { note(record); }, posix_read_access());
   if (!opened) return found("log", "/wal", opened.error().message);
   log_ = std::move(opened->log);
   say_verdict(opened->verdict);

@@ -25,7 +25,9 @@ class FailureListener : public rocksdb::EventListener {
   explicit FailureListener(std::shared_ptr<FailureBell> bell) : bell_(std::move(bell)) {}
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status->IsShutdownInProgress()) return;
-    bell_->ring({ErrorCode::IO_ERROR, "the vault's index failed in the background: " + status->ToString()});
+    auto message = "the vault's index failed in the background: " + status->ToString();
+    if (status->IsCorruption()) message.append(kIndexAdvice);
+    bell_->ring({ErrorCode::IO_ERROR, std::move(message)});
   }
 
  private:
@@ -240,7 +242,7 @@ Result<RecordIndex> RecordIndex::open(const std::string& directory, std::shared_
       rocksdb::DB::Open(options, directory + "/index", family_descriptors(options), &state->families, &database);
   auto opened = to_status(status, "be opened");
   // A file that is gone, or a name that leads nowhere, is no corruption to RocksDB.
-  if (status.IsPathNotFound() || status.IsNotFound() || status.IsInvalidArgument())
+  if (!opened && !status.IsCorruption() && (!status.IsIOError() || status.IsPathNotFound()))
     opened.error().message.append(kIndexAdvice);
   GALEN_TRY(opened);
   state->database.reset(database);

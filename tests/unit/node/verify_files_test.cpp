@@ -3,6 +3,8 @@
 #include "galen/node/verify_files.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -20,7 +22,7 @@ namespace {
 class VerifyFilesTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "galen-verify-files-XXXXXX").string();
+    std::string pattern = "/tmp/galen-verify-files-XXXXXX";  // where another user can go as well
     parent_ = ::mkdtemp(pattern.data());
     directory_ = parent_ + "/data";
     ASSERT_TRUE(DataDir::create(directory_));
@@ -68,6 +70,11 @@ class VerifyFilesTest : public testing::Test {
     }
     EXPECT_TRUE(found) << "wanted: " << where << " " << file << ": " << what << "\nsaid: " << all;
   }
+  void set_modes(mode_t folders, mode_t files) {
+    ASSERT_EQ(::chmod(parent_.c_str(), 0755), 0);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(parent_))
+      ASSERT_EQ(::chmod(entry.path().c_str(), entry.is_directory() ? folders : files), 0);
+  }
   void flip(const std::string& file, std::uint64_t offset) {
     std::fstream at(directory_ + file, std::ios::in | std::ios::out | std::ios::binary);
     at.seekg(static_cast<std::streamoff>(offset));
@@ -100,6 +107,34 @@ TEST_F(VerifyFilesTest, DamageNamesItsFile) {
   expect("keyring", "/keyring/keyring.bin", "backup");
   std::filesystem::remove_all(directory_ + "/vault/index");
   expect("vault", "/vault/index", "backup");
+}
+
+/// As one whom nothing lets write: root may.
+[[noreturn]] void read_as_nobody(const std::string& directory) {
+  if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(2);
+  const auto lock = DataDir::open_to_read(directory);
+  if (!lock) std::fprintf(stderr, "%s\n", lock.error().message.c_str());
+  const bool writable = ::access(directory.c_str(), W_OK) == 0 || DataDir::open(directory);
+  const auto findings = verify_files(directory);
+  for (const auto& one : findings) std::fprintf(stderr, "%s: %s\n", one.file.c_str(), one.what.c_str());
+  ::_exit(lock && !writable && findings.empty() ? 0 : 1);
+}
+
+// A copy of a directory that is mounted read-only, for somebody who looks into what happened.
+TEST_F(VerifyFilesTest, ADirectoryThatCannotBeWrittenIsReadAllTheSame) {
+  { ASSERT_TRUE(DataDir::open(directory_)); }
+  set_modes(0555, 0444);
+  EXPECT_EXIT(read_as_nobody(directory_), testing::ExitedWithCode(0), "");
+  {
+    const auto held = DataDir::open_to_read(directory_);
+    ASSERT_TRUE(held) << held.error().message;
+    EXPECT_EXIT(read_as_nobody(directory_), testing::ExitedWithCode(1), "in use by") << "a lock counts there too";
+  }
+  set_modes(0755, 0444);
+  std::filesystem::remove(directory_ + "/lock");
+  set_modes(0555, 0444);
+  EXPECT_EXIT(read_as_nobody(directory_), testing::ExitedWithCode(0), "");
+  set_modes(0755, 0644);
 }
 
 // The keyring's own checksums hold: what is wrapped under the missing slot would be lost without a word.
