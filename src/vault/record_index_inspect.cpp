@@ -41,7 +41,7 @@ bool is_live(rocksdb::DB& database, const TableFile& file) {
 Error broken(std::string what) { return {ErrorCode::CORRUPT, what.append(kIndexAdvice)}; }
 
 /// Read from the medium, not from what the system remembers of it.
-bool is_whole(const TableFile& file, const RecordIndex::Pause& pause) {
+bool is_whole(const TableFile& file, const std::function<bool(std::uint64_t read)>& pause) {
   const int fd = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -53,7 +53,7 @@ bool is_whole(const TableFile& file, const RecordIndex::Pause& pause) {
   while (going && (count = ::pread(fd, piece.data(), piece.size(), static_cast<off_t>(read))) > 0) {
     crc = crc32c(ByteSpan(piece).first(static_cast<std::size_t>(count)), crc);
     read += static_cast<std::uint64_t>(count);
-    going = pause(static_cast<std::uint64_t>(count));
+    going = pause(read);
   }
   ::close(fd);
   if (!going) return true;
@@ -65,13 +65,20 @@ bool is_whole(const TableFile& file, const RecordIndex::Pause& pause) {
 
 std::vector<std::string> RecordIndex::damaged_files(const Pause& pause) const {
   auto& database = *state_->database;
+  const auto files = table_files(database);
+  std::uint64_t before = 0, total = 0;
+  for (const auto& file : files) total += file.bytes;
   std::vector<std::string> out;
-  for (const auto& file : table_files(database)) {
+  bool going = true;
+  for (const auto& file : files) {
+    const bool whole = is_whole(file, [&](std::uint64_t read) { return going = pause(before + read, total); });
+    if (!going) break;
     // One that is gone by now was merged into others meanwhile.
-    if (!is_whole(file, pause) && is_live(database, file))
-      out.push_back("vault/index/" + std::filesystem::path(file.path).filename().string() +
-                    " does not have the checksum it was written with");
-    if (!pause(0)) break;
+    if (!whole && is_live(database, file))
+      out.push_back(("vault/index/" + std::filesystem::path(file.path).filename().string() +
+                     " does not have the checksum it was written with")
+                        .append(kIndexAdvice));
+    before += file.bytes;
   }
   return out;
 }

@@ -58,8 +58,8 @@ class RecordIndex {
 
   /// Epoch slots that some patient key is wrapped under.
   Result<std::vector<SlotIndex>> slots_in_use() const;
-  /// Called after so many more bytes were read; false: give up.
-  using Pause = std::function<bool(std::uint64_t bytes)>;
+  /// Called now and then with how much was read, and of how much; false: give up.
+  using Pause = std::function<bool(std::uint64_t read, std::uint64_t of)>;
   /// One sentence for each table file whose bytes are not those that were written, read from the medium. Any thread.
   std::vector<std::string> damaged_files(const Pause& pause) const;
 
