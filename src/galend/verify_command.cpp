@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "galen/execution/block_runner.hpp"
@@ -96,7 +97,7 @@ class Scratch {
   Status make(std::uintmax_t bytes) {
     std::error_code error;
     const auto parent = fs::temp_directory_path(error);
-    if (error) return unusable(parent.string(), error.message());
+    if (error) return unusable(named(), error.message());
     const auto free = fs::space(parent, error).available;
     if (error) return unusable(parent.string(), error.message());
     if (free < bytes)
@@ -120,6 +121,11 @@ class Scratch {
   std::string path() const { return path_.string(); }
 
  private:
+  /// What is no directory comes back as an empty path.
+  static std::string named() {
+    const char* wanted = std::getenv("TMPDIR");
+    return wanted != nullptr ? wanted : "/tmp";
+  }
   static Error unusable(const std::string& directory, const std::string& why) {
     return {
         ErrorCode::IO_ERROR,
