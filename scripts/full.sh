@@ -3,13 +3,13 @@
 # figures; one that has passed on this very tree, docs/ apart, is not run again, so the script may be interrupted and started anew.
 # Ends with a row for the table "Full runs" of docs/quality.md. What is tested is the tree as it stands, committed or not.
 #   scripts/full.sh [--tidy BASE] [STEP...]     --tidy: clang-tidy on the rooms that differ from commit BASE as well
-#   STEP: build tests kills disk damage gray byzantine consent import canonical events exactly_once join members chain vectors idle model simulation asan tsan fuzz tidy
+#   STEP: build tests kills disk damage gray byzantine consent import canonical events exactly_once join members chain vectors idle model simulation mutations coverage sm2 asan tsan fuzz tidy
 set -uo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.."
 base=
 wanted=()
-known=(build tests kills disk damage gray byzantine consent import canonical events exactly_once join members chain vectors idle model simulation asan tsan fuzz)
+known=(build tests kills disk damage gray byzantine consent import canonical events exactly_once join members chain vectors idle model simulation mutations coverage sm2 asan tsan fuzz)
 while [ $# -gt 0 ]; do
   case $1 in
     --tidy) [ $# -ge 2 ] || { echo "full: --tidy needs a commit" >&2; exit 2; }; base=$2; shift ;;
@@ -66,7 +66,7 @@ kills() { GALEN_KILLS=2000 sharded test_kills.py kills.rounds; }
 # 300 calls, seven kinds of fault each: what has passed is kept, case by case.
 disk() { GALEN_FULL=1 sharded test_disk_faults.py disk.cases && python3 tests/cluster/test_disk_full.py; }
 gray() { GALEN_FULL=1 python3 tests/cluster/test_gray.py; }
-byzantine() { GALEN_FULL=1 GALEN_TWIN_S=600 python3 tests/cluster/test_byzantine.py; }
+byzantine() { GALEN_FULL=1 GALEN_LEADER_S=600 python3 tests/cluster/test_byzantine.py; }
 # So are 1,000 random flips and every kind of damage to each class of file; the seed is kept with them.
 damage() {
   [ -s "$dir/damage.seed" ] || echo $RANDOM >"$dir/damage.seed"
@@ -93,8 +93,18 @@ simulation() {
   state=build/full/simulation-$sources
   mkdir -p "$state"
   "$GALEN_BIN/galen-sim" run --seeds 100000 --reached && "$GALEN_BIN/galen-sim" regressions &&
+    "$GALEN_BIN/galen-sim" run --layer 2 --new --seeds 1000 --reached &&
     "$GALEN_BIN/galen-sim" soak --layer 1 --seeds 1000000 --state "$state/layer1" &&
     "$GALEN_BIN/galen-sim" soak --layer 2 --seeds 20000 --state "$state/layer2"
+}
+mutations() { scripts/build.sh release galen-sim-mutants && "$GALEN_BIN/galen-sim" mutations; }
+coverage() { scripts/coverage.sh 300; }
+# What ctest runs under the second suite is a part of this.
+sm2() {
+  local name
+  export GALEN_SUITE=sm2-sm3
+  for name in consent join scrub; do echo "== $name" && python3 "tests/cluster/test_$name.py" || return 1; done
+  echo "== quickstart" && scripts/quickstart.sh
 }
 sanitized() {  # PRESET ROOM...
   local preset=$1 room code=0
@@ -137,6 +147,9 @@ figures() {
     idle) grep '^CPU when idle' "$log" ;;
     model) printf '%s rows as they should be\n' "$(grep -cE '\| (holds|fails) \|$' "$log")" ;;
     simulation) grep -E '^[0-9]+ seeds, [0-9]+ failed' "$log" | awk -F, '$1 + 0 < last { print before } { last = $1 + 0; before = $0 } END { print before }' | paste -sd '+' ;;
+    mutations) printf '%s mutations caught\n' "$(grep -cE '^\| [0-9]+ \|.*[0-9] \|' "$log")" ;;
+    coverage) grep '^TOTAL' "$log" | awk '{ of = of sep $NF; sep = " of the branches, " } END { print of " of the lines" }' ;;
+    sm2) grep '^== ' "$log" | cut -c4- | paste -sd' ' ;;
     asan | tsan) printf '%s of %s programs clean\n' "$(grep -c '^\[  PASSED  \]' "$log")" "$(grep -c "^== $1" "$log")" ;;
     fuzz) printf '%s targets without a finding\n' "$(grep -c ': fine$' "$log")" ;;
     tidy) printf '%s warnings\n' "$(grep -c 'warning:\|error:' "$log")" ;;

@@ -49,6 +49,8 @@ Result<Document> load_document(const std::string& path, const std::optional<std:
     for (const auto& resource : resources)
       if (resource.entry == *entry) out.resource = &resource;
     if (out.resource == nullptr && !out.file.problems().empty()) return out.file.problems().front().error;
+    if (out.resource == nullptr && *entry < out.file.entry_count())
+      return make_error(ErrorCode::NOT_FOUND, fmt::format("entry {} of {} holds no resource", *entry, path));
     if (out.resource == nullptr)
       return make_error(ErrorCode::NOT_FOUND,
                         fmt::format("{} has {} entries, counted from 0", path, out.file.entry_count()));

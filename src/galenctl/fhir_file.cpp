@@ -104,6 +104,16 @@ Error bad(JsonValue where, std::string_view what) {
   return make_error(ErrorCode::BAD_FHIR, fmt::format("{}: {} (byte {})", where.path(), what, where.offset()));
 }
 
+/// Without `resource` such an entry is whole: it deletes or asks, or is what the server said to it. One that writes has
+/// lost what it writes.
+bool needs_no_resource(JsonValue entry) {
+  if (entry.find("response")) return true;
+  auto request = entry.find("request");
+  if (!request) return false;
+  auto method = request->find_text("method");
+  return method == "DELETE" || method == "GET" || method == "HEAD";
+}
+
 /// Type, id, bytes and class; the patient follows once all fullUrls of the bundle are known.
 Result<FhirResource> read_resource(JsonValue value, std::size_t entry, const std::optional<std::string>& full_url) {
   if (!value.is(JsonKind::object)) return bad(value, "a resource must be an object");
@@ -188,6 +198,10 @@ void FhirFile::read_bundle(JsonValue bundle) {
   std::vector<JsonValue> values;
   for (std::size_t i = 0; i < all.size(); ++i) {
     auto value = all[i].find("resource");
+    if (!value && needs_no_resource(all[i])) {
+      ++skipped_count_;
+      continue;
+    }
     if (!value) {
       problems_.push_back({i, bad(all[i], "the entry has no resource")});
       continue;

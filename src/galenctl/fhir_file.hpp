@@ -37,10 +37,14 @@ class FhirFile {
   /// IO_ERROR and TOO_LARGE are problems too.
   static FhirFile load(const std::string& path);
 
-  /// Of a Bundle with entries each is a resource; any other file is one resource, or none.
+  /// Of a Bundle with entries each is a resource, or was skipped; any other file is one resource, or none.
   bool is_bundle() const { return is_bundle_; }
   /// Entries of the Bundle; 1 for a bare resource and for a file that is no JSON.
   std::size_t entry_count() const { return entry_count_; }
+  /// Entries that hold no resource and need none: a deletion or query of a transaction, an answer to one.
+  std::size_t skipped_count() const { return skipped_count_; }
+  /// Entries that hold a resource, or should.
+  std::size_t resource_count() const { return entry_count_ - skipped_count_; }
   std::size_t byte_count() const { return bytes_; }
   const std::vector<FhirResource>& resources() const { return resources_; }
   const std::vector<EntryProblem>& problems() const { return problems_; }
@@ -53,6 +57,7 @@ class FhirFile {
 
   bool is_bundle_ = false;
   std::size_t entry_count_ = 1;
+  std::size_t skipped_count_ = 0;
   std::size_t bytes_ = 0;
   std::vector<FhirResource> resources_;
   std::vector<EntryProblem> problems_;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -48,19 +49,24 @@ Status write_new(const std::string& path, int flags, std::string_view content, u
 }  // namespace
 
 Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max) {
+  GALEN_ASSIGN(auto out, read_beginning(path, bytes_max + 1));
+  if (out.size() <= bytes_max) return out;
+  return make_error(ErrorCode::TOO_LARGE, fmt::format("{} is larger than {} bytes", path, bytes_max));
+}
+
+Result<std::string> read_beginning(const std::string& path, std::size_t bytes_max) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return io_error("open", path);
   std::string out;
   char buffer[64 * 1024];
-  for (;;) {
-    auto count = ::read(file.get(), buffer, sizeof buffer);
+  while (out.size() < bytes_max) {
+    auto count = ::read(file.get(), buffer, std::min(sizeof buffer, bytes_max - out.size()));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return io_error("read", path);
-    if (count == 0) return out;
-    if (out.size() + static_cast<std::size_t>(count) > bytes_max)
-      return make_error(ErrorCode::TOO_LARGE, fmt::format("{} is larger than {} bytes", path, bytes_max));
+    if (count == 0) break;
     out.append(buffer, static_cast<std::size_t>(count));
   }
+  return out;
 }
 
 Status write_file(const std::string& path, std::string_view content, unsigned mode) {

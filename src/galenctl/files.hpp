@@ -11,6 +11,8 @@ namespace galen::galenctl {
 
 /// IO_ERROR naming the file and the system's reason; TOO_LARGE beyond `bytes_max`.
 Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max = 16 * 1024 * 1024);
+/// The same of a file that may be longer: no more than its first `bytes_max` bytes are read.
+Result<std::string> read_beginning(const std::string& path, std::size_t bytes_max);
 /// Writes a new file beside and renames it over `path`; on failure neither is changed. A device, pipe or symbolic link
 /// (/dev/stdout is one) is written through and stays what it is.
 Status write_file(const std::string& path, std::string_view content, unsigned mode = 0644);

@@ -71,7 +71,8 @@ void Importer::refuse(const std::string& file, std::optional<std::size_t> entry,
 }
 
 Status Importer::add(const std::string& path, std::shared_ptr<const FhirFile> file) {
-  summary_.resources += file->entry_count();
+  summary_.resources += file->resource_count();
+  summary_.skipped += file->skipped_count();
   if (!file->problems().empty()) {
     std::set<std::size_t> named;
     for (const auto& problem : file->problems()) {
@@ -79,7 +80,7 @@ Status Importer::add(const std::string& path, std::shared_ptr<const FhirFile> fi
       refuse(path, problem.entry, std::string(to_reason(problem.error.code)), problem.error.message);
     }
     // The sound entries of a broken file are not sent either; they count as refused without a line of their own.
-    if (!named.empty()) summary_.refused += file->entry_count() - named.size();
+    if (!named.empty()) summary_.refused += file->resource_count() - named.size();
     on_progress_(summary_);
     return {};
   }

@@ -52,7 +52,8 @@ class Progress {
 JsonWriter summary_json(const ImportSummary& summary) {
   JsonWriter writer;
   writer.begin_object().field("resources", summary.resources).field("anchored", summary.anchored);
-  writer.field("already_anchored", summary.already_anchored).field("refused", summary.refused).end_object();
+  writer.field("already_anchored", summary.already_anchored).field("refused", summary.refused);
+  writer.field("skipped", summary.skipped).end_object();
   return writer;
 }
 
@@ -73,6 +74,12 @@ void print_refusals(Output& output, const ImportSummary& summary) {
     output.result(writer.field("reason", refusal.reason).field("message", refusal.message).end_object().end_object());
   }
   if (lines > lines_max) output.note(fmt::format("… and {} more; --json lists all", lines - lines_max));
+}
+
+void print_skipped(Output& output, const ImportSummary& summary) {
+  if (summary.skipped == 0) return;
+  output.say(fmt::format("{} entries were skipped: they delete or ask something, or answer, and hold no resource",
+                         format_count(summary.skipped)));
 }
 
 /// After a break the one reason for it follows, instead of one line for each resource that was not sent.
@@ -98,6 +105,7 @@ void print_result(Context& context, const ImportSummary& summary, const Progress
                          format_count(summary.resources), format_count(summary.anchored),
                          format_count(summary.already_anchored), format_count(summary.refused),
                          format_duration(progress.elapsed_ms()), format_count(progress.rate(summary.resources))));
+  print_skipped(output, summary);
   if (summary.lossy_numbers != 0)
     output.say(fmt::format("{} numbers came out with other digits; this member has noted it",
                            format_count(summary.lossy_numbers)));
@@ -109,7 +117,8 @@ Result<int> dry_run(Context& context, const Options& options, const Method& meth
   ImportSummary summary;
   for (const auto& path : options.files) {
     auto file = FhirFile::load(path);
-    summary.resources += file.entry_count();
+    summary.resources += file.resource_count();
+    summary.skipped += file.skipped_count();
     for (const auto& resource : file.resources()) {
       auto fits = check_resource(file, resource, method);
       if (fits) continue;
@@ -118,7 +127,7 @@ Result<int> dry_run(Context& context, const Options& options, const Method& meth
           {path, resource.entry, std::string(to_reason(fits.error().code)), fits.error().message});
     }
     if (file.problems().empty()) continue;
-    summary.refused += file.entry_count();
+    summary.refused += file.resource_count();
     for (const auto& problem : file.problems())
       summary.refusals.push_back(
           {path, problem.entry, std::string(to_reason(problem.error.code)), problem.error.message});
@@ -126,6 +135,7 @@ Result<int> dry_run(Context& context, const Options& options, const Method& meth
   print_refusals(context.output, summary);
   context.output.say(fmt::format("{} resources, {} of them would be refused; nothing was sent",
                                  format_count(summary.resources), format_count(summary.refused)));
+  print_skipped(context.output, summary);
   context.output.result(summary_json(summary));
   return summary.refused == 0 ? kExitOk : kExitError;
 }

@@ -7,40 +7,18 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <atomic>
 #include <cerrno>
-#include <filesystem>
+#include <cstdio>
 
 #include "galen/base/log.hpp"
-#include "galen/execution/block_runner.hpp"
-#include "galen/ledger/verify.hpp"
-#include "galen/node/data_dir.hpp"
 #include "galen/node/init.hpp"
 #include "galen/node/node.hpp"
 #include "galen/node/repair.hpp"
-#include "galen/node/verify_files.hpp"
+#include "galend/complain.hpp"
+#include "galend/verify_command.hpp"
 
 namespace galen {
 namespace {
-
-int exit_code(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::CONFIG_INVALID: return 2;
-    case ErrorCode::DATA_DIR_LOCKED:
-    case ErrorCode::KEY_FILE_READABLE:
-    case ErrorCode::IDENTITY_IN_USE:
-    case ErrorCode::ALREADY_EXISTS: return 3;
-    default: return 1;
-  }
-}
-
-int complain(const Error& error) {
-  fmt::print(stderr, "galend: {} ({})\n", error.message, to_reason(error.code));
-  // A message that names the command to run needs no second advice.
-  bool says_what_to_do = error.message.find("galend repair") != std::string::npos;
-  if (auto text = advice(error.code); !text.empty() && !says_what_to_do) fmt::print(stderr, "  {}\n", text);
-  return exit_code(error.code);
-}
 
 // Until SIGTERM or SIGINT, or until the node is to be opened again (SIGUSR1, from itself). A renewed TLS certificate is found within a minute, or at once by SIGHUP.
 int wait_for_end(node::Node& node, const sigset_t& signals) {
@@ -103,19 +81,6 @@ int run(node::Config config) {
   return 0;
 }
 
-std::string json_escape(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<int>(c));
-      continue;
-    }
-    out.push_back(c);
-  }
-  return out;
-}
-
 struct RepairArguments {
   bool ledger = false, log = false, older_vault = false;
 };
@@ -135,78 +100,6 @@ int repair(const node::Config& config, const RepairArguments& wanted) {
     fmt::print("the vault's index is accepted as it is; keys of later records are given up\n");
   }
   return 0;
-}
-
-struct VerifyArguments {
-  std::string data_dir, genesis;
-  bool json = false, quick = false;
-  Height from = 0;
-  unsigned jobs = 1;
-};
-
-// With --json one object a line, so that a program can follow; a person sees one line that changes.
-void print_progress(const ledger::VerifyProgress& p, bool json) {
-  if (json)
-    fmt::print(stderr,
-               "{{\"height\":{},\"height_last\":{},\"transactions\":{},\"blocks_per_s\":{:.1f},"
-               "\"transactions_per_s\":{:.1f},\"seconds_left\":{:.1f}}}\n",
-               p.height, p.height_last, p.items, p.blocks_per_s, p.items_per_s, p.seconds_left);
-  else
-    fmt::print(stderr, "\r  height {} of {}   {:.0f} blocks/s   {:.0f} transactions/s   {:.0f} s left  ", p.height,
-               p.height_last, p.blocks_per_s, p.items_per_s, p.seconds_left);
-}
-
-int verify(const VerifyArguments& arguments) {
-  auto path = arguments.genesis.empty() ? node::genesis_copy_path(arguments.data_dir) : arguments.genesis;
-  auto genesis = Genesis::load(path);
-  if (!genesis) return complain(genesis.error());
-  auto lock = node::DataDir::open(arguments.data_dir);
-  if (!lock) return complain(lock.error());
-  auto scratch = std::filesystem::temp_directory_path() / fmt::format("galen-verify-{}", getpid());
-  std::filesystem::create_directories(scratch);
-  execution::BlockRunner runner(*genesis);
-  ledger::VerifyOptions options;
-  options.directory = lock->path();
-  options.genesis = &*genesis;
-  options.from = arguments.from;
-  options.jobs = arguments.jobs;
-  if (!arguments.quick && arguments.from == 0) {
-    options.executor = &runner;
-    options.scratch_directory = scratch.string();
-  }
-  bool terminal = isatty(STDERR_FILENO) != 0;
-  options.on_progress = [terminal, json = arguments.json](const ledger::VerifyProgress& p) {
-    if (terminal || json) print_progress(p, json);
-  };
-  auto report = ledger::verify_ledger(options);
-  std::filesystem::remove_all(scratch);
-  if (terminal && !arguments.json) fmt::print(stderr, "\n");
-  if (!report) return complain(report.error());
-  for (auto& finding : node::verify_files(lock->path()))
-    report->findings.push_back({report->height_last, finding.where, std::move(finding.what)});
-  if (arguments.json) {
-    fmt::print("{{\"ok\":{},\"from\":{},\"height\":{},\"certified_height\":{},\"blocks\":{},\"transactions\":{},\"certificates\":{},"
-               "\"state_rows\":{},\"executed\":{},\"seconds\":{:.3f},\"findings\":[",
-               report->ok(), report->height_first, report->height_last, report->certified_height, report->blocks, report->items,
-               report->certificates, report->state_rows, report->executed, report->seconds);
-    const char* separator = "";
-    for (const auto& finding : report->findings) {
-      fmt::print("{}{{\"height\":{},\"where\":\"{}\",\"what\":\"{}\"}}", separator, finding.height, finding.where,
-                 json_escape(finding.what));
-      separator = ",";
-    }
-    fmt::print("]}}\n");
-  } else {
-    for (const auto& finding : report->findings)
-      fmt::print("height {}: {}: {}\n", finding.height, finding.where, finding.what);
-    fmt::print("{}: {} blocks, {} transactions, {} certificates, {} state rows {}up to height {}{}\n",
-               report->ok() ? "WHOLE" : "DAMAGED", report->blocks, report->items, report->certificates, report->state_rows,
-               report->height_first > 0 ? fmt::format("from height {} ", report->height_first) : "", report->height_last,
-               report->executed ? ", every block executed again" : "");
-    if (report->height_first > arguments.from)
-      fmt::print("blocks below {} were still on their way to this node (BACKFILLING) and are not checked\n", report->height_first);
-  }
-  return report->ok() ? 0 : 1;
 }
 
 }  // namespace
@@ -233,7 +126,7 @@ int main(int argc, char** argv) {
   repair_what->add_flag("--older-vault", repair_arguments.older_vault, "go on with an older copy of the vault's index");
   repair_what->require_option(1);
   VerifyArguments verify_arguments;
-  auto* verify_command = app.add_subcommand("verify", "check the ledger of a stopped node");
+  auto* verify_command = app.add_subcommand("verify", "check the data directory of a stopped node");
   verify_command->add_option("--data", verify_arguments.data_dir, "the node's data directory")->required();
   verify_command->add_option("--genesis", verify_arguments.genesis, "genesis.json (default: the copy in the directory)");
   verify_command->add_option("--from", verify_arguments.from, "first height; what is below is taken as it is, and nothing is executed");

@@ -32,6 +32,12 @@ std::string holder_of(int fd) {
   return out.empty() ? "another process" : "process " + out;
 }
 
+Status take_lock(int fd, const std::string& path) {
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
+  if (errno != EWOULDBLOCK) return failure("lock", path + "/lock");
+  return {ErrorCode::DATA_DIR_LOCKED, "the data directory " + path + " is in use by " + holder_of(fd)};
+}
+
 }  // namespace
 
 Status DataDir::create(const std::string& path) {
@@ -44,31 +50,40 @@ Status DataDir::create(const std::string& path) {
   return {};
 }
 
-Result<DataDir> DataDir::open(const std::string& path) {
+Status DataDir::check_parts(const std::string& path) {
   if (!is_directory(path))
     return {ErrorCode::DATA_DIR_MISSING, "there is no data directory " + path + ", or its volume is not mounted"};
   if (!is_directory(path + "/wal"))
     return {ErrorCode::DATA_DIR_MISSING, "the data directory " + path +
                                               " holds no log: it was never initialised, or the log is lost; galend repair "
                                               "--log makes a new one for a member that had one"};
+  return {};
+}
+
+Result<DataDir> DataDir::open(const std::string& path) {
+  GALEN_TRY(check_parts(path));
   const std::string lock = path + "/lock";
   const int fd = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return failure("open", lock);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const bool held = errno == EWOULDBLOCK;
-    auto error =
-        held ? make_error(ErrorCode::DATA_DIR_LOCKED, "the data directory " + path + " is in use by " + holder_of(fd))
-             : failure("lock", lock);
-    ::close(fd);
-    return error;
-  }
+  DataDir out(path, fd);
+  GALEN_TRY(take_lock(fd, path));
   const std::string text = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    auto error = failure("write", lock);
-    ::close(fd);
-    return error;
-  }
-  return DataDir(path, fd);
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+    return failure("write", lock);
+  return out;
+}
+
+Result<DataDir> DataDir::open_to_read(const std::string& path) {
+  GALEN_TRY(check_parts(path));
+  if (::access(path.c_str(), W_OK) == 0 || (errno != EROFS && errno != EACCES)) return open(path);
+  const std::string lock = path + "/lock";
+  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  // Where none can be made no node runs either.
+  if (fd < 0 && errno == ENOENT) return DataDir(path, -1);
+  if (fd < 0) return failure("open", lock);
+  DataDir out(path, fd);
+  GALEN_TRY(take_lock(fd, path));
+  return out;
 }
 
 DataDir::DataDir(DataDir&& other) noexcept

@@ -14,6 +14,7 @@ using galen::v1::EventType;
 
 namespace {
 
+/// Each is a row to be read while the other streams wait. Who is further behind is told how many blocks it is.
 constexpr Height kCountedBlocksMax = 100'000;
 
 Error damaged(const char* what) { return make_error(ErrorCode::CORRUPT, std::string(what) + " does not decode"); }

@@ -67,7 +67,8 @@ class EventReader {
               galen::v1::StreamEventsResponse& out);
   /// The first position this node can begin at.
   Result<EventCursor> earliest();
-  /// What happened between `cursor` and head(), for a reader that stood still there.
+  /// What happened between `cursor` and head(), for a reader that stood still there; its transactions are those of the
+  /// first 100,000 blocks.
   Result<galen::v1::EventsBehind> behind(const EventCursor& cursor, std::uint64_t stalled_ms) const;
 
  private:

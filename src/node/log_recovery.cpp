@@ -50,6 +50,14 @@ class Recoverer {
     out_.verdict.reason = reason;
   }
 
+  void concerns(std::string name) { out_.verdict.files.insert(std::move(name)); }
+  /// Grows with everything that is found wrong with a turn.
+  std::uint64_t complaints() const {
+    const auto& verdict = out_.verdict;
+    return verdict.records_lost + verdict.records_repaired + verdict.mirrors_bad + (verdict.torn_tail ? 1 : 0) +
+           (verdict.kind == LogVerdict::Kind::amnesia ? 1 : 0);
+  }
+
   Status load_manifest();
   Status add_unlisted(const std::map<std::uint32_t, std::string>& found);
   Status scan(LogSegment& segment);
@@ -104,6 +112,7 @@ Status Recoverer::load_manifest() {
     any_header_ = true;  // the log's id is known
   } else {
     amnesia(has_manifest ? "the log's manifest is damaged" : "the log's manifest is missing");
+    concerns("manifest");
     for (const auto& entry : found) out_.manifest.files.push_back(entry.first);
   }
   for (auto number : out_.manifest.files) {
@@ -111,6 +120,7 @@ Status Recoverer::load_manifest() {
     segment.number = number;
     if (found.find(number) == found.end()) {
       amnesia("the log file " + log_format::segment_name(number) + " is missing");
+      concerns(log_format::segment_name(number));
       continue;
     }
     GALEN_ASSIGN(segment.file, files_.open(directory_ + "/" + log_format::segment_name(number)));
@@ -133,6 +143,7 @@ Status Recoverer::add_unlisted(const std::map<std::uint32_t, std::string>& found
     GALEN_TRY(scan(segment));
     if (segment.empty()) continue;
     amnesia("the log's manifest is an older copy: " + name + " belongs to this log and is not in it");
+    concerns("manifest");
     out_.manifest.files.push_back(number);
     segments_.push_back(std::move(segment));
   }
@@ -150,6 +161,7 @@ Status Recoverer::scan(LogSegment& segment) {
   if (out_.manifest.segment_bytes == 0) out_.manifest.segment_bytes = file_bytes;
   if (file_bytes != out_.manifest.segment_bytes || file_bytes > kSegmentBytesMax || file_bytes % kBlockBytes != 0) {
     amnesia("the log file " + log_format::segment_name(segment.number) + " has the wrong length");
+    concerns(log_format::segment_name(segment.number));
     return {};
   }
   Bytes chunk(std::min(kScanChunkBytes, file_bytes));
@@ -210,6 +222,7 @@ Status Recoverer::choose_chain() {
     auto top = std::prev(by_generation.end());
     GALEN_ASSIGN(const bool unborn, is_unborn(top->second));
     if (!unborn) break;
+    concerns(log_format::segment_name(top->second.number));
     out_.torn.push_back(std::move(top->second));
     by_generation.erase(top);
   }
@@ -286,17 +299,27 @@ Status Recoverer::replay_segment(std::size_t index) {
   const bool last_segment = index + 1 == out_.live.size();
   const auto first = segment.any_header().segment_first_turn;
   const auto end = last_segment ? segment.last_turn() : out_.live[index + 1].any_header().segment_first_turn - 1;
+  const auto name = log_format::segment_name(segment.number);
   segment.first_seq = segment.any_header().first_seq;
   for (auto number = first; number <= end; ++number) {
     GALEN_ASSIGN(auto turn, read_turn(segment, number));
-    if (!turn.header) continue;  // the next header tells what is missing
+    if (!turn.header) {  // the next header tells what is missing
+      concerns(name);
+      continue;
+    }
+    const auto before = complaints();
     check_header(*turn.header);
+    // What a header misses was in this file or one before: that one is known by now, if it is still there.
+    if (complaints() != before && out_.verdict.files.empty()) concerns(name);
     if (last_segment && number == end && !turn.first_copy_whole) {
+      concerns(name);
       drop_torn(turn);
       break;
     }
     if (number == first) segment.first_seq = turn.header->first_seq;
+    const auto with_header = complaints();
     replay_turn(turn);
+    if (complaints() != with_header) concerns(name);
     out_.last_turn = number;
     if (turn.header->safety_count > 0) out_.last_safety_turn = number;
     segment.last_seq = next_seq_ - 1;

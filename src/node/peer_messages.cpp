@@ -49,6 +49,20 @@ Result<FetchBatches> decode_fetch_batches(ByteSpan body) {
 Bytes encode_offer(const std::vector<Hash>& digests) { return encode_digests(PeerMessageKind::offer, digests); }
 Result<std::vector<Hash>> decode_offer(ByteSpan body) { return decode_digests(body); }
 
+Result<Height> decode_fetch_stored(ByteSpan body) {
+  ByteReader in(body);
+  const auto height = in.u64();
+  if (!in.done()) return make_error(ErrorCode::MALFORMED, "fetch_stored: wrong length");
+  return height;
+}
+
+Result<FetchTree> decode_fetch_tree(ByteSpan body) {
+  ByteReader in(body);
+  FetchTree out{.height = in.u64(), .depth = in.u8(), .path = in.fixed<Hash>()};
+  if (!in.done()) return make_error(ErrorCode::MALFORMED, "fetch_tree: wrong length");
+  return out;
+}
+
 Bytes encode_fetch_blocks(const FetchBlocks& request) {
   ByteWriter out(13);
   out.u8(static_cast<std::uint8_t>(PeerMessageKind::fetch_blocks)).u64(request.from).u32(request.count_max);

@@ -72,6 +72,14 @@ Result<FetchBatches> decode_fetch_batches(ByteSpan body);
 /// Digests like those of fetch_batches, and as many.
 Bytes encode_offer(const std::vector<Hash>& digests);
 Result<std::vector<Hash>> decode_offer(ByteSpan body);
+/// Questions for a mend or a comparison (docs/spec/wire.md 6).
+struct FetchTree {
+  Height height = 0;
+  std::uint8_t depth = 0;
+  Hash path;
+};
+Result<Height> decode_fetch_stored(ByteSpan body);
+Result<FetchTree> decode_fetch_tree(ByteSpan body);
 Bytes encode_fetch_blocks(const FetchBlocks& request);
 Result<FetchBlocks> decode_fetch_blocks(ByteSpan body);
 

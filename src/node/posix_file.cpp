@@ -96,8 +96,10 @@ Status publish(int fd, const std::string& temporary, const std::string& path, St
 
 class PosixFileAccess final : public FileAccess {
  public:
+  explicit PosixFileAccess(int open_flags) : open_flags_(open_flags) {}
+
   Result<std::unique_ptr<File>> open(const std::string& path) override {
-    const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    const int fd = ::open(path.c_str(), open_flags_ | O_CLOEXEC);
     if (fd < 0) return io_error("open", path, errno);
     return std::unique_ptr<File>(new PosixFile(fd, path));
   }
@@ -150,12 +152,19 @@ class PosixFileAccess final : public FileAccess {
     if (::unlink(path.c_str()) != 0) return io_error("remove", path, errno);
     return sync_directory_of(path);
   }
+
+ private:
+  const int open_flags_;
 };
 
 }  // namespace
 
 FileAccess& posix_file_access() {
-  static PosixFileAccess access;
+  static PosixFileAccess access(O_RDWR);
+  return access;
+}
+FileAccess& posix_read_access() {
+  static PosixFileAccess access(O_RDONLY);
   return access;
 }
 

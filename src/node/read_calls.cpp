@@ -335,6 +335,8 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   out["frames_invalid"] = c.frames_invalid;
   out["catch_up_blocks"] = c.catch_up_blocks;
   out["checkpoints"] = c.checkpoints;
+  out["scrub_found"] = scrub.found;
+  out["scrub_repaired"] = scrub.repaired;
   for (const auto& peer : ports_.peers()) {
     out["peer_cpu_ms." + peer.name] = ports_.peer_cpu_us(peer.member) / 1'000;
     out["peer_throttled_ms." + peer.name] = peer.throttled_us / 1'000;

@@ -16,9 +16,7 @@ Bytes answer(PeerMessageKind kind, ByteSpan question, ByteSpan content) {
 bool is_not_here(const Error& error) { return error.code == ErrorCode::NOT_FOUND || error.code == ErrorCode::CORRUPT; }
 
 Result<Bytes> answer_fetch_stored(const ledger::View& view, ByteSpan body) {
-  ByteReader in(body);
-  const auto height = in.u64();
-  if (!in.done()) return make_error(ErrorCode::MALFORMED, "fetch_stored: wrong length");
+  GALEN_ASSIGN(const auto height, decode_fetch_stored(body));
   auto stored = height <= view.height() ? ledger::StoredBlock::load(view, height)
                                         : Result<ledger::StoredBlock>(ErrorCode::NOT_FOUND, "");
   if (!stored && !is_not_here(stored.error())) return stored.error();
@@ -28,13 +26,10 @@ Result<Bytes> answer_fetch_stored(const ledger::View& view, ByteSpan body) {
 }
 
 Result<Bytes> answer_fetch_tree(const ledger::View& view, ByteSpan body) {
-  ByteReader in(body);
-  const auto height = in.u64();
-  const auto depth = in.u8();
-  const auto path = in.fixed<Hash>();
-  if (!in.done()) return make_error(ErrorCode::MALFORMED, "fetch_tree: wrong length");
-  auto info = height <= view.height() ? view.info(height) : Result<std::optional<ledger::BlockInfo>>(std::nullopt);
-  auto page = view.tree_page(height, depth, path);
+  GALEN_ASSIGN(const auto asked, decode_fetch_tree(body));
+  auto info =
+      asked.height <= view.height() ? view.info(asked.height) : Result<std::optional<ledger::BlockInfo>>(std::nullopt);
+  auto page = view.tree_page(asked.height, asked.depth, asked.path);
   if (!info && !is_not_here(info.error())) return info.error();
   if (!page && !is_not_here(page.error())) return page.error();
   if (!info || !*info || !page) return answer(PeerMessageKind::tree, body, {});

@@ -25,7 +25,7 @@ constexpr std::size_t kRunBytesMax = 256u << 20;
 constexpr std::size_t kAttempts = 2;  ///< all members are asked so often
 
 // Parts of a pass, in tenths; the last two of them are slack for a busy machine.
-constexpr std::uint64_t kPhaseBegin[] = {0, 3, 6, 8, 8};
+constexpr std::uint64_t kPhaseBegin[] = {0, 3, 5, 7, 7, 8};
 
 /// Behind the node's other threads, but never without its share: it holds RocksDB's locks for moments, and a stop waits for its
 /// read under way. Where it may not be, the pauses remain.
@@ -87,7 +87,8 @@ bool Scrubber::pass() {
   if (place_.phase == Phase::files && !scrub_files()) return false;
   if (place_.phase == Phase::blocks && !scrub_blocks()) return false;
   if (place_.phase == Phase::state && !scrub_state()) return false;
-  if (!scrub_log()) return false;
+  if (place_.phase == Phase::log && !scrub_log()) return false;
+  if (!scrub_vault()) return false;
   place_.last_pass_ms = now_ms();
   place_.started_ms = 0;
   log::info("scrub: a full pass is done found={} repaired={}", place_.found, place_.repaired);
@@ -183,7 +184,7 @@ bool Scrubber::scrub_log() {
   const auto directory = options_.data_dir + "/wal";
   auto damage = find_log_damage(posix_file_access(), directory);
   if (!damage) return fail(damage.error()), false;
-  if (damage->empty()) return true;
+  if (damage->empty()) return enter(Phase::vault), true;
   for (const auto& what : *damage) found(what);
   // Promises and blocks of older segments are in memory and in the ledger: after a checkpoint nobody needs them.
   ports_.checkpoint();
@@ -196,7 +197,32 @@ bool Scrubber::scrub_log() {
     else
       left(what + "; the segment goes when the log turns over");
   }
+  enter(Phase::vault);
   return true;
+}
+
+/// Nobody else has what is in these files: the finding says which backup brings it back.
+bool Scrubber::scrub_vault() {
+  if (!pause(0, 1)) return false;
+  if (!ports_.vault_damage) return true;
+  const auto damage = look_at_vault([this](std::uint64_t done, std::uint64_t of) { return pause(done, of); });
+  if (!damage || damage->empty()) return damage.has_value();
+  // A key that is just being written looks damaged; it does not when this looks again.
+  if (!wait_ms(std::min<std::uint64_t>(options_.retry_ms, options_.period_s * 100))) return false;
+  const auto again = look_at_vault([this](std::uint64_t, std::uint64_t) { return wait_ms(0); });
+  if (!again) return false;
+  for (const auto& what : *damage) {
+    if (std::find(again->begin(), again->end(), what) == again->end()) continue;
+    found(what);
+    left(what);
+  }
+  return true;
+}
+
+std::optional<std::vector<std::string>> Scrubber::look_at_vault(const Pause& pause) {
+  bool going = true;
+  auto damage = ports_.vault_damage([&](std::uint64_t done, std::uint64_t of) { return going = pause(done, of); });
+  return going ? std::optional(std::move(damage)) : std::nullopt;
 }
 
 // ---- what is mended
@@ -344,7 +370,7 @@ void Scrubber::load_place() {
     if (error != std::errc() || end == text.data() + text.size()) return;
     at = end + 1;
   }
-  if (count != 7 || fields[0] != 1 || fields[2] > static_cast<std::uint64_t>(Phase::log)) return;
+  if (count != 7 || fields[0] != 1 || fields[2] > static_cast<std::uint64_t>(Phase::vault)) return;
   place_ = {fields[1], static_cast<Phase>(fields[2]), fields[3], fields[4], fields[5], fields[6]};
 }
 

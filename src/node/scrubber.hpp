@@ -1,7 +1,7 @@
-// The background scrub of a running node: table files, blocks, state rows and old log segments are read again from the
-// medium, all of them within the configured time, at a low priority. What belongs to a block is fetched from the
-// other members and written anew; of a log segment a checkpoint makes the node independent; the rest is said, with the
-// command to run (docs/operations.md).
+// The background scrub of a running node: table files, blocks, state rows, old log segments, the vault's index and the
+// keyring are read again from the medium, all of them within the configured time, at a low priority. What belongs to a
+// block is fetched from the other members and written anew; of a log segment a checkpoint makes the node independent;
+// the rest is said, with what to do (docs/operations.md).
 //
 // One thread, "scrub". How far it came survives a restart in DIR/scrub, a file that may be lost at any time.
 #pragma once
@@ -26,10 +26,13 @@ class Scrubber {
     std::uint64_t reader_age_max_ms = 10'000;  ///< how long a call may read an old file of the ledger
     std::uint64_t retry_ms = 30'000;  ///< until members that did not answer are asked again, or the log is read again
   };
+  using Pause = std::function<bool(std::uint64_t done, std::uint64_t of)>;
   struct Ports {
     PeerQuestion::Send send;
     std::function<void()> checkpoint;  ///< one is wanted soon
     std::function<void(const Error&)> fatal;
+    /// vault::RecordVault::damaged_files; nothing: there is no vault.
+    std::function<std::vector<std::string>(const Pause&)> vault_damage = nullptr;
   };
   Scrubber(const Identity& identity, ledger::Store& store, Health& health, Options options, Ports ports);
   ~Scrubber();
@@ -43,7 +46,7 @@ class Scrubber {
   bool pass();
 
  private:
-  enum class Phase : std::uint8_t { files, blocks, state, log };
+  enum class Phase : std::uint8_t { files, blocks, state, log, vault };
   /// What DIR/scrub says.
   struct Place {
     std::uint64_t started_ms = 0;  ///< of the pass under way; 0: none
@@ -65,6 +68,9 @@ class Scrubber {
   bool scrub_blocks();
   bool scrub_state();
   bool scrub_log();
+  bool scrub_vault();
+  /// Nothing when the node stops.
+  std::optional<std::vector<std::string>> look_at_vault(const Pause& pause);
   bool mend_file(const ledger::TableFile& file);
   /// Looks at every height of the range and mends what is damaged; false when something is left.
   bool mend_blocks(Height first, Height last);

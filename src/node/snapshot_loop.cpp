@@ -16,6 +16,12 @@ constexpr std::uint64_t kPauseStepUs = 50'000;
 constexpr std::uint64_t kRestPerWork = 3;
 constexpr std::uint64_t kWorkSliceUs = 5'000;
 
+/// A disk that failed a write is written to no more, though a snapshot is promised to nobody: the next write may be a
+/// vote. A full one may have room again, and the node says that it is full.
+bool ends_the_process(ErrorCode code, bool disk_low) {
+  return code == ErrorCode::CORRUPT || (code == ErrorCode::IO_ERROR && !disk_low);
+}
+
 }  // namespace
 
 SnapshotLoop::SnapshotLoop(const Identity& identity, const ledger::Store& store, const ledger::SnapshotFiles& files,
@@ -71,7 +77,7 @@ void SnapshotLoop::run() {
     if (made) {
       log::info("snapshot height={} took_ms={}", height, (system_clock().monotonic_us() - began) / 1000);
       remove_old();
-    } else if (made.error().code == ErrorCode::CORRUPT) {
+    } else if (ends_the_process(made.error().code, health_.disk_low)) {
       return ports_.fatal(made.error());
     } else if (made.error().code != ErrorCode::CANCELLED || health_.disk_low) {
       log::error("no snapshot of height={} reason={} error=\"{}\"", height, to_reason(made.error().code),

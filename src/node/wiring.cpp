@@ -99,12 +99,14 @@ void Node::State::make_menders() {
     return mesh->send(to, net::Lane::bulk, std::move(bytes));
   };
   divergence = std::make_unique<Divergence>(identity, *opened.store, health, config.data_dir, ask);
-  scrubber =
-      std::make_unique<Scrubber>(identity, *opened.store, health,
-                                 Scrubber::Options{.data_dir = config.data_dir, .period_s = config.scrub.period_s},
-                                 Scrubber::Ports{.send = ask,
-                                                 .checkpoint = [this] { exec->want_checkpoint(); },
-                                                 .fatal = [this](const Error& error) { fatal(error); }});
+  scrubber = std::make_unique<Scrubber>(
+      identity, *opened.store, health,
+      Scrubber::Options{.data_dir = config.data_dir, .period_s = config.scrub.period_s},
+      Scrubber::Ports{
+          .send = ask,
+          .checkpoint = [this] { exec->want_checkpoint(); },
+          .fatal = [this](const Error& error) { fatal(error); },
+          .vault_damage = [this](const Scrubber::Pause& pause) { return opened.vault->damaged_files(pause); }});
 }
 
 void Node::State::make_callers() {

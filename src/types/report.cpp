@@ -190,6 +190,13 @@ Result<BundleVerdict> verify_single(const Genesis& genesis, EvidenceKind kind, B
   return out;
 }
 
+/// The advice of an error is for who called a node; here somebody holds a file.
+std::string_view file_advice(ErrorCode code) {
+  if (code == ErrorCode::IO_ERROR) return "Check the path, its permissions and the disk.";
+  if (code == ErrorCode::UNSUPPORTED_VERSION) return advice(code);
+  return "Rely on nothing in this file: ask for another, and compare genesis.json with that of a member.";
+}
+
 constexpr const char* kKindNames[] = {"receipt", "transaction proof", "state proof", "consistency proof", "evidence"};
 
 }  // namespace
@@ -257,10 +264,12 @@ std::string report_json(const std::string& kind, const BundleVerdict& verdict) {
          ",\"consistency\":" + list_json(consistency) + ",\"openings\":" + list_json(openings) + "}";
 }
 
+Error unreadable_file(const std::string& why) { return make_error(ErrorCode::IO_ERROR, "evidence: file: " + why); }
+
 std::string report_error_json(const Error& error) {
   return "{\"valid\":false,\"error\":{\"reason\":" + quoted(to_reason(error.code)) +
          ",\"part\":" + quoted(failed_part(error.message)) + ",\"message\":" + quoted(error.message) +
-         ",\"advice\":" + quoted(advice(error.code)) + "}}";
+         ",\"advice\":" + quoted(file_advice(error.code)) + "}}";
 }
 
 Result<VerifiedFile> verify_evidence_file(const std::optional<Bytes>& genesis_bytes, ByteSpan file) {

@@ -18,6 +18,11 @@ constexpr std::size_t kSlotBytes = 512;
 constexpr std::size_t kCopyBytes = kSlotBytes * kSlots;
 constexpr std::string_view kMagic = "GKEY";
 constexpr std::size_t kWrappedBytes = 60;
+constexpr std::size_t kKindOffset = 6;
+/// What an operator can do: nothing makes lost keys again, galend init least of all.
+constexpr std::string_view kAdvice = ": put back the newest backup of keyring/";
+
+Error refusal(ErrorCode code, std::string what) { return {code, what.append(kAdvice)}; }
 
 struct Slot {
   SlotKind kind = SlotKind::free;
@@ -54,6 +59,8 @@ bool is_sound(ByteSpan bytes) {
   return all_zero(bytes) || (as_text(bytes.first(kMagic.size())) == kMagic &&
                              ByteReader(bytes.last(4)).u32() == crc32c(bytes.first(kSlotBytes - 4)));
 }
+
+bool is_epoch(ByteSpan sound) { return sound[kKindOffset] == static_cast<std::uint8_t>(SlotKind::epoch); }
 
 enum class Copy { damaged, foreign_key, good };
 Copy decode(crypto::Suite suite, const MasterKey& master, SlotIndex index, ByteSpan bytes, Slot* out) {
@@ -107,9 +114,10 @@ Status Keyring::State::load_slot(ByteSpan content, SlotIndex index) {
   const auto state_second =
       decode(suite, master, index, content.subspan(kCopyBytes + index * kSlotBytes, kSlotBytes), &second);
   if (state_first == Copy::foreign_key || state_second == Copy::foreign_key)
-    return {ErrorCode::CORRUPT, "the keyring was made under another master key"};
+    return {ErrorCode::CORRUPT,
+            "the keyring was made under another master key: put back keyring/ and master key from one backup"};
   if (state_first == Copy::damaged && state_second == Copy::damaged)
-    return {ErrorCode::CORRUPT, "slot " + std::to_string(index) + " of the keyring is damaged in both copies"};
+    return refusal(ErrorCode::CORRUPT, "slot " + std::to_string(index) + " of the keyring is damaged in both copies");
   const bool take_first = state_first == Copy::good && (state_second != Copy::good || first.version >= second.version);
   slots[index] = take_first ? first : second;
   const bool equal = state_first == state_second && first.version == second.version && first.key == second.key;
@@ -141,9 +149,9 @@ Status Keyring::create(const std::string& directory, const MasterKey& master, cr
 Result<Keyring> Keyring::open(const std::string& directory, const MasterKey& master, crypto::Suite suite) {
   auto content = read_file(path_in(directory), 2 * kCopyBytes);
   if (!content && content.error().code == ErrorCode::NOT_FOUND)
-    return {ErrorCode::DATA_DIR_MISSING, "there is no keyring in " + directory + ": galend init makes it"};
+    return refusal(ErrorCode::DATA_DIR_MISSING, "there is no keyring in " + directory);
   if (!content) return content.error();
-  if (content->size() != 2 * kCopyBytes) return {ErrorCode::CORRUPT, "the keyring has the wrong length"};
+  if (content->size() != 2 * kCopyBytes) return refusal(ErrorCode::CORRUPT, "the keyring has the wrong length");
   GALEN_ASSIGN(auto file, InPlaceFile::open(path_in(directory)));
   auto state = std::unique_ptr<State>(new State{suite, master, std::move(file), {}, 0, 0, 0});
   int index_keys = 0, table_keys = 0, epochs = 0;
@@ -154,32 +162,52 @@ Result<Keyring> Keyring::open(const std::string& directory, const MasterKey& mas
     if (kind == SlotKind::patient_table) state->table_slot = i, ++table_keys;
     if (kind == SlotKind::epoch) state->current_epoch = i, ++epochs;
   }
-  if (index_keys != 1 || table_keys != 1 || epochs == 0) return {ErrorCode::CORRUPT, "keys are missing in the keyring"};
+  if (index_keys != 1 || table_keys != 1 || epochs == 0)
+    return refusal(ErrorCode::CORRUPT, "keys are missing in the keyring");
   return Keyring(std::move(state));
 }
 
-std::vector<std::string> Keyring::inspect(const std::string& directory) {
+Keyring::Inspection Keyring::inspect(const std::string& directory) {
   auto content = read_file(path_in(directory), 2 * kCopyBytes);
-  if (!content) return {content.error().message};
-  if (content->size() != 2 * kCopyBytes) return {"the keyring has the wrong length"};
-  std::vector<std::string> findings;
+  if (!content) return {{content.error().message.append(kAdvice)}, {}};
+  if (content->size() != 2 * kCopyBytes) return {{std::string("the keyring has the wrong length").append(kAdvice)}, {}};
+  Inspection out;
+  out.epochs.emplace();
+  bool readable = true;
   for (SlotIndex i = 0; i < kSlots; ++i) {
     const auto first = ByteSpan(*content).subspan(i * kSlotBytes, kSlotBytes);
     const auto second = ByteSpan(*content).subspan(kCopyBytes + i * kSlotBytes, kSlotBytes);
     const bool first_sound = is_sound(first), second_sound = is_sound(second);
     const auto slot = "slot " + std::to_string(i) + " of the keyring ";
     if (!first_sound && !second_sound)
-      findings.push_back(slot + "is damaged in both copies");
+      out.findings.push_back((slot + "is damaged in both copies").append(kAdvice));
     else if (!first_sound || !second_sound)
-      findings.push_back(slot + "is damaged in one copy; a start writes it anew from the other");
+      out.findings.push_back(slot + "is damaged in one copy; a start writes it anew from the other");
     else if (!std::equal(first.begin(), first.end(), second.begin()))
-      findings.push_back(slot + "has two different copies; a start takes the newer");
+      out.findings.push_back(slot + "has two different copies; a start takes the newer");
+    readable = readable && (first_sound || second_sound);
+    if ((first_sound && is_epoch(first)) || (second_sound && is_epoch(second))) out.epochs->push_back(i);
   }
-  return findings;
+  if (!readable) out.epochs.reset();
+  return out;
+}
+
+Status check_keyring_follows(const std::vector<SlotIndex>& epochs, const std::vector<SlotIndex>& used) {
+  for (auto slot : used)
+    if (!std::binary_search(epochs.begin(), epochs.end(), slot))
+      return refusal(ErrorCode::CORRUPT, "the keyring is an older copy: patient keys are wrapped under slot " +
+                                             std::to_string(slot) + ", which it does not hold");
+  return {};
 }
 
 const crypto::AeadKey& Keyring::index_key() const { return state_->slots[state_->index_slot].key; }
 const crypto::AeadKey& Keyring::patient_table_key() const { return state_->slots[state_->table_slot].key; }
+std::vector<SlotIndex> Keyring::epochs() const {
+  std::vector<SlotIndex> out;
+  for (SlotIndex i = 0; i < kSlots; ++i)
+    if (state_->slots[i].kind == SlotKind::epoch) out.push_back(i);
+  return out;
+}
 SlotIndex Keyring::current_epoch() const { return state_->current_epoch; }
 
 Result<crypto::AeadKey> Keyring::epoch_key(SlotIndex slot) const {

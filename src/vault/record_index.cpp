@@ -1,14 +1,6 @@
-// Rows of the index, by column family (docs/spec/commitments.md 7):
-//   sources   source hash -> pointer ids, 32 bytes each, oldest first
-//   pointers  pointer id  -> u8 1 ‖ anchor entry ‖ transaction id
-//   lookups   patient lookup hash -> pseudonym
-//   patients  pseudonym   -> u16 epoch slot ‖ wrapped key ‖ sealed identifiers, each with a u32 length
-//   epochs    u16 slot    -> u32 number of patient keys under it
-//   default   "applied"   -> log id ‖ u64 seq
 #include "galen/vault/record_index.hpp"
 
 #include <rocksdb/cache.h>
-#include <rocksdb/db.h>
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
@@ -16,31 +8,16 @@
 #include <rocksdb/write_batch.h>
 
 #include <filesystem>
-#include <functional>
 #include <map>
-#include <mutex>
-#include <unordered_set>
 
 #include "galen/storage/checked_env.hpp"
 #include "galen/storage/silent_logger.hpp"
+#include "record_index_state.hpp"
 
 namespace galen::vault {
 namespace {
 
-enum Family : std::size_t { kMeta, kSources, kPointers, kLookups, kPatients, kEpochs, kFamilies };
-constexpr const char* kFamilyNames[kFamilies] = {"default", "sources", "pointers", "lookups", "patients", "epochs"};
-constexpr std::string_view kAppliedKey = "applied";
 constexpr std::size_t kKnownPatientsMax = 65536;
-/// Of a row in kPointers; the second one has the count of lossy numbers behind the first one's fields.
-constexpr std::uint8_t kRowFormat = 1, kLossyRowFormat = 2;
-
-rocksdb::Slice slice(ByteSpan bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
-Status to_status(const rocksdb::Status& status, const char* what) {
-  if (status.ok()) return {};
-  return {status.IsCorruption() ? ErrorCode::CORRUPT : ErrorCode::IO_ERROR,
-          std::string("the vault's index cannot ") + what + ": " + status.ToString()};
-}
 
 /// A flush or compaction that failed while nobody waited for it.
 class FailureListener : public rocksdb::EventListener {
@@ -48,12 +25,30 @@ class FailureListener : public rocksdb::EventListener {
   explicit FailureListener(std::shared_ptr<FailureBell> bell) : bell_(std::move(bell)) {}
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status->IsShutdownInProgress()) return;
-    bell_->ring({ErrorCode::IO_ERROR, "the vault's index failed in the background: " + status->ToString()});
+    auto message = "the vault's index failed in the background: " + status->ToString();
+    if (status->IsCorruption()) message.append(kIndexAdvice);
+    bell_->ring({ErrorCode::IO_ERROR, std::move(message)});
   }
 
  private:
   std::shared_ptr<FailureBell> bell_;
 };
+
+rocksdb::WriteOptions write_options() {
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  options.protection_bytes_per_key = 8;
+  return options;
+}
+
+}  // namespace
+
+Status to_status(const rocksdb::Status& status, const char* what) {
+  if (status.ok()) return {};
+  auto message = std::string("the vault's index cannot ") + what + ": " + status.ToString();
+  if (!status.IsCorruption()) return {ErrorCode::IO_ERROR, std::move(message)};
+  return {ErrorCode::CORRUPT, message.append(kIndexAdvice)};
+}
 
 rocksdb::Options database_options() {
   rocksdb::Options options;
@@ -84,76 +79,91 @@ rocksdb::Options database_options() {
   return options;
 }
 
-rocksdb::WriteOptions write_options() {
-  rocksdb::WriteOptions options;
-  options.disableWAL = true;
-  options.protection_bytes_per_key = 8;
-  return options;
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const rocksdb::Options& options) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> out;
+  for (const auto* name : kFamilyNames) out.emplace_back(name, rocksdb::ColumnFamilyOptions(options));
+  return out;
 }
 
-struct PatientRow {
-  WrappedPatientKey key;
-  std::vector<Bytes> identifiers;
+Error damaged_row() {
+  return {ErrorCode::CORRUPT,
+          std::string("a row of the vault's index does not follow its layout").append(kIndexAdvice)};
+}
 
-  Bytes encode() const {
-    ByteWriter out;
-    out.u16(key.epoch).raw(key.key.span());
-    for (const auto& identifier : identifiers) out.sized(identifier);
-    return std::move(out).take();
-  }
-  static std::optional<PatientRow> decode(ByteSpan bytes) {
-    ByteReader in(bytes);
-    PatientRow row;
-    row.key.epoch = in.u16();
-    row.key.key = in.fixed<WrappedKey>();
-    while (in.ok() && in.remaining() > 0) row.identifiers.push_back(to_bytes(in.sized(kSealedIdentifierBytesMax)));
-    return in.done() ? std::optional(std::move(row)) : std::nullopt;
-  }
-};
+Bytes PatientRow::encode() const {
+  ByteWriter out;
+  out.u16(key.epoch).raw(key.key.span());
+  for (const auto& identifier : identifiers) out.sized(identifier);
+  return std::move(out).take();
+}
 
-Error damaged_row() { return {ErrorCode::CORRUPT, "a row of the vault's index does not follow its layout"}; }
+std::optional<PatientRow> PatientRow::decode(ByteSpan bytes) {
+  ByteReader in(bytes);
+  PatientRow row;
+  row.key.epoch = in.u16();
+  row.key.key = in.fixed<WrappedKey>();
+  while (in.ok() && in.remaining() > 0) row.identifiers.push_back(to_bytes(in.sized(kSealedIdentifierBytesMax)));
+  return in.done() ? std::optional(std::move(row)) : std::nullopt;
+}
 
-}  // namespace
+RecordIndex::State::~State() {
+  if (!database) return;
+  for (auto* family : families)
+    if (family != nullptr) database->DestroyColumnFamilyHandle(family);
+  (void)database->Close();
+}
 
-struct RecordIndex::State {
-  std::unique_ptr<rocksdb::DB> database;
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
-  mutable std::mutex applied_mutex;
-  AppliedPosition applied;
-  std::atomic<bool> unflushed{false};
-  std::unordered_set<std::string> known_patients;  ///< whose key is in the index; bounded, cleared when full
+Result<std::optional<std::string>> RecordIndex::State::get(Family family, ByteSpan key) const {
+  std::string value;
+  const auto status = database->Get(rocksdb::ReadOptions(), families[family], slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  GALEN_TRY(to_status(status, "read a row"));
+  return std::optional(std::move(value));
+}
 
-  ~State() {
-    if (!database) return;
-    for (auto* family : families)
-      if (family != nullptr) database->DestroyColumnFamilyHandle(family);
-    (void)database->Close();
-  }
-  Result<std::optional<std::string>> get(Family family, ByteSpan key) const {
-    std::string value;
-    const auto status = database->Get(rocksdb::ReadOptions(), families[family], slice(key), &value);
-    if (status.IsNotFound()) return std::optional<std::string>();
-    GALEN_TRY(to_status(status, "read a row"));
-    return std::optional(std::move(value));
-  }
-  Result<AppliedPosition> read_applied() const {
-    AppliedPosition out;
-    GALEN_ASSIGN(const auto value, get(kMeta, as_bytes(kAppliedKey)));
-    if (!value) return out;
-    ByteReader in(as_bytes(*value));
-    out.log_id = in.fixed<RequestId>();
-    out.seq = in.u64();
-    if (!in.done()) return damaged_row();
-    return out;
-  }
-  Result<std::optional<PatientRow>> patient(const PrincipalId& pseudonym) const {
-    GALEN_ASSIGN(const auto value, get(kPatients, pseudonym));
-    if (!value) return std::optional<PatientRow>();
-    auto row = PatientRow::decode(as_bytes(*value));
-    if (!row) return damaged_row();
-    return row;
-  }
-};
+Result<AppliedPosition> RecordIndex::State::read_applied() const {
+  AppliedPosition out;
+  GALEN_ASSIGN(const auto value, get(kMeta, as_bytes(kAppliedKey)));
+  if (!value) return out;
+  ByteReader in(as_bytes(*value));
+  out.log_id = in.fixed<RequestId>();
+  out.seq = in.u64();
+  if (!in.done()) return damaged_row();
+  return out;
+}
+
+Result<std::optional<PatientRow>> RecordIndex::State::patient(const PrincipalId& pseudonym) const {
+  GALEN_ASSIGN(const auto value, get(kPatients, pseudonym));
+  if (!value) return std::optional<PatientRow>();
+  auto row = PatientRow::decode(as_bytes(*value));
+  if (!row) return damaged_row();
+  return row;
+}
+
+Result<std::optional<IndexedVersion>> RecordIndex::State::version(const PointerId& pointer_id) const {
+  GALEN_ASSIGN(const auto value, get(kPointers, pointer_id));
+  if (!value) return std::optional<IndexedVersion>();
+  ByteReader in(as_bytes(*value));
+  const auto format = in.u8();
+  IndexedVersion out;
+  out.entry = read_anchor_entry(in);
+  out.transaction_id = in.fixed<TransactionId>();
+  if (format == kLossyRowFormat) out.entry.lossy_numbers = in.u32();
+  const bool lossy = out.entry.lossy_numbers != 0;
+  if (!in.done() || format != (lossy ? kLossyRowFormat : kRowFormat)) return damaged_row();
+  return std::optional(out);
+}
+
+Result<std::vector<SlotIndex>> RecordIndex::State::slots_in_use() const {
+  std::vector<SlotIndex> out;
+  GALEN_TRY(each(kEpochs, [&out](ByteSpan key, ByteSpan value) -> Status {
+    ByteReader slot(key), count(value);
+    const auto index = slot.u16();
+    if (count.u32() > 0) out.push_back(index);
+    return slot.done() && count.done() ? Status{} : Status(damaged_row());
+  }));
+  return out;
+}
 
 namespace {
 
@@ -223,47 +233,21 @@ Status RecordIndex::create(const std::string& directory) {
 Result<RecordIndex> RecordIndex::open(const std::string& directory, std::shared_ptr<FailureBell> failures) {
   // An index that is missing is lost, not empty: importing again would anchor everything twice.
   if (!std::filesystem::exists(directory + "/index/CURRENT"))
-    return {ErrorCode::DATA_DIR_MISSING, "the vault's index is missing: put it back from a backup"};
+    return {ErrorCode::DATA_DIR_MISSING, std::string("the vault's index is missing").append(kIndexAdvice)};
   auto options = database_options();
   if (failures) options.listeners.push_back(std::make_shared<FailureListener>(std::move(failures)));
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (const auto* name : kFamilyNames) descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions(options));
   auto state = std::make_unique<State>();
   rocksdb::DB* database = nullptr;
-  GALEN_TRY(to_status(rocksdb::DB::Open(options, directory + "/index", descriptors, &state->families, &database),
-                      "be opened"));
+  const auto status =
+      rocksdb::DB::Open(options, directory + "/index", family_descriptors(options), &state->families, &database);
+  auto opened = to_status(status, "be opened");
+  // A file that is gone, or a name that leads nowhere, is no corruption to RocksDB.
+  if (!opened && !status.IsCorruption() && (!status.IsIOError() || status.IsPathNotFound()))
+    opened.error().message.append(kIndexAdvice);
+  GALEN_TRY(opened);
   state->database.reset(database);
   GALEN_ASSIGN(state->applied, state->read_applied());
   return RecordIndex(std::move(state));
-}
-
-RecordIndex::Inspection RecordIndex::inspect(const std::string& directory) {
-  if (!std::filesystem::exists(directory + "/index/CURRENT")) return {{"the vault's index is missing"}, {}};
-  const auto options = database_options();
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (const auto* name : kFamilyNames) descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions(options));
-  State state;
-  rocksdb::DB* database = nullptr;
-  auto status =
-      rocksdb::DB::OpenForReadOnly(options, directory + "/index", descriptors, &state.families, &database);
-  if (!status.ok()) return {{"the vault's index cannot be opened: " + status.ToString()}, {}};
-  state.database.reset(database);
-  Inspection out;
-  auto& findings = out.findings;
-  rocksdb::ReadOptions every;
-  every.fill_cache = false;
-  for (auto* family : state.families) {
-    std::unique_ptr<rocksdb::Iterator> it(database->NewIterator(every, family));
-    for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    }
-    if (!it->status().ok())
-      findings.push_back("rows of the vault's index (" + family->GetName() + ") cannot be read: " + it->status().ToString());
-  }
-  if (findings.empty()) status = database->VerifyFileChecksums(every);
-  if (findings.empty() && !status.ok() && !status.IsNotSupported())
-    findings.push_back("a file of the vault's index is damaged: " + status.ToString());
-  if (auto applied = state.read_applied()) out.applied = *applied;
-  return out;
 }
 
 Status RecordIndex::apply(const OutboxRecord& record) {
@@ -318,17 +302,7 @@ Result<std::vector<PointerId>> RecordIndex::versions(const SourceHash& source) c
 }
 
 Result<std::optional<IndexedVersion>> RecordIndex::version(const PointerId& pointer_id) const {
-  GALEN_ASSIGN(const auto value, state_->get(kPointers, pointer_id));
-  if (!value) return std::optional<IndexedVersion>();
-  ByteReader in(as_bytes(*value));
-  const auto format = in.u8();
-  IndexedVersion out;
-  out.entry = read_anchor_entry(in);
-  out.transaction_id = in.fixed<TransactionId>();
-  if (format == kLossyRowFormat) out.entry.lossy_numbers = in.u32();
-  const bool lossy = out.entry.lossy_numbers != 0;
-  if (!in.done() || format != (lossy ? kLossyRowFormat : kRowFormat)) return damaged_row();
-  return std::optional(out);
+  return state_->version(pointer_id);
 }
 
 Result<std::optional<PrincipalId>> RecordIndex::pseudonym(const SourceHash& lookup) const {
@@ -348,6 +322,8 @@ Result<std::optional<WrappedPatientKey>> RecordIndex::patient_key(const Principa
   GALEN_ASSIGN(const auto row, state_->patient(pseudonym));
   return row ? std::optional(row->key) : std::nullopt;
 }
+
+Result<std::vector<SlotIndex>> RecordIndex::slots_in_use() const { return state_->slots_in_use(); }
 
 Result<std::uint32_t> RecordIndex::patient_keys_in(SlotIndex epoch) const {
   GALEN_ASSIGN(const auto value, state_->get(kEpochs, std::move(ByteWriter().u16(epoch)).take()));

@@ -24,6 +24,8 @@ Result<RecordVault> RecordVault::open(const Options& options) {
   GALEN_ASSIGN(const auto master, MasterKey::load(options.master_key_file));
   GALEN_ASSIGN(auto keyring, Keyring::open(options.keyring_directory, master, options.suite));
   GALEN_ASSIGN(auto index, RecordIndex::open(options.vault_directory, options.failures));
+  GALEN_ASSIGN(const auto used, index.slots_in_use());
+  GALEN_TRY(check_keyring_follows(keyring.epochs(), used));
   return RecordVault(std::make_unique<State>(options, std::move(keyring), std::move(index)));
 }
 
@@ -171,6 +173,14 @@ Result<std::vector<RecordVault::LocalIdentifier>> RecordVault::identifiers_of(co
     GALEN_ASSIGN(auto identifier, state_->open_identifier(pseudonym, bytes));
     out.push_back(std::move(identifier));
   }
+  return out;
+}
+
+// Without the lock: the index reads its files beside everything else, and the keyring's is read as it lies there.
+std::vector<std::string> RecordVault::damaged_files(const RecordIndex::Pause& pause) const {
+  auto out = state_->index.damaged_files(pause);
+  for (auto& what : Keyring::inspect(state_->options.keyring_directory).findings)
+    out.push_back("keyring/keyring.bin: " + what);
   return out;
 }
 

@@ -80,6 +80,8 @@ Status RecordVault::State::adopt_patient_key(const PrincipalId& subject, const W
   const auto known = patient_key(subject);
   if (known) return {};
   if (known.error().code != ErrorCode::KEY_NOT_HERE) return known.error();
+  // The index may not know the slot yet.
+  GALEN_TRY(check_keyring_follows(keyring.epochs(), {wrapped.epoch}));
   PatientKey adopted;
   adopted.wrapped = wrapped;
   GALEN_ASSIGN(const auto epoch_key, keyring.epoch_key(wrapped.epoch));

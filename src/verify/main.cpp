@@ -8,15 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "galen/types/limits.hpp"
 #include "galen/types/report.hpp"
 
 namespace {
 
-/// As much of a file as any check needs: what is longer than every kind of file may be is longer than its own limit
-/// too, and that is said behind magic and version (docs/spec/evidence.md 3). No more is read, however long it is.
-constexpr std::size_t kReadBytesMax = 65 * 1024 * 1024;
-static_assert(kReadBytesMax > galen::limits::kEvidenceBytesMax + 10 && kReadBytesMax > galen::limits::kGenesisBytesMax);
 constexpr const char* kUsage =
     "usage: galen-verify FILE [GENESIS] [--json]\n"
     "       galen-verify --list\n"
@@ -25,23 +20,19 @@ constexpr const char* kUsage =
     "  --list: lines of FILE, tab, GENESIS from standard input; one JSON object a line.\n"
     "  Exit codes: 0 valid, 1 not valid or not readable, 2 usage.\n";
 
-galen::Error unreadable(const std::string& why) {
-  return galen::make_error(galen::ErrorCode::IO_ERROR, "evidence: file: " + why);
-}
-
 galen::Result<galen::Bytes> read_file(const std::string& path) {
   if (path.find('\0') != std::string::npos)  // a line of --list: what stands behind it would be cut off
-    return unreadable("no file has a zero byte in its name");
+    return galen::unreadable_file("no file has a zero byte in its name");
   std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return unreadable("cannot open " + path + ": " + std::strerror(errno));
+  if (file == nullptr) return galen::unreadable_file("cannot open " + path + ": " + std::strerror(errno));
   galen::Bytes out;
   std::uint8_t buffer[16 * 1024];
   std::size_t count = 0;
-  while (out.size() < kReadBytesMax && (count = std::fread(buffer, 1, sizeof buffer, file)) > 0)
+  while (out.size() < galen::kVerifyReadBytesMax && (count = std::fread(buffer, 1, sizeof buffer, file)) > 0)
     out.insert(out.end(), buffer, buffer + count);
-  bool failed = std::ferror(file) != 0;
+  const int failure = std::ferror(file) != 0 ? errno : 0;
   std::fclose(file);
-  if (failed) return unreadable("cannot read " + path);
+  if (failure != 0) return galen::unreadable_file("cannot read " + path + ": " + std::strerror(failure));
   return out;
 }
 

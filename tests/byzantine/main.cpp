@@ -31,6 +31,16 @@ std::optional<std::uint32_t> lies_named(const std::vector<std::string>& names) {
   return out;
 }
 
+/// What the simulator does itself, beside its adversary: a process that is told to would lie of nothing.
+constexpr galen::sim::Lie kOnlySimulated[] = {galen::sim::Lie::twins, galen::sim::Lie::whispers, galen::sim::Lie::errs};
+
+std::string only_simulated(std::uint32_t lies) {
+  std::string out;
+  for (auto lie : kOnlySimulated)
+    if ((lies >> static_cast<unsigned>(lie) & 1U) != 0) out += (out.empty() ? "" : ", ") + std::string(to_name(lie));
+  return out;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -47,6 +57,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   auto lies = lies_named(names);
   if (!lies) return complain({ErrorCode::INVALID_ARGUMENT, "an unknown lie"});
+  if (auto none = only_simulated(*lies); !none.empty())
+    return complain({ErrorCode::INVALID_ARGUMENT, "only the simulator knows this lie: " + none});
   auto config = node::load_config(config_path);
   if (!config) return complain(config.error());
   log::init({.level = config->log_level, .file = config->log_file, .name = config->member});

@@ -29,8 +29,20 @@ class Jail:
         check(done.returncode in (0, 1), f"galen-verify in the jail: {done.returncode} {done.stdout} {done.stderr}")
         verdict = json.loads(done.stdout)
         check(verdict["valid"] == (done.returncode == 0), f"exit code {done.returncode}: {verdict}")
-        page = subprocess.run(command, capture_output=True, text=True).stdout if verdict["valid"] else ""
-        return verdict, page
+        page = subprocess.run(command, capture_output=True, text=True)
+        return verdict, page.stdout if verdict["valid"] else page.stderr
+
+
+def check_refused(consortium, jail, noun, data):
+    """A file that does not verify: galenctl says what galen-verify does, in JSON and in words, and ends with 1 as it does."""
+    path = pathlib.Path(consortium.dir) / "refused.galen"
+    path.write_bytes(data)
+    verdict, words = jail.verify(data)
+    check(not verdict["valid"] and verdict["error"]["part"] and verdict["error"]["reason"], f"{noun}: {verdict}")
+    shown, said = (consortium.run(*options, noun, "verify", path) for options in (["--json"], []))
+    check((shown.returncode, said.returncode) == (1, 1), f"{noun} verify ended with {shown.returncode}, {said.returncode}")
+    check(json.loads(shown.stdout) == verdict, f"galenctl says {shown.stdout}, galen-verify {verdict}")
+    check(said.stderr == words and words.startswith("NOT VALID: "), f"galenctl says {said.stderr}, galen-verify {words}")
 
 
 def made(consortium, jail, kind, *arguments, node):
@@ -46,8 +58,8 @@ def made(consortium, jail, kind, *arguments, node):
     shown = consortium.json(noun, "verify", path)
     check(shown == verdict, f"galenctl says {shown}, galen-verify {verdict}")
     at = len(data) - 8  # in the middle of a hash or a document
-    changed, _ = jail.verify(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
-    check(not changed["valid"] and changed["error"]["part"] and changed["error"]["reason"], f"{arguments}: {changed}")
+    for refused in (data[:at] + bytes([data[at] ^ 1]) + data[at + 1:], data[:at], b"\0" + data):
+        check_refused(consortium, jail, noun, refused)
     return data, verdict, page
 
 

@@ -1,6 +1,7 @@
-"""A TCP proxy between nodes: what passes may be delayed, cut, or held up in one direction. TLS goes through unopened, so
-what the proxy does is what a network does. One thread for all connections of a proxy; loopback only."""
+"""A TCP proxy between nodes: what passes may be delayed, cut, held up in one direction, or put out of order. TLS goes through
+unopened, so what the proxy does is what a network does. One thread for all connections of a proxy; loopback only."""
 import asyncio
+import random
 import threading
 
 CHUNK = 65536
@@ -12,6 +13,9 @@ class Proxy:
     def __init__(self, target, port=0):
         self.target = target
         self.delay_s = 0.0  # each way: a round trip takes twice this
+        self.spread_s = 0.0  # each connection takes a share of it longer, drawn when it begins: they overtake each other
+        self.swaps = 0  # rounds of swap()
+        self.opened = 0  # connections so far
         self.refusing = False  # new connections are closed at once
         self.held = set()  # directions that pass nothing just now: "in" (to the target), "out"
         self.passed = {"in": 0, "out": 0}
@@ -52,13 +56,15 @@ class Proxy:
             return
         pair = (writer, onward_writer)
         self.connections.add(pair)
+        self.opened += 1
+        share = random.random()
         try:
-            await asyncio.gather(self._pass(reader, onward_writer, "in"), self._pass(onward_reader, writer, "out"))
+            await asyncio.gather(self._pass(reader, onward_writer, "in", share), self._pass(onward_reader, writer, "out", share))
         finally:
             self.connections.discard(pair)
 
-    async def _pass(self, reader, writer, direction):
-        """Bytes keep their order, as on a TCP connection; each waits the delay of the moment it came."""
+    async def _pass(self, reader, writer, direction, share):
+        """Bytes keep their order, as on a TCP connection, but for swap(); each waits the delay of the moment it came."""
         queue = asyncio.Queue(maxsize=256)
 
         async def deliver():
@@ -78,9 +84,17 @@ class Proxy:
                 self.passed[direction] += len(data)
 
         delivering = asyncio.ensure_future(deliver())
+        swaps, kept = self.swaps, None
         try:
             while data := await reader.read(CHUNK):
-                await queue.put((self.loop.time() + self.delay_s, data))
+                if swaps != self.swaps and kept is None:
+                    kept = data
+                    continue
+                due = self.loop.time() + self.delay_s + share * self.spread_s
+                await queue.put((due, data))
+                if kept is not None:
+                    await queue.put((due, kept))
+                    swaps, kept = self.swaps, None
         except ConnectionError:
             pass
         await queue.put((self.loop.time(), None))
@@ -93,6 +107,10 @@ class Proxy:
                 for writer in pair:
                     writer.transport.abort()
         self.loop.call_soon_threadsafe(close)
+
+    def swap(self):
+        """Each connection that there is passes its next two chunks on in the wrong order: TLS has to break over that."""
+        self.swaps += 1
 
     def stop(self):
         self.loop.call_soon_threadsafe(self.loop.stop)

@@ -192,9 +192,20 @@ class Damage:
         folder = self.world.data(self.victim)
         done = subprocess.run([BIN / "galend", "verify", "--data", folder, "--json"], capture_output=True, text=True,
                               timeout=600)
-        check(done.returncode in (0, 1, 2, 3), f"verify ended with {done.returncode}: {done.stderr[-500:]}")
-        said = done.stdout.strip() or done.stderr.strip()
-        return done.returncode != 0, said
+        check(done.returncode in (0, 1), f"verify ended with {done.returncode}: {done.stdout[-500:]} {done.stderr[-500:]}")
+        report = json.loads(done.stdout)
+        check(report["ok"] == (done.returncode == 0), f"verify ended with {done.returncode} and says {report}")
+        for finding in report["findings"]:
+            check("height" not in finding or finding["file"].endswith("/ledger"), f"of what is this the height: {finding}")
+        return not report["ok"], done.stdout.strip()
+
+    def names(self, path, said):
+        """The finding has the file, or the folder where one file of a database is as good as the other."""
+        folder = {"ledger": "ledger", "vault": "vault/index", "wal": "wal"}.get(path.split("/")[0])
+        files = [finding["file"] for finding in json.loads(said)["findings"]]
+        if class_of(path) in ("log segment", "log manifest") and path.split("/")[-1] in said:
+            return True
+        return any(file.endswith("/" + (folder or path)) for file in files) or "error" in json.loads(said)
 
     def case(self, case, name, kind, offset=None):
         """`offset` of a flip, or one among the first bytes, where most files have what is read first."""
@@ -213,7 +224,10 @@ class Damage:
         # Cut behind one of its records it is what it was before its last flush, as a crash leaves it: the log has the rest.
         former = kind == "cut" and "/MANIFEST-" in name
         check(named or dead or former, f"{what}: not named by verify: {said[-300:]}")
+        check(not named or self.names(name, said), f"{what}: found, but not in this file: {said[-500:]}")
         outcome, why = self.start(what)
+        if outcome == "refuses" and class_of(name).startswith(("vault", "keyring")):
+            check("backup" in why and "galend init" not in why, f"{what}: what to do is not said: {why}")
         check(named or dead or outcome == "votes", f"{what}: a former state is not gone on from: the node {outcome}: {why}")
         if outcome == "votes" and named:
             again, _ = self.verify()
@@ -242,7 +256,7 @@ class Damage:
             reason = [l for l in life.log().splitlines() if l.startswith("galend:") or " critical [" in l]
             check(reason, f"{what}: it ended with {life.popen.returncode} and no reason: {life.log()[-600:]}")
             advice = [l for l in life.log().splitlines() if l.startswith("  ")]
-            return "refuses", re.sub(r"/\S*/data", "DIR", reason[-1].removeprefix("galend: "))[:160] + \
+            return "refuses", re.sub(r"/\S*/data", "DIR", reason[-1].removeprefix("galend: "))[:400] + \
                 (" |" + advice[-1] if advice else "")
         life.stop(signal.SIGKILL)
         check(mode is not None, f"{what}: it neither serves nor ends: {life.log()[-600:]}")
@@ -275,6 +289,8 @@ class Damage:
         named, _ = self.verify()
         outcome, why = self.start(what)
         print(f"{what}: verify {'names it' if named else 'finds nothing'}, node {outcome}{': ' + why if why else ''}", flush=True)
+        if (name, kind) in (("keyring", "missing"), ("vault", "missing")):
+            check("backup" in why and "galend init" not in why, f"{what}: what to do is not said: {why}")
         option = re.search(r"galend repair (--[a-z-]+)", why)
         if option:
             done = subprocess.run([BIN / "galend", "repair", "--config", self.world.folder(self.victim) / "node.toml", option[1]],

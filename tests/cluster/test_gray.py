@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Gray failures of real processes, one after the other: a node that stands still, one with a slow disk, one with a tenth of the CPU,
-a clock that is an hour off, a member that floods another, one that leads as slowly as it may, a network that is slow, cuts connections, or carries one way only. Work goes on
+a clock that is an hour off, a member that floods another, one that leads as slowly as it may, a network that is slow, cuts connections, puts things out of
+order, or carries one way only. Work goes on
 through each of them, and afterwards all nodes agree. The rate of commits and p99 are printed beside the undisturbed ones of the same
 run, and after each the rate must be back at 95 % within 30 s. GALEN_FULL=1: all of them, 30 s each, a minute of standing still;
 else a few, drawn by the seed, for some seconds. GALEN_GRAY=name,name chooses."""
@@ -170,8 +171,16 @@ class ClockAnHourOff(Disturbance):
         self.world.again("D")
 
 
+def frames(channel):
+    """(lane, type, body) of what comes (docs/spec/wire.md 2)."""
+    stream = channel.makefile("rb")
+    while len(head := stream.read(8)) == 8:
+        yield head[2], head[3], stream.read(int.from_bytes(head[4:], "big"))
+
+
 class Floods(Disturbance):
-    """D's certificate in the wrong hands: connections that talk nonsense as fast as they can, while D is away."""
+    """D's certificate in the wrong hands: connections that talk nonsense as fast as they can, while D is away. By turns it is bytes
+    that fail the first check, and PREPAREs of D which only their signature betrays: each of these costs A a verification."""
 
     def begin(self):
         self.world.down("D")
@@ -181,17 +190,29 @@ class Floods(Disturbance):
         for thread in self.threads:
             thread.start()
 
+    def forged(self, rng):
+        """Some hundred votes for heights to come, each for another block."""
+        member = self.world.names.index("D").to_bytes(2, "big")
+        place = (1).to_bytes(8, "big") + (self.world.status("A")["height"] + 1000).to_bytes(8, "big")
+        votes = [b"\x01\x03\x01" + member + place + rng.randbytes(32 + 64) for _ in range(200)]
+        return b"".join(b"\x47\x01\x01\x07" + len(vote).to_bytes(4, "big") + vote for vote in votes)
+
     def flood(self, certificate):
+        rng = random.Random(SEED)
         hello = bytes([0, 1, 0, 1]) + bytes.fromhex(self.world.status("A")["chain_id"]) + bytes(24)
-        junk = (b"\x47\x01\x01\x07" + (65000).to_bytes(4, "big") + random.Random(SEED).randbytes(65000)) * 8
+        junk = (b"\x47\x01\x01\x07" + (65000).to_bytes(4, "big") + rng.randbytes(65000)) * 8
+        votes, turn = self.forged(rng), 0
         while not self.over:
             try:
                 with tls_connection(self.world.peer["A"], certificate, ["galen/1"]) as channel:
                     channel.settimeout(5)
                     channel.sendall(b"\x47\x01\x00\x01" + len(hello).to_bytes(4, "big") + hello)
+                    # Votes are checked behind an activate only; what comes before it ends the connection.
+                    active = turn % 2 == 0 and any((lane, kind) == (0, 2) for lane, kind, _ in frames(channel))
+                    said, turn = votes if active else junk, turn + 1
                     while not self.over:
-                        channel.sendall(junk)
-                        self.sent += len(junk)
+                        channel.sendall(said)
+                        self.sent += len(said)
             except (OSError, ssl.SSLError):
                 time.sleep(0.01)
 
@@ -200,6 +221,7 @@ class Floods(Disturbance):
         for thread in self.threads:
             thread.join()
         self.world.start("D")
+        check(re.search("invalid message from member=D reason=BAD_SIGNATURE", self.world.log("A")), "A checked no forged vote of D")
 
 
 class StallingLeader(Disturbance):
@@ -246,6 +268,34 @@ class CutsConnections(Disturbance):
         self.thread.join()
 
 
+class Reorders(Disturbance):
+    """D's connections overtake each other by up to 100 ms, and every two seconds chunks of each change places: TLS breaks over that, and
+    the mesh has to dial anew."""
+
+    def begin(self):
+        self.over, self.opened = threading.Event(), self.count()
+        for proxy in self.world.proxies.values():
+            proxy.spread_s = 0.1
+        self.thread = threading.Thread(target=self.swap)
+        self.thread.start()
+
+    def count(self):
+        return sum(proxy.opened for proxy in self.world.proxies.values())
+
+    def swap(self):
+        while not self.over.wait(2):
+            for proxy in self.world.proxies.values():
+                proxy.swap()
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+        for proxy in self.world.proxies.values():
+            proxy.spread_s = 0
+        again = self.count() - self.opened
+        check(again >= len(self.world.names) - 1, f"chunks changed places, and only {again} connections were made anew")
+
+
 class OneWay(Disturbance):
     """D hears the others, and they do not hear D: what it dials passes nothing on, what is dialled to it answers nothing."""
 
@@ -259,7 +309,8 @@ class OneWay(Disturbance):
 
 
 KINDS = {"stands-still": StandsStill, "tenth-of-cpu": TenthOfCpu, "slow-disk": SlowDisk, "clock-an-hour-off": ClockAnHourOff,
-         "floods": Floods, "stalling-leader": StallingLeader, "slow-network": SlowNetwork, "cuts-connections": CutsConnections, "one-way": OneWay}
+         "floods": Floods, "stalling-leader": StallingLeader, "slow-network": SlowNetwork, "cuts-connections": CutsConnections,
+         "reorders": Reorders, "one-way": OneWay}
 
 
 def disturb(world, name):

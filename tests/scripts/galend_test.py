@@ -2,6 +2,7 @@
 """The commands of galend that end by themselves, on a consortium that is made but never runs.
 Usage: galend_test.py GALEND GALENCTL"""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -11,8 +12,23 @@ GALEND, GALENCTL = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
 failures = []
 
 
-def galend(*words):
-    return subprocess.run([GALEND, *words], capture_output=True, text=True)
+def galend(*words, **environment):
+    return subprocess.run([GALEND, *words], capture_output=True, text=True, env={**os.environ, **environment}, timeout=120)
+
+
+def verify(what, data, code, *said, options=(), **environment):
+    """With --json there is one object on standard output, whatever happens; without, the same words for people."""
+    done = galend("verify", "--data", data, *options, **environment)
+    expect(what, done, code, *said)
+    done = galend("verify", "--data", data, "--json", *options, **environment)
+    try:
+        found = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        failures.append(f"{what}, --json: {done.stdout!r}\n{done.stderr}")
+        return []
+    if done.returncode != code or found["ok"] != (code == 0) or any(word not in json.dumps(found) for word in said):
+        failures.append(f"{what}, --json: exit {done.returncode}, expected {code} and {said}: {found}")
+    return found["findings"]
 
 
 def expect(what, done, code, *said):
@@ -57,6 +73,44 @@ with tempfile.TemporaryDirectory() as folder:
     expect("help of repair", shown, 0, "--older-vault")
     if "2 options" in shown.stdout or "2options" in shown.stdout:
         failures.append(f"help of repair asks for two options:\n{shown.stdout}")
+
+    data = config.parent / "data"
+    config.write_text(text)
+    verify("a sound directory", data, 0)
+    verify("no directory", folder / "nowhere", 1, "there is no data directory")
+    verify("no such genesis", data, 1, "nowhere.json", options=("--genesis", folder / "nowhere.json"))
+    verify("a temporary directory that is not there", data, 2, "/nowhere", "TMPDIR", TMPDIR="/nowhere")
+    verify("which is not needed", data, 0, options=("--quick",), TMPDIR="/nowhere")
+    large = data / "ledger" / "large"
+    large.touch()
+    os.truncate(large, 1 << 43)
+    # A ledger that does not fit there is not DAMAGED.
+    verify("a temporary directory that is too small", data, 2, "TMPDIR", "MiB are free")
+    large.unlink()
+
+    genesis = data / "genesis.json"
+    sound = genesis.read_bytes()
+    for what, damaged in (("that does not parse", b"[" + sound[1:]), ("with a byte that is no text", b"\xff" + sound[1:]),
+                          ("of another chain", sound.replace(b'"development"', b'"developmenu"'))):
+        genesis.write_bytes(damaged)
+        findings = verify(f"genesis.json {what}", data, 1, str(genesis), "--genesis")
+        if [(f["where"], f["file"], "height" in f) for f in findings] != [("genesis", str(genesis), False)]:
+            failures.append(f"genesis.json {what}: {findings}")
+        verify(f"genesis.json {what}, but another is given", data, 0, options=("--genesis", folder / "genesis.json"))
+    genesis.write_bytes(sound)
+
+    # Both name the backup; galend init would find that there is a directory already.
+    for lost in ("keyring/keyring.bin", "vault/index/CURRENT"):
+        (data / lost).rename(folder / "lost")
+        findings = verify(f"without {lost}", data, 1, "backup", lost.removesuffix("/CURRENT"))
+        if any("height" in finding for finding in findings):
+            failures.append(f"{lost} has a height of the ledger: {findings}")
+        started = galend("--config", config)
+        expect(f"a start without {lost}", started, 1, "backup")
+        if "galend init" in started.stderr:
+            failures.append(f"a start without {lost} advises galend init: {started.stderr}")
+        (folder / "lost").rename(data / lost)
+    verify("all put back", data, 0)
 
 print("\n".join(failures) or "galend's own commands do as they should")
 sys.exit(1 if failures else 0)

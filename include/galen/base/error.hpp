@@ -68,7 +68,7 @@ namespace galen {
   X(COMMITMENT_MISMATCH, 305, "The bytes are not those that were anchored.") \
   X(KEY_NOT_HERE, 306, "Ask the custodian: only it holds the record's key.") \
   X(SUBJECT_UNKNOWN, 307, "Register the patient first.") \
-  X(REQUEST_ID_REUSED, 308, "The first receipt is returned; use a new request_id for a new request.") \
+  X(REQUEST_ID_REUSED, 308, "first_transaction_id in the details is the first request's: GetReceipt gives its receipt. Use a new request_id for a new request.") \
   /* 400-499 consent and access */ \
   X(CONSENT_EXISTS, 400, "The consent_id is taken: choose a new random id.") \
   X(CONSENT_NOT_FOUND, 401, "Check the consent_id.") \

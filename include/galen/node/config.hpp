@@ -54,7 +54,7 @@ struct Config {
   } limits;
 
   struct Scrub {
-    std::uint32_t period_s = 7 * 24 * 3600;        ///< one full pass over the stored ledger and log; 0: no scrub
+    std::uint32_t period_s = 7 * 24 * 3600;  ///< one full pass over ledger, log, vault and keyring; 0: no scrub
   } scrub;
 
   struct Sync {

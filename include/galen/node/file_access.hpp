@@ -42,5 +42,7 @@ class FileAccess {
 };
 
 FileAccess& posix_file_access();
+/// Opens files for reading only, so that it works where nothing may be written.
+FileAccess& posix_read_access();
 
 }  // namespace galen::node

@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,8 @@ struct LogVerdict {
   std::uint64_t records_lost = 0;      ///< of the damaged kind
   std::uint64_t records_repaired = 0;  ///< safety records read from their second copy
   std::uint64_t mirrors_bad = 0;       ///< second copies found damaged while the first is sound
+  /// Names in DIR/wal of the files concerned by any of this, as far as it can be told which they are.
+  std::set<std::string> files;
 };
 
 struct LogOptions {

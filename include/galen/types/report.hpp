@@ -6,8 +6,14 @@
 #include <string>
 
 #include "galen/types/evidence.hpp"
+#include "galen/types/limits.hpp"
 
 namespace galen {
+
+/// As much of a file as any check needs: what is longer than every kind of file may be is longer than its own limit
+/// too, and that is said behind magic and version (docs/spec/evidence.md 3). No more is read, however long it is.
+inline constexpr std::size_t kVerifyReadBytesMax = 65 * 1024 * 1024;
+static_assert(kVerifyReadBytesMax > limits::kEvidenceBytesMax + 10 && kVerifyReadBytesMax > limits::kGenesisBytesMax);
 
 struct VerifiedFile {
   EvidenceKind kind = EvidenceKind::receipt;
@@ -22,6 +28,8 @@ std::string report_json(const Genesis& genesis, const ReceiptVerdict& verdict);
 /// `kind`: what the file is called, "transaction proof", "state proof", "consistency proof" or "evidence".
 std::string report_text(const std::string& kind, const BundleVerdict& verdict);
 std::string report_json(const std::string& kind, const BundleVerdict& verdict);
+/// Of a file that cannot be read: the part is `file`.
+Error unreadable_file(const std::string& why);
 /// {"valid":false,"error":{"reason":…,"part":…,…}}
 std::string report_error_json(const Error& error);
 /// "PERMIT (CONSENT): …"

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ using SlotIndex = std::uint16_t;
 inline constexpr SlotIndex kSlots = 1024;
 inline constexpr std::uint32_t kPatientKeysPerEpoch = 16384;
 
+/// Patient keys are wrapped under the slots `used`. CORRUPT when one of them is not among the keyring's: slots are
+/// never freed, so that keyring is an older copy, and would give the same slot to another key.
+Status check_keyring_follows(const std::vector<SlotIndex>& epochs, const std::vector<SlotIndex>& used);
+
 class Keyring {
  public:
   /// Makes keyring.bin with an index key, a patient table key and the first epoch key. ALREADY_EXISTS, IO_ERROR.
@@ -32,8 +37,12 @@ class Keyring {
   /// Either copy of a slot serves when the other is damaged (it is written anew at once). DATA_DIR_MISSING without a
   /// file, CORRUPT when both copies of a slot are damaged or the master key is another one, IO_ERROR.
   static Result<Keyring> open(const std::string& directory, const MasterKey& master, crypto::Suite suite);
-  /// What is wrong with the file, one sentence each; needs no key, so it sees damage and not a foreign master key.
-  static std::vector<std::string> inspect(const std::string& directory);
+  struct Inspection {
+    std::vector<std::string> findings;             ///< what is wrong with the file, one sentence each
+    std::optional<std::vector<SlotIndex>> epochs;  ///< its epoch slots; nothing where a slot cannot be read
+  };
+  /// Needs no key, so it sees damage and not a foreign master key.
+  static Inspection inspect(const std::string& directory);
   Keyring(Keyring&&) noexcept;
   Keyring& operator=(Keyring&&) noexcept;
   ~Keyring();
@@ -42,6 +51,8 @@ class Keyring {
   const crypto::AeadKey& patient_table_key() const;
   /// NOT_FOUND if the slot holds no epoch key.
   Result<crypto::AeadKey> epoch_key(SlotIndex slot) const;
+  /// All epoch slots, ascending.
+  std::vector<SlotIndex> epochs() const;
   /// The newest epoch slot.
   SlotIndex current_epoch() const;
   /// A fresh epoch key in the next free slot, durable on return; becomes the current one. RESOURCE_EXHAUSTED, IO_ERROR.

@@ -3,6 +3,7 @@
 // stand in it only as keyed hashes or sealed; keys only wrapped. One writer (the vault thread), any readers.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,8 +35,9 @@ class RecordIndex {
   struct Inspection {
     std::vector<std::string> findings;       ///< what is wrong with its files, one sentence each
     std::optional<AppliedPosition> applied;  ///< of the last flush; nothing where that cannot be read
+    std::vector<SlotIndex> slots_in_use;     ///< as far as they can be read
   };
-  /// Opens for reading only.
+  /// Opens for reading only. Reads every row, and looks for those that another names and that are not there.
   static Inspection inspect(const std::string& directory);
   RecordIndex(RecordIndex&&) noexcept;
   RecordIndex& operator=(RecordIndex&&) noexcept;
@@ -53,6 +55,13 @@ class RecordIndex {
   Result<std::optional<WrappedPatientKey>> patient_key(const PrincipalId& pseudonym) const;
   /// Patient keys wrapped under an epoch slot, as far as applied.
   Result<std::uint32_t> patient_keys_in(SlotIndex epoch) const;
+
+  /// Epoch slots that some patient key is wrapped under.
+  Result<std::vector<SlotIndex>> slots_in_use() const;
+  /// Called now and then with how much was read, and of how much; false: give up.
+  using Pause = std::function<bool(std::uint64_t read, std::uint64_t of)>;
+  /// One sentence for each table file whose bytes are not those that were written, read from the medium. Any thread.
+  std::vector<std::string> damaged_files(const Pause& pause) const;
 
   /// Makes everything applied durable together with `position`; returns after the sync.
   Status flush(const AppliedPosition& position);

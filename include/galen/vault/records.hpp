@@ -90,6 +90,7 @@ class RecordVault {
   };
   /// Makes master key and keyring (galend init).
   static Status create(const Options& options);
+  /// DATA_DIR_MISSING, CORRUPT (also when the keyring is older than the index), IO_ERROR …
   static Result<RecordVault> open(const Options& options);
   RecordVault(RecordVault&&) noexcept;
   RecordVault& operator=(RecordVault&&) noexcept;
@@ -169,6 +170,10 @@ class RecordVault {
   Result<std::vector<LocalIdentifier>> identifiers_of(const PrincipalId& pseudonym) const;
 
   std::size_t in_flight() const;
+
+  /// While the node runs: what does not read as it was written in the index's table files and the keyring, one sentence
+  /// each. A slot of the keyring that is just being written may look damaged for a moment. Any thread.
+  std::vector<std::string> damaged_files(const RecordIndex::Pause& pause) const;
 
  private:
   struct State;

@@ -20,6 +20,13 @@ google::rpc::ErrorInfo info_of(const grpc::Status& status) {
   return info;
 }
 
+// A refusal carries no receipt; the advice must lead to what it does carry (Intake::reply_mismatch).
+TEST(StatusMapTest, TheAdviceOnAReusedIdLeadsToTheFirstRequest) {
+  const auto text = advice(ErrorCode::REQUEST_ID_REUSED);
+  EXPECT_NE(text.find("first_transaction_id"), std::string_view::npos) << text;
+  EXPECT_NE(text.find("GetReceipt"), std::string_view::npos) << text;
+}
+
 // As gRPC and its clients count: name, value (base64 of -bin, percent-encoded message) and 32 bytes an entry.
 std::size_t trailer_bytes(const WireError& wire) {
   auto encoded = [](const std::string& text) {

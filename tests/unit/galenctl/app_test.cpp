@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -136,6 +137,44 @@ TEST_F(AppTest, ABundleIsToldHowToNameOneEntry) {
             R"({"entry":[{"resource":{"id":"1","resourceType":"Basic"}}],"resourceType":"Bundle"})");
 }
 
+// Who asks galenctl is told what galen-verify tells: the verdict, its part, and 1 for whatever the file fails by.
+TEST_F(AppTest, AnEvidenceFileThatFailsIsAnAnswer) {
+  TempDir dir;
+  const std::string genesis = GALEN_SOURCE_DIR "/tests/golden/genesis.json";
+  const auto proof = GALEN_SOURCE_DIR "/tests/golden/proof_state_present.galen";
+  const auto good = *read_text_file(proof);
+  auto changed = good;
+  changed.back() ^= 1;
+  std::set<std::string> reasons;
+  const auto huge = dir.write("huge", good);
+  std::filesystem::resize_file(huge, std::uintmax_t{1} << 30);
+  for (const auto& path : {dir.write("changed", changed), dir.write("cut", good.substr(0, 100)), dir.write("empty", ""),
+                           huge, dir.path() + "/none", dir.path()}) {
+    auto json = run_with({"--json", "state", "verify", path, "--genesis", genesis});
+    EXPECT_EQ(json.code, kExitError) << path;
+    EXPECT_EQ(json.err, "") << path;
+    auto document = JsonDocument::parse(json.out);
+    ASSERT_TRUE(document) << json.out;
+    ASSERT_TRUE(document->root().find("valid")) << json.out;
+    EXPECT_EQ(document->root().find("valid")->raw(), "false");
+    auto error = document->root().find("error");
+    ASSERT_TRUE(error) << json.out;
+    EXPECT_NE(error->find_text("part").value_or(""), "") << json.out;
+    if (path != dir.path() + "/changed") {
+      EXPECT_EQ(error->find_text("part"), "file") << json.out;
+    }
+    EXPECT_EQ(error->find_text("advice").value_or("").find("validate_only"), std::string::npos) << json.out;
+    const auto reason = error->find_text("reason").value_or("");
+    reasons.insert(reason);
+    auto plain = run_with({"state", "verify", path, "--genesis", genesis});
+    EXPECT_EQ(plain.code, kExitError);
+    EXPECT_EQ(plain.out, "");
+    EXPECT_EQ(plain.err, "NOT VALID: " + error->find_text("message").value_or("") + " [" + reason + "]\n");
+  }
+  EXPECT_TRUE(reasons.contains("IO_ERROR") && reasons.contains("TOO_LARGE")) << testing::PrintToString(reasons);
+  EXPECT_EQ(run_with({"state", "verify", proof}).code, kExitUsage) << "without genesis.json it says nothing";
+}
+
 // The patient would be registered, and her pseudonym known to nobody.
 TEST_F(AppTest, APatientsNameIsCheckedBeforeSheIsRegistered) {
   TempDir dir;
@@ -155,11 +194,25 @@ TEST_F(AppTest, DryRunEndsWithTheSummary) {
   auto bad = dir.write("bad.json", R"({"resourceType":"Basic","id":"1","id":"2"})");
   auto fine = run_with({"record", "import", "--dry-run", "--json", good});
   EXPECT_EQ(fine.code, kExitOk);
-  EXPECT_EQ(fine.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0}\n");
+  EXPECT_EQ(fine.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0,\"skipped\":0}\n");
   auto mixed = run_with({"--json", "record", "import", "--dry-run", good, bad});
   EXPECT_EQ(mixed.code, kExitError);
   EXPECT_NE(mixed.out.find("JSON_DUPLICATE_KEY"), std::string::npos);
-  EXPECT_TRUE(mixed.out.ends_with("{\"resources\":2,\"anchored\":0,\"already_anchored\":0,\"refused\":1}\n"));
+  EXPECT_TRUE(
+      mixed.out.ends_with("{\"resources\":2,\"anchored\":0,\"already_anchored\":0,\"refused\":1,\"skipped\":0}\n"));
+}
+
+TEST_F(AppTest, EntriesWithoutAResourceAreSkippedAndCounted) {
+  TempDir dir;
+  auto path = dir.write("t.json", R"({"resourceType":"Bundle","type":"transaction","entry":[
+    {"resource":{"resourceType":"Basic","id":"1"}},{"request":{"method":"DELETE","url":"Basic/2"}}]})");
+  auto json = run_with({"record", "import", "--dry-run", "--json", path});
+  EXPECT_EQ(json.code, kExitOk) << json.out;
+  EXPECT_EQ(json.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0,\"skipped\":1}\n");
+  auto plain = run_with({"record", "import", "--dry-run", path});
+  EXPECT_NE(plain.out.find("1 entries were skipped"), std::string::npos) << plain.out;
+  auto named = run_with({"record", "canonical", "--entry", "1", path});
+  EXPECT_NE(named.err.find("entry 1 of "), std::string::npos) << named.err;
 }
 
 TEST_F(AppTest, CanonicalBytesNeedNoNode) {

@@ -96,6 +96,34 @@ TEST(FhirFileTest, ABrokenThirdEntryStopsTheFile) {
   }
 }
 
+// A transaction deletes and asks, and its answer holds links instead of resources: nothing of that can be anchored, and
+// it spoils nothing. What is to be written and is not there does.
+TEST(FhirFileTest, EntriesThatNeedNoResourceAreSkipped) {
+  auto with = [](const std::string& entry) {
+    return FhirFile::parse(R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"1"}},)" +
+                           entry + R"(,{"resource":{"resourceType":"Basic","id":"3"},"response":{"status":"201"}}]})");
+  };
+  for (const char* entry :
+       {R"({"request":{"method":"DELETE","url":"Patient/2"}})",
+        R"({"request":{"method":"GET","url":"Patient?name=x"}})", R"({"response":{"status":"204"}})",
+        R"({"request":{"method":"PUT","url":"Patient/2"},"response":{"status":"200"}})"}) {
+    auto file = with(entry);
+    ASSERT_TRUE(file.problems().empty()) << entry << file.problems()[0].error.message;
+    ASSERT_EQ(file.resources().size(), 2u) << entry;
+    EXPECT_EQ(file.resources()[1].entry, 2u) << "entries keep their places";
+    EXPECT_EQ(file.skipped_count(), 1u);
+    EXPECT_EQ(file.resource_count(), 2u);
+    EXPECT_EQ(file.entry_count(), 3u);
+  }
+  for (const char* entry : {"{}", R"({"fullUrl":"urn:uuid:2"})", R"({"request":{"method":"POST","url":"Patient"}})"}) {
+    auto file = with(entry);
+    ASSERT_EQ(file.problems().size(), 1u) << entry;
+    EXPECT_EQ(file.problems()[0].entry, 1u);
+    EXPECT_TRUE(file.resources().empty());
+    EXPECT_EQ(file.skipped_count(), 0u);
+  }
+}
+
 TEST(FhirFileTest, BadJsonIsOneRefusedResource) {
   auto file = FhirFile::parse(R"({"resourceType":"Bundle","entry":[{"resource":{"id":"1","id":"2"}}]})");
   EXPECT_EQ(file.entry_count(), 1u);

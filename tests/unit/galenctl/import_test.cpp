@@ -51,6 +51,20 @@ TEST(ImportTest, AnchorsOnceHoweverOften) {
   EXPECT_EQ(node.pointer_count(), 351u);
 }
 
+TEST(ImportTest, EntriesWithoutAResourceAreNoneOfTheResources) {
+  FakeNode node;
+  const std::string gone = R"({"request":{"method":"DELETE","url":"Basic/9"}})";
+  const std::string begin =
+      R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Basic","id":"1"}},)" + gone;
+  auto fine = import_all(node, {begin + "]}"});
+  EXPECT_EQ(fine.resources, 1u);
+  EXPECT_EQ(fine.anchored, 1u);
+  EXPECT_EQ(fine.skipped, 1u);
+  auto broken = import_all(node, {begin + R"(,{"resource":{"id":"2"}}]})"});
+  EXPECT_EQ(broken.resources, 2u);
+  EXPECT_EQ(broken.refused, 2u) << "the sound one of a broken file as well, but not the one that holds nothing";
+}
+
 // What cannot be canonical, or contradicts itself, is refused by its path in the file; the other resources go on.
 TEST(ImportTest, ChecksEachResourceBeforeItIsSent) {
   FakeNode node;

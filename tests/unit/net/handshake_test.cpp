@@ -8,6 +8,7 @@
 #include <fstream>
 #include <thread>
 
+#include "galen/types/genesis.hpp"
 #include "unit/net/net_fixture.hpp"
 
 namespace galen::net::test {
@@ -187,6 +188,25 @@ TEST_F(Handshake, OtherChain) {
       eventually([&] { return node.refused(Refusal::WRONG_CHAIN) > 0 && foreign.refused(Refusal::WRONG_CHAIN) > 0; }));
   EXPECT_NE(foreign.peer(0).last_error.find("WRONG_CHAIN"), std::string::npos) << foreign.peer(0).last_error;
   EXPECT_EQ(node.mesh->connected_count(), 0u);
+}
+
+// The same members, names and parameters, and keys of another curve: the suite stands in genesis.json, so in the chain
+// id.
+TEST_F(Handshake, TheSameConsortiumUnderAnotherSuite) {
+  auto options_of = [&](MemberIndex self, const std::string& folder) {
+    std::ifstream file(GALEN_SOURCE_DIR "/tests/golden/" + folder + "genesis.json", std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    auto genesis = Genesis::parse(as_bytes(text));
+    EXPECT_TRUE(genesis) << genesis.error().message;
+    auto options = consortium.options(self);
+    if (genesis) options.chain_id = genesis->chain_id;
+    return options;
+  };
+  Node ours(options_of(0, "")), theirs(options_of(1, "sm2-sm3/"));
+  theirs.mesh->set_address(0, ours.mesh->listen_address());
+  EXPECT_TRUE(
+      eventually([&] { return ours.refused(Refusal::WRONG_CHAIN) > 0 && theirs.refused(Refusal::WRONG_CHAIN) > 0; }));
+  EXPECT_EQ(ours.mesh->connected_count(), 0u);
 }
 
 TEST_F(Handshake, NoCommonVersion) {

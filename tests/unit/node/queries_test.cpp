@@ -35,6 +35,17 @@ TEST_F(QueriesTest, TheHistoryOfARecordHoldsTheRecord) {
   for (const auto& id : {other, newest}) EXPECT_EQ(history_of(id), (std::vector{other, newest}));
 }
 
+TEST_F(QueriesTest, TheStatusCountsWhatTheScrubFound) {
+  ScrubStatus scrub;
+  scrub.found = 5;
+  scrub.repaired = 3;
+  health.set_scrub(scrub);
+  auto status =
+      decode<galen::v1::GetStatusResponse>(wait(ask_for(0, Method::get_status, galen::v1::GetStatusRequest())));
+  EXPECT_EQ(status.counters().at("scrub_found"), 5u);
+  EXPECT_EQ(status.counters().at("scrub_repaired"), 3u);
+}
+
 TEST_F(QueriesTest, TheStatusSaysWhatEachPeerCosts) {
   auto status = decode<galen::v1::GetStatusResponse>(wait(ask_for(0, Method::get_status, galen::v1::GetStatusRequest())));
   EXPECT_EQ(status.counters().at("peer_cpu_ms.B"), 7u);

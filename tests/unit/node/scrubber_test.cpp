@@ -111,14 +111,22 @@ class ScrubberTest : public execution::test::ExecutionTest {
         Scrubber::Options{.data_dir = directory(), .period_s = 0, .reader_age_max_ms = 0, .retry_ms = 0},
         Scrubber::Ports{.send = [this, self](MemberIndex to, Bytes bytes) { return answer(**self, to, bytes); },
                         .checkpoint = [this] { ++checkpoints; },
-                        .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }});
+                        .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
+                        .vault_damage = [this](const Scrubber::Pause& pause) { return look_at_vault(pause); }});
     *self = scrubber.get();
     return scrubber;
+  }
+
+  std::vector<std::string> look_at_vault(const Scrubber::Pause& pause) {
+    EXPECT_TRUE(pause(1, 2));
+    return vault_looks++ == 0 ? vault_first : vault_then;
   }
 
   Identity identity;
   Health health;
   TestNode peer;
+  std::vector<std::string> vault_first, vault_then;  ///< what its files look like, the first time and later
+  int vault_looks = 0;
   std::set<MemberIndex> connected{1, 2, 3}, liars;
   std::map<MemberIndex, int> asked;
   int checkpoints = 0, pieces = 0;
@@ -232,6 +240,20 @@ TEST_F(ScrubberTest, DamageThatNoPeerCanMendNamesTheCommand) {
   EXPECT_EQ(health.scrub().repaired, 0u);
   EXPECT_NE(health.scrub().left.find("galend repair --ledger"), std::string::npos) << health.scrub().left;
   EXPECT_TRUE(asked.empty());
+}
+
+TEST_F(ScrubberTest, DamageOfTheVaultIsSaidWhenItIsThereTwice) {
+  vault_first = {"keyring: a slot that is being written", "vault/index/000012.sst: put back the backup"};
+  vault_then = {"vault/index/000012.sst: put back the backup"};
+  EXPECT_TRUE(make()->pass());
+  EXPECT_EQ(vault_looks, 2);
+  EXPECT_EQ(health.scrub().found, 1u);
+  EXPECT_EQ(health.scrub().repaired, 0u);
+  EXPECT_EQ(health.scrub().left, vault_then[0]);
+  vault_then.clear();
+  EXPECT_TRUE(make()->pass());
+  EXPECT_EQ(vault_looks, 3) << "a whole one is looked at once";
+  EXPECT_EQ(health.scrub().found, 1u);
 }
 
 TEST_F(ScrubberTest, AStrangeFileOfPlacesBeginsAnew) {

@@ -91,6 +91,10 @@ TEST(AttachmentsTest, BytesThatMayBeAnything) {
   EXPECT_TRUE(check_attachments_in(as_bytes(R"([{"data":"AA==","size":7}])"))) << "no resource";
   EXPECT_TRUE(check_attachments_in(as_bytes(R"({"data":"AA==","size":1})")));
   EXPECT_FALSE(check_attachments_in(as_bytes(R"({"data":"AA==","size":2})")));
+  for (const char* escaped : {R"({"data":"AA==","s\u0069ze":2})", R"({"d\u0061ta":"AA==","size":2})",
+                              R"({"d\u0061ta":"AA==","\u0068\u0061sh":"AAAA"})"})
+    EXPECT_FALSE(check_attachments_in(as_bytes(escaped))) << escaped << ": escapes in a key hide nothing";
+  EXPECT_TRUE(check_attachments_in(as_bytes(R"({"data":"AA==","s\u0069ze":1})")));
 }
 
 // A request holds room for this; looked up or decoded anew for each attachment it takes minutes.

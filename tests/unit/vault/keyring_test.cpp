@@ -77,21 +77,36 @@ TEST_F(KeyringTest, OneDamagedCopyIsRepairedTwoAreRefused) {
 }
 
 TEST_F(KeyringTest, InspectNamesEveryFlippedByteOfAUsedSlotWithoutAKey) {
-  EXPECT_TRUE(Keyring::inspect(directory_).empty());
+  EXPECT_TRUE(Keyring::inspect(directory_).findings.empty());
   for (std::size_t offset : {std::size_t{0}, std::size_t{20}, std::size_t{300}, kSlot - 1, kSecondCopy + kSlot + 5}) {
     damage(offset);
-    auto findings = Keyring::inspect(directory_);
+    auto findings = Keyring::inspect(directory_).findings;
     ASSERT_EQ(findings.size(), 1u) << offset;
     EXPECT_NE(findings[0].find("one copy"), std::string::npos);
     damage(offset);  // flips it back
   }
   damage(0);
   damage(kSecondCopy);
-  EXPECT_NE(Keyring::inspect(directory_).at(0).find("both copies"), std::string::npos);
+  EXPECT_NE(Keyring::inspect(directory_).findings.at(0).find("both copies"), std::string::npos);
+  EXPECT_FALSE(Keyring::inspect(directory_).epochs) << "nobody knows what the slot held";
   std::filesystem::resize_file(file(), kSlot);
-  EXPECT_EQ(Keyring::inspect(directory_).size(), 1u);
+  EXPECT_EQ(Keyring::inspect(directory_).findings.size(), 1u);
   std::filesystem::remove(file());
-  EXPECT_EQ(Keyring::inspect(directory_).size(), 1u);
+  EXPECT_EQ(Keyring::inspect(directory_).findings.size(), 1u);
+}
+
+TEST_F(KeyringTest, AnOlderCopyLacksASlotInUse) {
+  const auto before = content();
+  const auto slot = Keyring::open(directory_, master_, galen::test::suite()).value().add_epoch().value();
+  const auto newer = Keyring::inspect(directory_).epochs.value();
+  EXPECT_EQ(newer, Keyring::open(directory_, master_, galen::test::suite()).value().epochs());
+  EXPECT_EQ(newer.back(), slot);
+  EXPECT_TRUE(check_keyring_follows(newer, newer));
+  std::ofstream(file(), std::ios::binary) << before;
+  const auto status = check_keyring_follows(Keyring::inspect(directory_).epochs.value(), newer);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::CORRUPT);
+  EXPECT_NE(status.error().message.find("older copy"), std::string::npos) << status.error().message;
 }
 
 TEST_F(KeyringTest, AReplacedKeyLeavesNothingBehind) {
@@ -118,11 +133,20 @@ TEST_F(KeyringTest, CutInTheMiddleOfAReplacementEitherKeyStands) {
   EXPECT_EQ(content().find(before.substr(slot * kSlot + 14, 60)), std::string::npos) << "the old copy is gone too";
 }
 
-TEST_F(KeyringTest, MissingAndShortFiles) {
+// Nothing makes it again: who is told to run galend init is told that there is something already.
+TEST_F(KeyringTest, MissingAndShortFilesNameTheBackup) {
+  const auto refused = [this] {
+    auto error = Keyring::open(directory_, master_, galen::test::suite()).error();
+    for (const auto& said : {error.message, Keyring::inspect(directory_).findings.at(0)}) {
+      EXPECT_NE(said.find("backup of keyring/"), std::string::npos) << said;
+      EXPECT_EQ(said.find("galend init"), std::string::npos) << said;
+    }
+    return error.code;
+  };
   std::filesystem::resize_file(file(), 1000);
-  EXPECT_EQ(Keyring::open(directory_, master_, galen::test::suite()).error().code, ErrorCode::CORRUPT);
+  EXPECT_EQ(refused(), ErrorCode::CORRUPT);
   std::filesystem::remove(file());
-  EXPECT_EQ(Keyring::open(directory_, master_, galen::test::suite()).error().code, ErrorCode::DATA_DIR_MISSING);
+  EXPECT_EQ(refused(), ErrorCode::DATA_DIR_MISSING);
 }
 
 // The value was computed with Python's hmac module from the layout in docs/spec/commitments.md.

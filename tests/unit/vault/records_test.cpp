@@ -12,6 +12,7 @@
 
 #include "galen/crypto/random.hpp"
 #include "unit/suite.hpp"
+#include "vault/record_index_state.hpp"
 
 namespace galen::vault {
 namespace {
@@ -689,6 +690,140 @@ TEST_F(RecordVaultTest, ASmallKeyCacheOnlyCostsTime) {
     entries.push_back(anchor("o-" + std::to_string(i), "content", crypto::random_fixed<PrincipalId>()));
   for (int round = 0; round < 2; ++round)
     for (const auto& entry : entries) EXPECT_TRUE(vault_->verify(entry.pointer_id, as_bytes("content")));
+}
+
+/// What lies on the disk is damaged while nobody has it open.
+class DamagedVaultTest : public RecordVaultTest {
+ protected:
+  std::string index() const { return options_.vault_directory + "/index"; }
+  std::vector<std::string> inspect() const { return RecordIndex::inspect(options_.vault_directory).findings; }
+  void remove_row(Family family, ByteSpan key) {
+    const auto options = database_options();
+    rocksdb::DB* opened = nullptr;
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+    ASSERT_TRUE(rocksdb::DB::Open(options, index(), family_descriptors(options), &families, &opened).ok());
+    const std::unique_ptr<rocksdb::DB> database(opened);
+    EXPECT_TRUE(database->Delete(rocksdb::WriteOptions(), families[family], slice(key)).ok());
+    EXPECT_TRUE(database->Flush(rocksdb::FlushOptions(), families).ok());
+    for (auto* handle : families) database->DestroyColumnFamilyHandle(handle);
+    EXPECT_TRUE(database->Close().ok());
+  }
+  static std::string all(const std::vector<std::string>& said) {
+    std::string out;
+    for (const auto& one : said) out += one + "\n";
+    return out;
+  }
+  void write_back(const std::string& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+  }
+  static std::string content(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }
+};
+
+TEST_F(DamagedVaultTest, ARowThatAnotherNamesIsMissed) {
+  const auto patient = crypto::random_fixed<PrincipalId>();
+  const auto entry = anchor("o-1", "content", patient);
+  flush();
+  vault_.reset();
+  EXPECT_EQ(inspect(), std::vector<std::string>());
+  const auto whole = directory_ + "/whole";
+  std::filesystem::copy(options_.vault_directory, whole, std::filesystem::copy_options::recursive);
+  const struct {
+    Family family;
+    Bytes key;
+    const char* said;
+  } cases[] = {{kPointers, to_bytes(entry.pointer_id.span()), "which is not there"},
+               {kSources, to_bytes(entry.source.span()), "no source"},
+               {kPatients, to_bytes(patient.span()), "no patient key"},
+               {kEpochs, std::move(ByteWriter().u16(2)).take(), "as many patient keys"}};
+  for (const auto& one : cases) {
+    remove_row(one.family, one.key);
+    EXPECT_NE(all(inspect()).find(one.said), std::string::npos) << one.said << ": " << all(inspect());
+    std::filesystem::remove_all(options_.vault_directory);
+    std::filesystem::copy(whole, options_.vault_directory, std::filesystem::copy_options::recursive);
+  }
+}
+
+TEST_F(DamagedVaultTest, AKeyringOlderThanTheIndexIsRefused) {
+  const auto file = options_.keyring_directory + "/keyring.bin";
+  const auto older = content(file);
+  vault_.reset();
+  {
+    const auto master = MasterKey::load(options_.master_key_file).value();
+    ASSERT_TRUE(Keyring::open(options_.keyring_directory, master, kSuite).value().add_epoch());
+  }
+  const auto newer = content(file);
+  reopen();
+  anchor("o-1", "content", crypto::random_fixed<PrincipalId>());
+  // As after a kill: the index has not been told of the slot yet, the log has.
+  const auto killed = directory_ + "/killed";
+  std::filesystem::copy(options_.vault_directory, killed, std::filesystem::copy_options::recursive);
+  vault_.reset();
+  std::filesystem::remove_all(options_.vault_directory);
+  std::filesystem::rename(killed, options_.vault_directory);
+  write_back(file, older);
+  {
+    auto unaware = RecordVault::open(options_);
+    ASSERT_TRUE(unaware) << unaware.error().message;
+    const auto replayed = unaware->replay(log_id_, 1, log_[0]);
+    ASSERT_FALSE(replayed);
+    EXPECT_EQ(replayed.error().code, ErrorCode::CORRUPT);
+    EXPECT_NE(replayed.error().message.find("older copy"), std::string::npos) << replayed.error().message;
+  }
+  write_back(file, newer);
+  reopen();
+  ASSERT_TRUE(vault_->on_outcome(OutboxRecord::decode(log_[0])->transaction_id, Outcome::committed));
+  flush();
+  vault_.reset();
+  write_back(file, older);
+  const auto opened = RecordVault::open(options_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::CORRUPT);
+  EXPECT_NE(opened.error().message.find("newest backup of keyring/"), std::string::npos) << opened.error().message;
+  write_back(file, newer);
+  EXPECT_TRUE(RecordVault::open(options_));
+}
+
+TEST_F(DamagedVaultTest, WhatIsMissingNamesTheBackup) {
+  flush();
+  vault_.reset();
+  for (const auto* name : {"/CURRENT", ""}) {
+    std::filesystem::remove_all(index() + name);
+    const auto opened = RecordVault::open(options_);
+    ASSERT_FALSE(opened);
+    EXPECT_NE(opened.error().message.find("backup"), std::string::npos) << opened.error().message;
+    EXPECT_NE(all(inspect()).find("backup"), std::string::npos);
+  }
+}
+
+TEST_F(DamagedVaultTest, ARunningVaultFindsAFlippedByteOfEachFile) {
+  anchor("o-1", "content");
+  flush();
+  const auto damaged = [this] { return vault_->damaged_files([](std::uint64_t, std::uint64_t) { return true; }); };
+  EXPECT_EQ(damaged(), std::vector<std::string>());
+  std::vector<std::string> files{options_.keyring_directory + "/keyring.bin"};
+  for (const auto& entry : std::filesystem::directory_iterator(index()))
+    if (entry.path().extension() == ".sst") files.push_back(entry.path().string());
+  ASSERT_GE(files.size(), 3U);
+  for (const auto& file : files) {
+    const auto whole = content(file);
+    auto bytes = whole;
+    bytes[20] ^= 1;
+    write_back(file, bytes);
+    const auto found = damaged();
+    ASSERT_EQ(found.size(), 1U) << file;
+    EXPECT_NE(found[0].find(std::filesystem::path(file).filename().string()), std::string::npos) << found[0];
+    write_back(file, whole);
+  }
+  EXPECT_EQ(damaged(), std::vector<std::string>());
+  std::uint64_t asked = 0;
+  vault_->damaged_files([&asked](std::uint64_t read, std::uint64_t of) {
+    EXPECT_LE(read, of);
+    return ++asked < 1;
+  });
+  EXPECT_EQ(asked, 1U) << "who gives up waits for no other file";
 }
 
 TEST(OutboxRecordTest, ReadsBackAndRefusesEveryTruncation) {
