@@ -39,7 +39,9 @@ row() {
 printf '| %-66s | %10s | %6s | %7s | %s |\n|---|---|---|---|---|\n' "property, what must be reachable, or planted weakening" states depth seconds verdict
 small=(-DVIEWS=2 -DHEIGHTS=2)
 row holds "agreement, one PREPARE for a place: 2 views, 2 heights" votes "${small[@]}"
+row holds "agreement, one PREPARE for a place: 2 views, 3 heights" votes -DVIEWS=2 -DHEIGHTS=3
 row holds "agreement with tenure ends" votes "${small[@]}" -DENDS=1
+row holds "agreement with epoch ends" votes "${small[@]}" -DENDS=2
 row fails "reached: a chain committed in its view" votes "${small[@]}" -DREACH=1
 row fails "reached: a chain committed after a NEW-VIEW" votes "${small[@]}" -DREACH=2
 row fails "reached: the maximum proposed again and committed (V4)" votes "${small[@]}" -DREACH=3

@@ -224,7 +224,7 @@ void Simulation::note_events(Node& node, Seat& seat, const Effects& effects) {
       continue;
     }
     note_branches(node, seat, event);
-    if (options_.record) options_.record->happens(now_, node.identity, seat.epoch, event);
+    if (options_.record && node.is_bound()) options_.record->happens(now_, node.identity, seat.epoch, event);
     if (event.kind == EventKind::view_entered || event.kind == EventKind::resumed) seat.view = event.view;
     if (event.kind == EventKind::view_change_sent) seat.asked = event.view;
     note_event(event);

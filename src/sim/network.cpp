@@ -39,10 +39,9 @@ void Simulation::send(Node& node, Seat& seat, const Target& to, const MessagePtr
     post_lies(node.place, seat.epoch, outbox);
     return;
   }
-  if (node.is_honest() && node.is_believed)
-    checker_->said(static_cast<MemberIndex>(node.identity), *message, seat.epoch, seat.index);
+  if (node.is_bound()) checker_->said(static_cast<MemberIndex>(node.identity), *message, seat.epoch, seat.index);
   if (node.is_honest()) note_rules(seat, *message);
-  if (options_.record && node.is_honest()) options_.record->says(now_, node.identity, seat.epoch, *message);
+  if (options_.record && node.is_bound()) options_.record->says(now_, node.identity, seat.epoch, *message);
   auto members = epochs_->of(seat.epoch).members.size();
   auto letter = std::make_shared<Letter>(message);
   for (MemberIndex member = 0; member < members; ++member)
@@ -94,7 +93,8 @@ void Simulation::deliver(std::size_t from, std::size_t to, Epoch epoch, const Le
   if (const auto* m = std::get_if<PrePrepare>(message.get()); m && !nodes_[from]->is_honest()) note_proposal(*m);
   const auto* vote = std::get_if<Commit>(message.get());
   if (vote != nullptr && node.is_honest() && vote->subject.view < seat->view) ++late_votes_;
-  if (options_.record && !nodes_[from]->is_honest()) options_.record->hears(now_, nodes_[from]->identity, epoch, *message);
+  if (options_.record && !nodes_[from]->is_bound())
+    options_.record->hears(now_, nodes_[from]->identity, epoch, *message);
   if (rng_.chance(1, 64)) {
     auto copy = decode_of_epoch(context_.suite, encode_in(epoch, *message));
     if (!copy || copy->epoch != epoch || !(copy->message == *message))

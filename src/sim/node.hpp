@@ -69,6 +69,8 @@ struct Simulation::Node {
   std::uint64_t disk_ms = 0;  ///< for each sync and each execution
 
   bool is_honest() const { return !lies; }
+  /// By its word.
+  bool is_bound() const { return is_honest() && is_believed; }
   bool is_set_back() const { return lost_log || behind_until > 0; }
   Seat* seat_in(Epoch epoch) const {
     if (seat && seat->epoch == epoch) return seat.get();

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Holds the traces of galen-sim against the rules of voting as docs/spec/consensus.md 3 and 6 state them: R1, R3, R4, R5, R7, V1
-to V3, V6, of every honest member in every epoch. It shares nothing with the core or the simulator's checker: what it knows is what
+"""Holds the traces of galen-sim against the rules of voting as docs/spec/consensus.md 3 and 6 state them: R1 to R5, R7, V1
+to V4, V6, of every honest member in every epoch. It shares nothing with the core or the simulator's checker: what it knows is what
 members said, and of members that lie what somebody was told.
 
 Usage: trace_rules.py GALEN_SIM [SEED ...]    without seeds: twenty, of all groups. GALEN_SIM may be a mutated one.
@@ -15,6 +15,7 @@ from leader_rule import Leaders
 GROUPS = ("mixed", "crashes", "amnesia", "byzantine")
 NO_CERTIFICATE = (0, 0)
 ENTERED_AT_START = 3  # of the event view_entered
+NEW_VIEW, TENURE_END = 1, 2  # reasons of a PRE-PREPARE
 
 
 class Broken(Exception):
@@ -31,6 +32,7 @@ class EpochKnowledge:
         self.members = members
         self.blocks = {}  # digest -> block
         self.proposals = collections.defaultdict(set)  # (view, digest) -> senders
+        self.reasons = collections.defaultdict(list)  # (view, digest) -> proposals that gave one
         self.votes = collections.defaultdict(set)  # (phase, view, height, digest) -> senders
         self.certified = set()  # the same, shown by a certificate
         self.asked = collections.defaultdict(set)  # target view -> senders
@@ -41,7 +43,10 @@ class EpochKnowledge:
         kind = line["message"]
         if kind == "PRE-PREPARE":
             self.blocks[line["block"]["digest"]] = line["block"]
-            self.proposals[line["view"], line["block"]["digest"]].add(line["sender"])
+            place = line["view"], line["block"]["digest"]
+            self.proposals[place].add(line["sender"])
+            if line["reason"] in (NEW_VIEW, TENURE_END):
+                self.reasons[place].append(line)
         elif kind in ("PREPARE", "COMMIT"):
             self.votes[(kind, *line["subject"])].add(sender)
         for header in line.get("view_changes", ()):
@@ -62,6 +67,22 @@ class EpochKnowledge:
 
     def has_qc_in_view(self, view, digest):
         return any(place[3] == digest for place in self.certified_in(view))
+
+    def holds(self, proposal):
+        """Is the reason that a proposal gives one? V4: q VIEW-CHANGEs for its view, and it is their maximum or stands on it."""
+        view, block = proposal["view"], proposal["block"]
+        if proposal["reason"] == TENURE_END:
+            parent = self.blocks.get(block["parent"])
+            return bool(parent and parent["tenure_end"] and parent["view"] == view - 1 == block["view"] - 1
+                        and self.has_prepare_qc(view - 1, parent["height"], block["parent"]))
+        headers = proposal["view_changes"]
+        if len({header["sender"] for header in headers}) != self.quorum or any(header["target"] != view for header in headers):
+            return False
+        high = max((tuple(header["high"]) for header in headers), key=lambda subject: subject[:2])
+        if tuple(high[:2]) == NO_CERTIFICATE:
+            return proposal["certificate"] is None and self.is_base(block["parent"])
+        certificate = proposal["certificate"]
+        return bool(certificate and tuple(certificate["subject"]) == high and high[2] in (block["digest"], block["parent"]))
 
     def asked_for_at_least(self, view):
         return set().union(*(senders for target, senders in self.asked.items() if target >= view))
@@ -110,10 +131,25 @@ def check_prepare(epoch, mine, line):
     mine.prepares[view][height] = digest
 
 
+def has_reason(epoch, view, digest):
+    """R2 of a block or of what it stands on in the view: the vote for that may have been decided and never left."""
+    while True:
+        parent = epoch.blocks[digest]["parent"]
+        if (view == 0 and epoch.is_base(parent)) or epoch.has_qc_in_view(view, parent):
+            return True
+        if any(epoch.holds(proposal) for proposal in epoch.reasons[view, digest]):
+            return True
+        if not epoch.proposals[view, parent]:
+            return False
+        digest = parent
+
+
 def check_chain(epoch, mine):
-    """R1 and R3 over all votes of each view: signatures are not made in the order of the decisions, so the votes leave in another."""
+    """R1 to R3 over all votes of each view: signatures are not made in the order of the decisions, so the votes leave in another."""
     for view, by_height in mine.prepares.items():
         heights = sorted(by_height)
+        require(has_reason(epoch, view, by_height[heights[0]]), "R2, V4",
+                f"the first PREPARE of view {view}, at height {heights[0]}, without a reason")
         for before, height in zip(heights, heights[1:]):
             parent = epoch.blocks[by_height[height]]["parent"]
             require(parent == by_height[before] or epoch.has_qc_in_view(view, parent), "R3",

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/regressions.hpp"
+
 namespace galen::sim {
 namespace {
 
@@ -47,6 +49,11 @@ TEST(Shrink, WhatDoesNotFailIsNotShrunk) {
   auto options = draw(1, Group::crashes);
   options.chaos_ms = 300;
   EXPECT_FALSE(shrink(options, {}).has_value());
+}
+
+TEST(Plan, ThatAScenarioGaveItsLiesSaysThem) {
+  const auto storm = *scenario_options("view-storm", 7);
+  EXPECT_NE(replay_command(storm).find("--lies storms"), std::string::npos);
 }
 
 TEST(Plan, NamesAndBits) {
