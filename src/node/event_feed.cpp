@@ -51,6 +51,8 @@ void EventFeed::on_cancel(std::uint64_t call_id) {
   (void)queue_.try_push(Input(Cancelled{call_id}));
 }
 
+void EventFeed::on_front_end_gone() { queue_.force_push(Input(FrontEndGone{})); }
+
 void EventFeed::wake() {
   if (open_ == 0 || woken_.exchange(true)) return;
   queue_.force_push(Input(Woken{}));  // one at most
@@ -87,6 +89,10 @@ void EventFeed::take(Input& input) {
     const auto id = cancelled->call_id;
     const auto waiting = std::erase_if(ready_, [&](const Stream& stream) { return stream.call_id == id; });
     if (waiting + parked_.erase(id) > 0) answer(id, Error{ErrorCode::CANCELLED, "the client went away"});
+  } else if (std::holds_alternative<FrontEndGone>(input)) {
+    open_ -= ready_.size() + parked_.size();
+    ready_.clear();
+    parked_.clear();
   } else {
     woken_ = false;
     for (auto& [call_id, stream] : parked_) ready_.push_back(std::move(stream));

@@ -192,6 +192,7 @@ bool FrontEnd::run_once() {
     std::unique_lock lock(closed_mutex);
     closed_changed.wait(lock, [&] { return closed; });
   }
+  if (handlers_.on_gone) handlers_.on_gone();
   channel.reset();
   int status = reap(pid);
   if (!stopping_) log::warn("front end ended status={} and is started again", status);

@@ -25,6 +25,7 @@ class FrontEnd {
   struct Handlers {
     std::function<void(galen::node::v1::Call&&)> on_call;  ///< reader thread: hand it to a bounded queue
     std::function<void(std::uint64_t call_id)> on_cancel;
+    std::function<void()> on_gone = nullptr;  ///< supervisor thread: no call of this front end comes any more
   };
 
   FrontEnd(Options options, Handlers handlers);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -27,11 +28,12 @@ class FrontEndTest : public testing::Test {
 
   /// A front end that is a shell script; $out is a file of its own.
   FrontEnd script(const std::string& text) {
-    return FrontEnd({.program = "/bin/sh",
-                     .arguments = {"-c", "out=" + file() + "; " + text},
-                     .write_credits = 1,
-                     .read_credits = 1},
-                    {.on_call = [](galen::node::v1::Call&&) {}, .on_cancel = [](std::uint64_t) {}});
+    return FrontEnd(
+        {.program = "/bin/sh",
+         .arguments = {"-c", "out=" + file() + "; " + text},
+         .write_credits = 1,
+         .read_credits = 1},
+        {.on_call = [](galen::node::v1::Call&&) {}, .on_cancel = [](std::uint64_t) {}, .on_gone = [this] { ++gone_; }});
   }
   std::string file() const { return (dir_ / "out").string(); }
   std::vector<std::string> lines() const {
@@ -49,6 +51,7 @@ class FrontEndTest : public testing::Test {
     return false;
   }
   fs::path dir_;
+  std::atomic<int> gone_{0};
 };
 
 TEST_F(FrontEndTest, AnotherFollowsOneThatEnds) {
@@ -59,6 +62,7 @@ TEST_F(FrontEndTest, AnotherFollowsOneThatEnds) {
   auto pids = lines();
   EXPECT_NE(pids[0], pids[1]);
   EXPECT_FALSE(front_end.up()) << "none of them ever said hello";
+  EXPECT_GE(gone_, 3) << "each that ends is told";
 }
 
 TEST_F(FrontEndTest, ItInheritsTheSocketAndNothingElse) {
