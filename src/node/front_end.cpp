@@ -24,6 +24,7 @@ using namespace std::chrono_literals;
 
 // The child gets one end as file descriptor 3, and nothing else of ours.
 constexpr int kChildFd = 3;
+constexpr std::uint32_t kRetryAfterMs = 100;
 
 pid_t spawn(const FrontEnd::Options& options, int child_end) {
   std::vector<std::string> words = {options.program};
@@ -106,12 +107,15 @@ void FrontEnd::reply(const galen::node::v1::Reply& reply) {
     channel = channel_;
   }
   if (!channel) return;
-  auto sent = channel->send(reply);
-  if (sent || sent.error().code != ErrorCode::TOO_LARGE) return;  // a front end that is gone has told its clients itself
+  const auto sent = channel->send(reply);
+  if (sent || sent.error().code == ErrorCode::UNAVAILABLE)
+    return;  // a front end that is gone has told its clients itself
+  const auto code = sent.error().code;
   galen::node::v1::Reply refusal;
   refusal.set_call_id(reply.call_id());
-  refusal.set_code(static_cast<std::uint32_t>(ErrorCode::TOO_LARGE));
-  refusal.set_message("the answer is too large for one message: " + sent.error().message);
+  refusal.set_code(static_cast<std::uint32_t>(code));
+  refusal.set_message("the answer could not be sent: " + sent.error().message);
+  if (code == ErrorCode::RESOURCE_EXHAUSTED) refusal.set_retry_after_ms(kRetryAfterMs);
   channel->send(refusal).ignore("as above");
 }
 

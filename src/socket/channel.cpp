@@ -59,7 +59,8 @@ Status Channel::State::send(FrameType type, const google::protobuf::MessageLite&
   {
     std::lock_guard lock(mutex);
     if (closed) return make_error(ErrorCode::UNAVAILABLE, "the channel between node and front end is closed");
-    if (items >= limits.queue_items_max || (items > 0 && bytes + frame_bytes > limits.queue_bytes_max))
+    const bool fits = frame_bytes <= kSmallFrameBytes || items == 0 || bytes + frame_bytes <= limits.queue_bytes_max;
+    if (items >= limits.queue_items_max || !fits)
       return make_error(ErrorCode::RESOURCE_EXHAUSTED,
                         fmt::format("the channel's queue is full: {} messages, {} bytes", items, bytes));
     append_frame(queued, type, message, size);

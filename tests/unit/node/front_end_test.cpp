@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 namespace galen::node {
@@ -40,6 +41,23 @@ class FrontEndTest : public testing::Test {
     std::ifstream in(file());
     std::vector<std::string> out;
     for (std::string line; std::getline(in, line);) out.push_back(line);
+    return out;
+  }
+  /// The whole frames in the file: what each call heard.
+  std::map<std::uint64_t, ErrorCode> replies() const {
+    std::ifstream in(file(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    std::map<std::uint64_t, ErrorCode> out;
+    for (std::size_t at = 0; at + 5 <= bytes.size();) {
+      std::size_t length = 0;
+      for (std::size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<std::uint8_t>(bytes[at + i]);
+      if (at + 4 + length > bytes.size()) break;
+      galen::node::v1::Reply reply;
+      const bool is_reply = bytes[at + 4] == static_cast<char>(socket::FrameType::reply);
+      if (is_reply && reply.ParseFromArray(bytes.data() + at + 5, static_cast<int>(length - 1)))
+        out[reply.call_id()] = static_cast<ErrorCode>(reply.code());
+      at += 4 + length;
+    }
     return out;
   }
   /// Only a broken build waits long.
@@ -89,6 +107,37 @@ TEST_F(FrontEndTest, StopEndsOneThatListensToNobody) {
   front_end.stop();
   EXPECT_EQ(::kill(std::stoi(lines()[0]), 0), -1) << "it still runs";
   front_end.stop();  // again: nothing to do
+}
+
+// A front end that is slow for a moment: too much is on its way to it, and still every call hears something.
+TEST_F(FrontEndTest, AnAnswerThatFindsNoRoomIsRefused) {
+  constexpr std::uint64_t kCalls = 20;
+  auto front_end = script(
+      "printf '\\0\\0\\0\\5\\1\\10\\1\\20\\1' >&3; "  // a hello
+      "while [ ! -e $out.go ]; do sleep 0.05; done; exec cat <&3 > $out");
+  front_end.start();
+  for (const auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
+    if (front_end.up()) break;
+    std::this_thread::sleep_for(10ms);
+  }
+  ASSERT_TRUE(front_end.up());
+  galen::node::v1::Reply large;
+  large.set_response(std::string(8u << 20, 'x'));
+  for (std::uint64_t id = 1; id <= kCalls; ++id) {
+    large.set_call_id(id);
+    front_end.reply(large);
+  }
+  std::ofstream(file() + ".go") << "go";
+  std::map<std::uint64_t, ErrorCode> heard;
+  for (const auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
+    heard = replies();
+    if (heard.size() == kCalls) break;
+    std::this_thread::sleep_for(200ms);
+  }
+  front_end.stop();
+  ASSERT_EQ(heard.size(), kCalls);
+  EXPECT_EQ(heard.at(1), ErrorCode::OK);
+  EXPECT_EQ(heard.at(kCalls), ErrorCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_F(FrontEndTest, AProgramThatIsNotThereIsTriedAgainUntilStopped) {

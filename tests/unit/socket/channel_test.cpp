@@ -267,6 +267,17 @@ TEST(ChannelTest, QueueIsBoundedInItems) {
   EXPECT_EQ(refused.error().code, ErrorCode::RESOURCE_EXHAUSTED);
 }
 
+TEST(ChannelTest, ASmallMessageNeedsNoRoomInBytes) {
+  Channel::Limits limits;
+  limits.queue_items_max = 4;
+  limits.queue_bytes_max = 1'000;
+  HalfOpen end(limits);
+  EXPECT_TRUE(end.channel->send(call(1, std::string(990, 'x'))));
+  EXPECT_FALSE(end.channel->send(call(2, std::string(kSmallFrameBytes, 'x'))));
+  for (std::uint64_t id = 3; id <= 5; ++id) EXPECT_TRUE(end.channel->send(call(id, std::string(400, 'x'))));
+  EXPECT_FALSE(end.channel->send(call(6))) << "it needs room for an item";
+}
+
 TEST(ChannelTest, PeerGoneIsToldOnce) {
   HalfOpen end;
   end.channel->start();
