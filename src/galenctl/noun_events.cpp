@@ -130,7 +130,7 @@ void print(Output& output, const v1::EventsBehind& behind) {
   writer.field("transactions", behind.transactions()).field("stalled_ms", behind.stalled_ms());
   output.result(writer.end_object().end_object());
   output.note(
-      fmt::format("reading stood still for {}: {} blocks with {} transactions happened meanwhile and follow now",
+      fmt::format("reading stood still for {}: {} blocks with at least {} transactions came meanwhile and follow now",
                   format_duration(behind.stalled_ms()), behind.blocks(), behind.transactions()));
 }
 

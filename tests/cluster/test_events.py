@@ -179,7 +179,8 @@ def check_slow_reader(consortium, world):
     missed = [position(c) for c in reference if position(told_from) < position(c) <= position(told_to)]
     followed = [position(c) for r in reader.responses[at:] for c in cursors_of(r)]
     check(followed[:len(missed)] == missed, "what it was told it missed did not follow")
-    check(len({p[:2] for p in missed}) == one(notice, 4, 0), "transactions miscounted")
+    counted = {p[:2] for p in missed if p[0] < position(told_from)[0] + 1000}  # those of the first 1,000 blocks
+    check(len(counted) == one(notice, 4, 0), "transactions miscounted")
     check(position(told_to)[0] - position(told_from)[0] == one(notice, 3, 0), "blocks miscounted")
     print(f"a reader stood still for {stood_s:.0f} s while {imports * 1000} records came: told of {len(missed)} events "
           f"({one(notice, 3, 0)} blocks, {one(notice, 4, 0)} transactions, stalled {one(notice, 5, 0)} ms), then got them all")
