@@ -66,6 +66,8 @@ void EventFeed::run() {
     if (!ready_.empty()) serve();
   }
   const Error ended{ErrorCode::SHUTTING_DOWN, "the node is stopping; go on with the last cursor, on any node"};
+  for (const auto& input : queue_.pop_all(std::chrono::microseconds(0)))
+    if (const auto* call = std::get_if<Call>(&input)) answer(call->call_id(), ended);
   for (const auto& stream : ready_) answer(stream.call_id, ended);
   for (const auto& [call_id, stream] : parked_) answer(call_id, ended);
 }

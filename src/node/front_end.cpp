@@ -25,6 +25,7 @@ using namespace std::chrono_literals;
 // The child gets one end as file descriptor 3, and nothing else of ours.
 constexpr int kChildFd = 3;
 constexpr std::uint32_t kRetryAfterMs = 100;
+constexpr auto kFlushMax = 1000ms;
 
 pid_t spawn(const FrontEnd::Options& options, int child_end) {
   std::vector<std::string> words = {options.program};
@@ -89,25 +90,22 @@ void FrontEnd::start() {
   supervisor_ = std::thread([this] { supervise(); });
 }
 
+std::shared_ptr<socket::Channel> FrontEnd::channel() {
+  std::lock_guard lock(mutex_);
+  return channel_;
+}
+
 void FrontEnd::stop() {
+  if (auto last = channel()) (void)last->flush(kFlushMax);
   stopping_ = true;
-  std::shared_ptr<socket::Channel> channel;
-  {
-    std::lock_guard lock(mutex_);
-    channel = channel_;
-  }
-  if (channel) channel->close();
+  if (auto last = channel()) last->close();  // looked for again: another may have taken its place
   if (supervisor_.joinable()) supervisor_.join();
 }
 
 void FrontEnd::reply(const galen::node::v1::Reply& reply) {
-  std::shared_ptr<socket::Channel> channel;
-  {
-    std::lock_guard lock(mutex_);
-    channel = channel_;
-  }
-  if (!channel) return;
-  const auto sent = channel->send(reply);
+  const auto to = channel();
+  if (!to) return;
+  const auto sent = to->send(reply);
   if (sent || sent.error().code == ErrorCode::UNAVAILABLE)
     return;  // a front end that is gone has told its clients itself
   const auto code = sent.error().code;
@@ -116,7 +114,7 @@ void FrontEnd::reply(const galen::node::v1::Reply& reply) {
   refusal.set_code(static_cast<std::uint32_t>(code));
   refusal.set_message("the answer could not be sent: " + sent.error().message);
   if (code == ErrorCode::RESOURCE_EXHAUSTED) refusal.set_retry_after_ms(kRetryAfterMs);
-  channel->send(refusal).ignore("as above");
+  to->send(refusal).ignore("as above");
 }
 
 void FrontEnd::supervise() {

@@ -95,6 +95,9 @@ void Intake::run() {
     health_.pending_transactions = mempool_.items();
     health_.counters.intake_us += clock.monotonic_us() - began;
   }
+  for (auto& event : events_.pop_all(std::chrono::microseconds(0)))
+    if (const auto* call = std::get_if<Call>(&event))
+      reply_error(*call, {ErrorCode::SHUTTING_DOWN, "the node is stopping; nothing was done"});
   for (auto& [id, open] : open_)
     reply_error(open.call, {ErrorCode::SHUTTING_DOWN, "the node is stopping; the outcome of this call is not known yet"});
 }

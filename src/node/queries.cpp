@@ -107,6 +107,10 @@ void Queries::run() {
     for (auto& input : inputs) take(input);
     ask_again();
   }
+  const Error ended{ErrorCode::SHUTTING_DOWN, "the node is stopping"};
+  for (const auto& input : queue_.pop_all(std::chrono::microseconds(0)))
+    if (const auto* waiting = std::get_if<Waiting>(&input)) refuse(*waiting, ended);
+  for (const auto& waiting : later_) refuse(waiting, ended);
 }
 
 void Queries::take(Input& input) {
@@ -135,25 +139,24 @@ void Queries::cancel(std::uint64_t call_id) {
   const auto found = std::find_if(later_.begin(), later_.end(),
                                   [&](const Waiting& waiting) { return waiting.call.call_id() == call_id; });
   if (found == later_.end()) return;
-  Reply reply;
-  reply.set_call_id(call_id);
-  reply.set_code(static_cast<std::uint32_t>(ErrorCode::CANCELLED));
-  reply.set_message("the client went away");
-  end(*found, reply);
+  refuse(*found, {ErrorCode::CANCELLED, "the client went away"});
   later_.erase(found);
+}
+
+void Queries::refuse(const Waiting& waiting, const Error& why) {
+  Reply reply;
+  reply.set_call_id(waiting.call.call_id());
+  reply.set_code(static_cast<std::uint32_t>(why.code));
+  reply.set_message(why.message);
+  end(waiting, reply);
 }
 
 // Answers, or says from when it is to be asked again: a time that has come already when looking took longer than the pause.
 void Queries::answer(Waiting& waiting) {
   waiting.not_before_us = 0;
-  Reply reply;
-  reply.set_call_id(waiting.call.call_id());
   auto now = system_clock().monotonic_us();
-  if (now >= waiting.deadline_us) {
-    reply.set_code(static_cast<std::uint32_t>(ErrorCode::DEADLINE_EXCEEDED));
-    reply.set_message("the deadline passed before the answer was there");
-    return end(waiting, reply);
-  }
+  if (now >= waiting.deadline_us)
+    return refuse(waiting, {ErrorCode::DEADLINE_EXCEEDED, "the deadline passed before the answer was there"});
   auto may_read = may_read_now(waiting, now);
   if (may_read && !*may_read) {
     waiting.not_before_us = std::min(now + kFreshRetryUs, waiting.deadline_us);
@@ -164,14 +167,14 @@ void Queries::answer(Waiting& waiting) {
     waiting.not_before_us = std::min(now + kCertificateRetryUs, waiting.deadline_us);
     return;
   }
-  if (response) {
-    reply.set_response(std::move(*response));
-  } else {
+  if (!response) {
     const auto& error = response.error();
     if (error.code == ErrorCode::IO_ERROR || error.code == ErrorCode::CORRUPT) ports_.fatal(error);
-    reply.set_code(static_cast<std::uint32_t>(error.code));
-    reply.set_message(error.message);
+    return refuse(waiting, error);
   }
+  Reply reply;
+  reply.set_call_id(waiting.call.call_id());
+  reply.set_response(std::move(*response));
   end(waiting, reply);
 }
 

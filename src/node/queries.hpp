@@ -51,7 +51,7 @@ class Queries {
   ~Queries();
 
   void start();
-  void stop();
+  void stop();  ///< answers what is here with SHUTTING_DOWN and joins
   /// Any thread; false when too many wait.
   bool on_call(galen::node::v1::Call call);
   /// Any thread; of calls that are not here, nothing happens.
@@ -89,6 +89,7 @@ class Queries {
   void ask_again();
   void cancel(std::uint64_t call_id);
   void answer(Waiting& waiting);
+  void refuse(const Waiting& waiting, const Error& why);
   void end(const Waiting& waiting, const galen::node::v1::Reply& reply);
   /// The response, or why not. UNAVAILABLE from receipts and proofs means: ask again in a moment.
   Result<std::string> handle(const Waiting& waiting);

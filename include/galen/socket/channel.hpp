@@ -12,6 +12,7 @@
 //  - A length alone never allocates: the read buffer grows with the bytes that really arrived.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -59,6 +60,8 @@ class Channel {
   Status send(const galen::node::v1::Call& message);
   Status send(const galen::node::v1::Cancel& message);
   Status send(const galen::node::v1::Reply& message);
+  /// Waits until everything sent so far has left, or the channel is closed. False: there is still some after `timeout`.
+  bool flush(std::chrono::milliseconds timeout);
   /// Any thread; returns at once. on_closed will be called, if start() was.
   void close();
 

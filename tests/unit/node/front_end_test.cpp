@@ -68,6 +68,15 @@ class FrontEndTest : public testing::Test {
     }
     return false;
   }
+  static void wait_until_up(const FrontEnd& front_end) {
+    for (const auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
+      if (front_end.up()) return;
+      std::this_thread::sleep_for(10ms);
+    }
+    ADD_FAILURE() << "no hello";
+  }
+  /// The versions 1 to 1.
+  static constexpr const char* kHelloScript = "printf '\\0\\0\\0\\5\\1\\10\\1\\20\\1' >&3; ";
   fs::path dir_;
   std::atomic<int> gone_{0};
 };
@@ -112,15 +121,10 @@ TEST_F(FrontEndTest, StopEndsOneThatListensToNobody) {
 // A front end that is slow for a moment: too much is on its way to it, and still every call hears something.
 TEST_F(FrontEndTest, AnAnswerThatFindsNoRoomIsRefused) {
   constexpr std::uint64_t kCalls = 20;
-  auto front_end = script(
-      "printf '\\0\\0\\0\\5\\1\\10\\1\\20\\1' >&3; "  // a hello
-      "while [ ! -e $out.go ]; do sleep 0.05; done; exec cat <&3 > $out");
+  auto front_end =
+      script(std::string(kHelloScript) + "while [ ! -e $out.go ]; do sleep 0.05; done; exec cat <&3 > $out");
   front_end.start();
-  for (const auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
-    if (front_end.up()) break;
-    std::this_thread::sleep_for(10ms);
-  }
-  ASSERT_TRUE(front_end.up());
+  wait_until_up(front_end);
   galen::node::v1::Reply large;
   large.set_response(std::string(8u << 20, 'x'));
   for (std::uint64_t id = 1; id <= kCalls; ++id) {
@@ -138,6 +142,21 @@ TEST_F(FrontEndTest, AnAnswerThatFindsNoRoomIsRefused) {
   ASSERT_EQ(heard.size(), kCalls);
   EXPECT_EQ(heard.at(1), ErrorCode::OK);
   EXPECT_EQ(heard.at(kCalls), ErrorCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(FrontEndTest, WhatWasRepliedArrivesBeforeTheEnd) {
+  constexpr std::uint64_t kCalls = 5;
+  auto front_end = script(std::string(kHelloScript) + "sleep 0.1; exec cat <&3 > $out");
+  front_end.start();
+  wait_until_up(front_end);
+  galen::node::v1::Reply reply;
+  reply.set_response(std::string(1u << 20, 'x'));
+  for (std::uint64_t id = 1; id <= kCalls; ++id) {
+    reply.set_call_id(id);
+    front_end.reply(reply);
+  }
+  front_end.stop();
+  EXPECT_EQ(replies().size(), kCalls);
 }
 
 TEST_F(FrontEndTest, AProgramThatIsNotThereIsTriedAgainUntilStopped) {

@@ -172,6 +172,21 @@ TEST_F(QueriesTest, CallsThatWaitForAHeightCountUntilTheyAreAnsweredOrDropped) {
   EXPECT_EQ(replies.next().call_id(), 7u);
 }
 
+TEST_F(QueriesTest, StoppingAnswersWhatWaits) {
+  const auto bounded = make_bounded(100, 1u << 20);
+  for (std::uint64_t id = 1; id <= 70; ++id)  // more than are taken at once: some may still be queued
+    EXPECT_TRUE(bounded->on_call(head_call(id, node.view().height() + 1)));
+  bounded->stop();
+  std::set<std::uint64_t> answered_ids;
+  for (int i = 0; i < 70; ++i) {
+    const auto reply = replies.next();
+    EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::SHUTTING_DOWN);
+    answered_ids.insert(reply.call_id());
+  }
+  EXPECT_EQ(answered_ids.size(), 70u);
+  EXPECT_FALSE(bounded->on_call(head_call(71, 0)));
+}
+
 TEST_F(QueriesTest, CallsThatWaitForAHeightAreBoundedInBytes) {
   const auto missing = node.view().height() + 1;
   const auto bounded = make_bounded(100, 600);
