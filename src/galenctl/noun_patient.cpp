@@ -9,6 +9,7 @@
 #include "galenctl/noun_record.hpp"
 #include "galenctl/outcome.hpp"
 #include "galenctl/patient_keys.hpp"
+#include "galenctl/write_call.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -31,7 +32,7 @@ Result<int> register_patient(Context& context, const RegisterOptions& options) {
     GALEN_ASSIGN(*request.mutable_source(), parse_source(options.system, text));
   }
   GALEN_ASSIGN(auto client, context.connect());
-  GALEN_ASSIGN(auto answer, client.call(request));
+  GALEN_ASSIGN(auto answer, call_write(context, client, request));
   if (!answer.already_registered()) GALEN_TRY(check_outcome(answer.outcome()));
   auto pseudonym = PrincipalId::from(answer.pseudonym());
   if (!pseudonym) return make_error(ErrorCode::INTERNAL, "the node answered without a pseudonym");

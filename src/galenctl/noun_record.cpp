@@ -9,6 +9,7 @@
 #include "galenctl/noun_record.hpp"
 #include "galenctl/outcome.hpp"
 #include "galenctl/read_flags.hpp"
+#include "galenctl/write_call.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -195,7 +196,7 @@ Result<int> set_status(Context& context, const StatusOptions& options) {
     writer.field("superseded_by", successor.hex());
   }
   GALEN_ASSIGN(auto client, context.connect());
-  GALEN_ASSIGN(auto answer, client.call(request));
+  GALEN_ASSIGN(auto answer, call_write(context, client, request));
   if (options.validate_only) {
     context.output.say("it would be marked; nothing was");
   } else {
