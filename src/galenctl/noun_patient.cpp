@@ -59,8 +59,9 @@ void add_patient(CLI::App& app, Context& context) {
   auto options = std::make_shared<RegisterOptions>();
   auto* enrol = add_verb(app, "patient", "register", "Register a patient under a random pseudonym");
   enrol->add_option("--key", options->key, "The patient's key: then only she can grant and revoke");
-  enrol->add_option("--source", options->source, "Local patient id; the same one gives the same pseudonym again");
-  enrol->add_option("--system", options->system, "Source system of --source");
+  auto* source =
+      enrol->add_option("--source", options->source, "Local patient id; the same one gives the same pseudonym again");
+  enrol->add_option("--system", options->system, "Source system of --source")->needs(source);
   enrol->add_option("--name", options->name, "Keep pseudonym and key's place under this name below --dir");
   enrol->callback(
       [&context, options] { context.action = [&context, options] { return register_patient(context, *options); }; });
