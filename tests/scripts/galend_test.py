@@ -47,6 +47,7 @@ with tempfile.TemporaryDirectory() as folder:
     config, small = sorted(folder.glob("**/node.toml"))[:2]
     text = config.read_text()
 
+    expect("help", galend("--help"), 0, "Exit codes:", "CONFIG_INVALID", "TMPDIR", "IDENTITY_IN_USE")
     expect("a sound configuration", galend("--config", config, "--check-config"), 0, "fine; member")
     # A hospital that joined since genesis: what a node without a ledger is made from must not refuse it.
     config.write_text(text.replace("[peers.addresses]\n", '[peers.addresses]\nLate = "127.0.0.1:7999"\n') + '[peers.cas]\nLater = "ca.pem"\n')
