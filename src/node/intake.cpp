@@ -47,7 +47,6 @@ void Intake::start() {
 }
 
 void Intake::stop() {
-  stopping_ = true;
   events_.close();
   if (thread_.joinable()) thread_.join();
 }

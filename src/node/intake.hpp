@@ -183,7 +183,6 @@ class Intake {
   const Ports ports_;
   BoundedQueue<Event> events_;
   std::thread thread_;
-  std::atomic<bool> stopping_{false};
 
   // Owned by the thread.
   execution::Admission admission_;
