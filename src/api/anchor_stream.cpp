@@ -1,6 +1,7 @@
 // The one stream: see start_anchor_stream in reactors.hpp. Slots stand in the order of the requests; a slot is written
 // when it is the first and has its answer. Reading pauses while stream_in_flight_max slots are open, which is how
-// pressure reaches the client. Everything is under the mutex; gRPC is called without it, guarded by the flags.
+// pressure reaches the client. Everything is under the mutex; gRPC is called without it, guarded by the flags. `self_`
+// keeps the object while an answer of the gateway's threads is taken in: gRPC only knows of its own.
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -39,7 +40,7 @@ std::string failure_answer(const Failure& failure) {
 
 class AnchorStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  AnchorStream(Front& front, grpc::CallbackServerContext* context) : front_(front), context_(context) {}
+  AnchorStream(Front& front, grpc::CallbackServerContext* context) : front_(front), context_(context), self_(this) {}
 
   void start() {
     ids_ = read_call_context(*context_, front_.limits.deadline_ms_max);
@@ -87,9 +88,10 @@ class AnchorStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     pump();
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override { self_.reset(); }
 
   void answer(Slot& slot, std::string&& bytes) {
+    const auto keep = self_;  // once the slot is answered, another thread may finish the stream
     {
       std::lock_guard lock(mutex_);
       slot.answer = std::move(bytes);
@@ -159,6 +161,7 @@ class AnchorStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   Front& front_;
   grpc::CallbackServerContext* const context_;
+  std::shared_ptr<AnchorStream> self_;  // until OnDone
   CallContext ids_;
   grpc::ByteBuffer in_, out_;  // each belongs to gRPC while its flag is set
   std::mutex mutex_;

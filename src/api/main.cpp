@@ -80,7 +80,12 @@ int main(int argc, char** argv) {
   Flags flags;
   CLI::App app("galend-api: gRPC front end of a Galen node; started by galend");
   declare(app, flags);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    // CLI11 has numbers of its own for each kind of mistake; usage is 2 in all of our programs.
+    return app.exit(problem) == 0 ? 0 : 2;
+  }
   flags.server.memory_bytes_max = flags.memory_mb_max * 1024 * 1024 / 4 * 3;
   flags.log.name += "/api";  // beside the node's own lines
   galen::log::init(flags.log);

@@ -14,7 +14,10 @@ namespace galen::galenctl {
 namespace {
 
 constexpr const char* kFooter =
-    "Exit codes: 0 fine, 1 error, 2 usage, 3 unsafe or refused, 4 waiting on others.\n"
+    "Exit codes: 0 fine, PERMIT; 1 an error, damage, what does not verify, a resource that import was refused;\n"
+    "2 usage; 3 refused by a rule, DENY, DIVERGED, or tx get: REJECTED, EXPIRED;\n"
+    "4 others must come back or act first, or tx get: UNKNOWN.\n"
+    "docs/operations.md has the whole table.\n"
     "Begin with: galenctl dev up --nodes 4 --dir /tmp/galen";
 
 void add_globals(CLI::App& app, Context& context) {

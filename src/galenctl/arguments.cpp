@@ -169,13 +169,19 @@ Result<crypto::Suite> parse_suite(const std::string& text) {
   return make_error(ErrorCode::INVALID_ARGUMENT, fmt::format("--suite {}: p256-sha256 or sm2-sm3", text));
 }
 
-Result<PrincipalId> parse_member(const Genesis& genesis, const std::string& text) {
+// A name that only a node told is not taken: what is signed for a member goes by genesis, or by the id that was typed.
+Result<PrincipalId> parse_member(const Context& context, const std::string& genesis_file, const std::string& text) {
+  if (auto id = PrincipalId::parse_hex(text)) return *id;
+  GALEN_ASSIGN(auto genesis, load_genesis(context, genesis_file));
   std::string names;
   for (const auto& member : genesis.members) {
-    if (member.name == text || member.id.hex() == text) return member.id;
+    if (member.name == text) return member.id;
     names += (names.empty() ? "" : ", ") + member.name;
   }
-  return make_error(ErrorCode::NOT_FOUND, fmt::format("{} is no member of this consortium: {}", text, names));
+  return make_error(ErrorCode::NOT_FOUND,
+                    fmt::format("genesis has no member {}, only {}; one that joined later is named by its id: galenctl "
+                                "member list",
+                                text, names));
 }
 
 std::string member_name(const Genesis& genesis, const PrincipalId& id) {

@@ -33,8 +33,8 @@ Result<TimestampMs> parse_moment(const std::string& option, const std::string& t
 Result<PrincipalId> parse_patient(const Context& context, const std::string& text);
 /// A suite by its name in genesis; INVALID_ARGUMENT names --suite.
 Result<crypto::Suite> parse_suite(const std::string& text);
-/// A member by name in genesis, or its id in hexadecimal.
-Result<PrincipalId> parse_member(const Genesis& genesis, const std::string& text);
+/// A member by its id in hexadecimal, or by its name in genesis, which is read only for a name.
+Result<PrincipalId> parse_member(const Context& context, const std::string& genesis_file, const std::string& text);
 /// The member's name, else its id.
 std::string member_name(const Genesis& genesis, const PrincipalId& id);
 Result<Genesis> load_genesis(const Context& context, const std::string& argument);

@@ -8,6 +8,7 @@
 #include "galen/crypto/random.hpp"
 #include "galen/types/transaction.hpp"
 #include "galenctl/outcome.hpp"
+#include "galenctl/write_call.hpp"
 
 namespace galen::galenctl {
 
@@ -45,15 +46,13 @@ Result<std::optional<v1::TransactionOutcome>> submit(Context& context, const Gen
     request.set_scheme(static_cast<std::uint32_t>(authorization.scheme));
     request.set_authorization(to_string(authorization.data));
   }
-  auto answer = client.call(request);
-  if (!answer) {
-    if (answer.error().code != ErrorCode::DEADLINE_EXCEEDED && answer.error().code != ErrorCode::UNAVAILABLE)
-      return answer.error();
-    return make_error(answer.error().code, fmt::format("{}; ask for its fate with: galenctl tx get --tx {}",
-                                                       answer.error().message, transaction.id().hex()));
-  }
-  GALEN_TRY(check_outcome(answer->outcome()));
-  return std::optional(answer->outcome());
+  const auto id = transaction.id().hex();
+  context.output.sent(
+      {draft.request_id.hex(), id, fmt::format("galenctl tx get --tx {} --valid-until {}", id, draft.valid_until_ms)});
+  GALEN_ASSIGN(auto answer, client.call(request));
+  if (is_final(answer.outcome().state())) context.output.answered();
+  GALEN_TRY(check_outcome(answer.outcome()));
+  return std::optional(answer.outcome());
 }
 
 }  // namespace galen::galenctl

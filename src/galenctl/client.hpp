@@ -40,36 +40,33 @@ struct ClientOptions {
   v1::ReadOptions read_options;            ///< of every call that reads
 };
 
-#define GALEN_CLIENT_CALLS(X)           \
-  X(RecordService, AnchorRecord)        \
-  X(RecordService, AnchorRecordBatch)   \
-  X(RecordService, GetRecord)           \
-  X(RecordService, ListRecordVersions)  \
-  X(RecordService, VerifyRecord)        \
-  X(RecordService, OpenRecord)          \
-  X(RecordService, SetRecordStatus)     \
-  X(PatientService, RegisterPatient)    \
-  X(PatientService, RegisterService)    \
-  X(PatientService, GetPrincipal)       \
-  X(ConsentService, GetConsent)         \
-  X(ConsentService, ListConsents)       \
-  X(AccessService, Decide)              \
-  X(AccessService, ListAccesses)        \
-  X(GovernanceService, ListMembers)     \
-  X(GovernanceService, ListEpochs)      \
-  X(GovernanceService, GetProposal)     \
-  X(GovernanceService, ListProposals)   \
+#define GALEN_CLIENT_CALLS(X)             \
+  X(RecordService, AnchorRecord)          \
+  X(RecordService, GetRecord)             \
+  X(RecordService, ListRecordVersions)    \
+  X(RecordService, VerifyRecord)          \
+  X(RecordService, OpenRecord)            \
+  X(RecordService, SetRecordStatus)       \
+  X(PatientService, RegisterPatient)      \
+  X(PatientService, RegisterService)      \
+  X(PatientService, GetPrincipal)         \
+  X(ConsentService, ListConsents)         \
+  X(AccessService, Decide)                \
+  X(AccessService, ListAccesses)          \
+  X(GovernanceService, ListMembers)       \
+  X(GovernanceService, ListEpochs)        \
+  X(GovernanceService, GetProposal)       \
+  X(GovernanceService, ListProposals)     \
   X(GovernanceService, ListEquivocations) \
-  X(LedgerService, GetHead)             \
-  X(LedgerService, GetBlock)            \
-  X(LedgerService, GetTransaction)      \
-  X(LedgerService, GetReceipt)          \
-  X(LedgerService, GetTransactionProof) \
-  X(LedgerService, GetStateProof)       \
-  X(LedgerService, GetConsistencyProof) \
-  X(LedgerService, SubmitTransaction)   \
-  X(NodeService, GetStatus)             \
-  X(NodeService, ListPeers)             \
+  X(LedgerService, GetBlock)              \
+  X(LedgerService, GetTransaction)        \
+  X(LedgerService, GetReceipt)            \
+  X(LedgerService, GetTransactionProof)   \
+  X(LedgerService, GetStateProof)         \
+  X(LedgerService, GetConsistencyProof)   \
+  X(LedgerService, SubmitTransaction)     \
+  X(NodeService, GetStatus)               \
+  X(NodeService, ListPeers)               \
   X(NodeService, WhoAmI)
 
 class AnchorStream;

@@ -9,6 +9,7 @@
 #include "galenctl/arguments.hpp"
 #include "galenctl/outcome.hpp"
 #include "galenctl/read_flags.hpp"
+#include "galenctl/write_call.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -37,7 +38,7 @@ Result<int> decide(Context& context, const DecideOptions& options) {
     request.set_pointer_id(pointer.str());
   }
   GALEN_ASSIGN(auto client, context.connect());
-  GALEN_ASSIGN(auto answer, client.call(request));
+  GALEN_ASSIGN(auto answer, call_write(context, client, request));
   GALEN_TRY(check_outcome(answer.outcome()));
   std::string consent =
       answer.consent_id().empty() ? "" : ", consent " + to_hex(as_bytes(answer.consent_id())).substr(0, 12);

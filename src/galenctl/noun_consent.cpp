@@ -24,7 +24,7 @@ struct RevokeOptions {
 Result<int> grant(Context& context, const GrantOptions& options) {
   GALEN_ASSIGN(auto genesis, load_genesis(context, options.genesis));
   GALEN_ASSIGN(auto patient, parse_patient(context, options.patient));
-  GALEN_ASSIGN(auto grantee, parse_member(genesis, options.to));
+  GALEN_ASSIGN(auto grantee, parse_member(context, options.genesis, options.to));
   GALEN_ASSIGN(auto purposes, parse_purposes(options.purposes));
   GALEN_ASSIGN(auto key, patient_key(context, genesis.suite, options.patient, options.key));
   auto now_ms = system_clock().wall_ms();
@@ -41,6 +41,11 @@ Result<int> grant(Context& context, const GrantOptions& options) {
   }
   if (!options.until.empty()) {
     GALEN_ASSIGN(auto until, parse_time("--until", options.until, now_ms));
+    // 1970 is 0, and 0 on the ledger is a consent without end.
+    if (until <= now_ms)
+      return make_error(
+          ErrorCode::INVALID_ARGUMENT,
+          fmt::format("--until {}: that is past already; for a consent without end leave it out", options.until));
     consent.set_not_after_ms(until);
   }
   GALEN_ASSIGN(auto submitted, submit(context, genesis, {patient, &key, operation}));
@@ -123,7 +128,7 @@ void add_consent(CLI::App& app, Context& context) {
   auto* give = add_verb(app, "consent", "grant", "The patient lets an organisation see her record");
   give->add_option("--patient", grants->patient, "Pseudonym, or a name kept below --dir")->required();
   give->add_option("--key", grants->key, "The patient's key (default: the one kept with her name)");
-  give->add_option("--to", grants->to, "Member's name or id")->required();
+  give->add_option("--to", grants->to, "Member's name in genesis, or its id")->required();
   give->add_option("--purpose", grants->purposes, "Purposes of use, e.g. TREAT,HPAYMT")->required();
   give->add_option("--until", grants->until, "24h, 7d, or 2027-01-31T12:00:00Z; without it: no end");
   give->add_option("--from", grants->from, "Not before; without it: at once");

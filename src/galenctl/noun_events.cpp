@@ -10,6 +10,7 @@
 #include "galen/types/event_cursor.hpp"
 #include "galenctl/arguments.hpp"
 #include "galenctl/context.hpp"
+#include "galenctl/event_detail.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -58,52 +59,11 @@ Result<v1::StreamEventsRequest> make_request(const Context& context, const Optio
     request.set_subject(subject.str());
   }
   if (!options.member.empty()) {
-    std::optional<PrincipalId> member = PrincipalId::parse_hex(options.member);
-    if (!member) {
-      GALEN_ASSIGN(auto genesis, load_genesis(context, ""));
-      GALEN_ASSIGN(member, parse_member(genesis, options.member));
-    }
-    request.set_member(member->str());
+    GALEN_ASSIGN(auto member, parse_member(context, "", options.member));
+    request.set_member(member.str());
   }
   request.set_heartbeat_ms(static_cast<std::uint32_t>(options.heartbeat_ms));
   return request;
-}
-
-/// What it is about, in ids: the record, the consent, the principal, the answer.
-std::string summary(const v1::EventDetail& detail) {
-  const auto id = [](const std::string& bytes) { return to_hex(as_bytes(bytes)); };
-  switch (detail.what_case()) {
-    case v1::EventDetail::kRecordAnchored:
-      return "pointer " + id(detail.record_anchored().pointer_id());
-    case v1::EventDetail::kRecordStatusSet:
-      return fmt::format("pointer {} {}", id(detail.record_status_set().pointer_id()),
-                         ledger::v1::RecordStatus_Name(detail.record_status_set().status()));
-    case v1::EventDetail::kConsentGranted:
-      return fmt::format("consent {} to {}", id(detail.consent_granted().consent_id()),
-                         id(detail.consent_granted().grantee()));
-    case v1::EventDetail::kConsentRevoked:
-      return "consent " + id(detail.consent_revoked().consent_id());
-    case v1::EventDetail::kAccessDecided:
-      return fmt::format("{} {}", detail.access_decided().permit() ? "permit" : "deny",
-                         ledger::v1::DecisionReason_Name(detail.access_decided().reason()));
-    case v1::EventDetail::kPrincipalRegistered:
-      return "principal " + id(detail.principal_registered().id());
-    case v1::EventDetail::kMembersProposed:
-      return "proposal " + id(detail.members_proposed().proposal_id());
-    case v1::EventDetail::kMembersVoted:
-      return fmt::format("proposal {} {}", id(detail.members_voted().proposal_id()),
-                         ledger::v1::MembersVote_Name(detail.members_voted().vote()));
-    case v1::EventDetail::kLearnerReady:
-      return fmt::format("learner {} at height {}", id(detail.learner_ready().member()), detail.learner_ready().height());
-    case v1::EventDetail::kAdminKeySet:
-      return "administrator " + id(detail.author());
-    case v1::EventDetail::kEquivocationProven:
-      return fmt::format("member {} in epoch {}", id(detail.equivocation_proven().member()),
-                         detail.equivocation_proven().epoch());
-    case v1::EventDetail::WHAT_NOT_SET:
-      break;
-  }
-  return detail.reason();
 }
 
 void print(Output& output, const v1::Event& event) {
@@ -115,12 +75,13 @@ void print(Output& output, const v1::Event& event) {
     const auto& detail = event.detail();
     writer.field("transaction_id", to_hex(as_bytes(detail.transaction_id())));
     writer.field("author", to_hex(as_bytes(detail.author()))).field("subject", to_hex(as_bytes(detail.subject())));
-    writer.field("what", summary(detail));
+    writer.field("what", event_summary(detail)).key("detail");
+    write_event_detail(writer, detail);
     if (!detail.reason().empty()) writer.field("reason", detail.reason());
   }
   output.result(writer.end_object());
   output.say(fmt::format("{}  {:<20}  {}  {}", format_time(event.time_ms()), type_name(event.type()),
-                         event.has_detail() ? summary(event.detail()) : "(of other members)", event.cursor()));
+                         event.has_detail() ? event_summary(event.detail()) : "(of other members)", event.cursor()));
 }
 
 void print(Output& output, const v1::EventsBehind& behind) {
@@ -130,7 +91,7 @@ void print(Output& output, const v1::EventsBehind& behind) {
   writer.field("transactions", behind.transactions()).field("stalled_ms", behind.stalled_ms());
   output.result(writer.end_object().end_object());
   output.note(
-      fmt::format("reading stood still for {}: {} blocks with {} transactions happened meanwhile and follow now",
+      fmt::format("reading stood still for {}: {} blocks with at least {} transactions came meanwhile and follow now",
                   format_duration(behind.stalled_ms()), behind.blocks(), behind.transactions()));
 }
 
@@ -177,6 +138,8 @@ bool is_passing(ErrorCode code) {
 }
 
 Result<int> events(Context& context, const Options& options) {
+  if (options.heartbeats && !context.output.json)
+    return make_error(ErrorCode::INVALID_ARGUMENT, "--heartbeats goes with --json: people are not shown them");
   Follower follower{context, options, {}};
   GALEN_ASSIGN(follower.request, make_request(context, options));
   GALEN_ASSIGN(auto client, context.connect());
@@ -215,7 +178,7 @@ void add_events(CLI::App& app, Context& context) {
   noun->add_option("--count", options->count, "End after so many events")->check(CLI::NonNegativeNumber);
   noun->add_option("--heartbeat-ms", options->heartbeat_ms, "How often the node says that nothing happened (15,000)")
       ->check(CLI::Range(1'000, 30'000));
-  noun->add_flag("--heartbeats", options->heartbeats, "Print them too, with --json");
+  noun->add_flag("--heartbeats", options->heartbeats, "Print them too; goes with --json");
   noun->callback([&context, options] { context.action = [&context, options] { return events(context, *options); }; });
 }
 

@@ -13,6 +13,7 @@
 #include "galenctl/dev_make.hpp"
 #include "galenctl/key_file.hpp"
 #include "galenctl/outcome.hpp"
+#include "galenctl/write_call.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -226,7 +227,7 @@ Result<int> register_service(Context& context, const ServiceOptions& options) {
   request.set_id(id.str());
   request.set_validate_only(options.validate_only);
   GALEN_ASSIGN(auto client, context.connect());
-  GALEN_ASSIGN(auto answer, client.call(request));
+  GALEN_ASSIGN(auto answer, call_write(context, client, request));
   JsonWriter writer;
   writer.begin_object().field("id", id.hex()).field("validate_only", options.validate_only);
   if (options.validate_only) {

@@ -9,6 +9,7 @@
 #include "galenctl/noun_record.hpp"
 #include "galenctl/outcome.hpp"
 #include "galenctl/patient_keys.hpp"
+#include "galenctl/write_call.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -31,7 +32,7 @@ Result<int> register_patient(Context& context, const RegisterOptions& options) {
     GALEN_ASSIGN(*request.mutable_source(), parse_source(options.system, text));
   }
   GALEN_ASSIGN(auto client, context.connect());
-  GALEN_ASSIGN(auto answer, client.call(request));
+  GALEN_ASSIGN(auto answer, call_write(context, client, request));
   if (!answer.already_registered()) GALEN_TRY(check_outcome(answer.outcome()));
   auto pseudonym = PrincipalId::from(answer.pseudonym());
   if (!pseudonym) return make_error(ErrorCode::INTERNAL, "the node answered without a pseudonym");
@@ -58,8 +59,9 @@ void add_patient(CLI::App& app, Context& context) {
   auto options = std::make_shared<RegisterOptions>();
   auto* enrol = add_verb(app, "patient", "register", "Register a patient under a random pseudonym");
   enrol->add_option("--key", options->key, "The patient's key: then only she can grant and revoke");
-  enrol->add_option("--source", options->source, "Local patient id; the same one gives the same pseudonym again");
-  enrol->add_option("--system", options->system, "Source system of --source");
+  auto* source =
+      enrol->add_option("--source", options->source, "Local patient id; the same one gives the same pseudonym again");
+  enrol->add_option("--system", options->system, "Source system of --source")->needs(source);
   enrol->add_option("--name", options->name, "Keep pseudonym and key's place under this name below --dir");
   enrol->callback(
       [&context, options] { context.action = [&context, options] { return register_patient(context, *options); }; });

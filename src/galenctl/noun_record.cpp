@@ -9,6 +9,7 @@
 #include "galenctl/noun_record.hpp"
 #include "galenctl/outcome.hpp"
 #include "galenctl/read_flags.hpp"
+#include "galenctl/write_call.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -58,6 +59,8 @@ void write_fields(JsonWriter& writer, const v1::PointerRecord& record) {
       .field("height", state.height())
       .field("period", state.period());
   writer.field("class", ledger::v1::RecordClass_Name(state.class_()).substr(std::string("RECORD_CLASS_").size()));
+  writer.field("retention",
+               ledger::v1::RetentionClass_Name(state.retention()).substr(std::string("RETENTION_CLASS_").size()));
   writer.field("supersedes", hex_of(state.supersedes())).field("superseded_by", hex_of(state.superseded_by()));
   writer.field("narrowed", record.narrowed());
 }
@@ -100,6 +103,9 @@ Result<int> get(Context& context, const Which& which) {
   return kExitOk;
 }
 
+/// More than this no node lists (docs/api.md, Limits).
+constexpr int kVersionsMax = 1000;
+
 Result<int> history(Context& context, const Which& which) {
   v1::ListRecordVersionsRequest request;
   GALEN_TRY(choose(which, request));
@@ -115,9 +121,12 @@ Result<int> history(Context& context, const Which& which) {
     table.push_back({std::to_string(table.size()), format_count(version.state().height()),
                      status_word(version.state().status()), hex_of(version.pointer_id())});
   }
-  writer.end_array();
+  const bool truncated = answer.versions_size() >= kVersionsMax;
+  writer.end_array().field("truncated", truncated);
   write_read_point(writer, answer.read_point());
   context.output.say(format_table(table));
+  if (truncated)
+    context.output.say(fmt::format("there may be more: a node lists {} versions at most", format_count(kVersionsMax)));
   context.output.say(as_of(answer.read_point()));
   context.output.result(writer.end_object());
   return kExitOk;
@@ -195,7 +204,7 @@ Result<int> set_status(Context& context, const StatusOptions& options) {
     writer.field("superseded_by", successor.hex());
   }
   GALEN_ASSIGN(auto client, context.connect());
-  GALEN_ASSIGN(auto answer, client.call(request));
+  GALEN_ASSIGN(auto answer, call_write(context, client, request));
   if (options.validate_only) {
     context.output.say("it would be marked; nothing was");
   } else {
@@ -224,9 +233,9 @@ void add_status(CLI::App& app, Context& context) {
 }
 
 void add_which(CLI::App* verb, const std::shared_ptr<Which>& which) {
-  verb->add_option("--pointer", which->pointer, "Pointer id, 64 hexadecimal digits");
+  auto* pointer = verb->add_option("--pointer", which->pointer, "Pointer id, 64 hexadecimal digits");
   verb->add_option("--source", which->source, "TYPE/ID in the source system (at the custodian)");
-  verb->add_option("--system", which->system, "Source system of --source");
+  verb->add_option("--system", which->system, "Source system of --source")->excludes(pointer);
 }
 
 }  // namespace
@@ -240,7 +249,7 @@ void add_record(CLI::App& app, Context& context) {
   add_read_flags(show, context);
   show->callback([&context, which] { context.action = [&context, which] { return get(context, *which); }; });
 
-  auto* versions = add_verb(app, "record", "history", "All versions of a record, oldest first");
+  auto* versions = add_verb(app, "record", "history", "The versions of a record, oldest first; 1,000 at most");
   add_which(versions, which);
   add_read_flags(versions, context);
   versions->callback([&context, which] { context.action = [&context, which] { return history(context, *which); }; });

@@ -9,6 +9,7 @@
 #include "galenctl/content.hpp"
 #include "galenctl/noun_record.hpp"
 #include "galenctl/outcome.hpp"
+#include "galenctl/write_call.hpp"
 
 namespace galen::galenctl {
 namespace {
@@ -70,7 +71,7 @@ Result<int> anchor(Context& context, const AnchorOptions& options, const MethodO
   request.set_validate_only(options.validate_only);
   GALEN_ASSIGN(*request.mutable_item(), item_of(context, options, method));
   GALEN_ASSIGN(auto client, context.connect());
-  GALEN_ASSIGN(auto answer, client.call(request));
+  GALEN_ASSIGN(auto answer, call_write(context, client, request));
   const auto& item = answer.item();
   auto pointer = to_hex(as_bytes(item.pointer_id()));
   JsonWriter writer;

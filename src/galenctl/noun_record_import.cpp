@@ -49,11 +49,12 @@ class Progress {
   std::uint64_t shown_us_ = 0;
 };
 
+/// Left open, for what a dry run does not know.
 JsonWriter summary_json(const ImportSummary& summary) {
   JsonWriter writer;
   writer.begin_object().field("resources", summary.resources).field("anchored", summary.anchored);
   writer.field("already_anchored", summary.already_anchored).field("refused", summary.refused);
-  writer.field("skipped", summary.skipped).end_object();
+  writer.field("skipped", summary.skipped);
   return writer;
 }
 
@@ -109,7 +110,7 @@ void print_result(Context& context, const ImportSummary& summary, const Progress
   if (summary.lossy_numbers != 0)
     output.say(fmt::format("{} numbers came out with other digits; this member has noted it",
                            format_count(summary.lossy_numbers)));
-  output.result(summary_json(summary));
+  output.result(summary_json(summary).field("lossy_numbers", summary.lossy_numbers).end_object());
 }
 
 /// Parses and counts; what would be refused by the node is not known.
@@ -136,7 +137,7 @@ Result<int> dry_run(Context& context, const Options& options, const Method& meth
   context.output.say(fmt::format("{} resources, {} of them would be refused; nothing was sent",
                                  format_count(summary.resources), format_count(summary.refused)));
   print_skipped(context.output, summary);
-  context.output.result(summary_json(summary));
+  context.output.result(summary_json(summary).end_object());
   return summary.refused == 0 ? kExitOk : kExitError;
 }
 

@@ -17,6 +17,8 @@ template <class Request>
 Status choose_transaction(const TxOptions& options, Request& request) {
   if (options.transaction.empty() == options.request_id.empty())
     return make_error(ErrorCode::INVALID_ARGUMENT, "name the transaction by --tx ID or by --request-id UUID");
+  if (!options.author.empty() && options.request_id.empty())
+    return make_error(ErrorCode::INVALID_ARGUMENT, "--author goes with --request-id: --tx alone names a transaction");
   if (!options.transaction.empty()) {
     GALEN_ASSIGN(auto id, parse_id("--tx", options.transaction));
     request.set_transaction_id(id.str());

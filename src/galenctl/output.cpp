@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";
 
+/// Whether a write that was answered so may still be ordered, or be ordered already.
+bool leaves_open(ErrorCode code) { return exit_code_of(code) == kExitWaiting || code == ErrorCode::CANCELLED; }
+
 }  // namespace
 
 int exit_code_of(ErrorCode code) {
@@ -179,15 +182,26 @@ int Output::fail(const Error& error) {
   // The files of this program are not those of a node.
   auto advice_text = error.code == ErrorCode::IO_ERROR ? "Check the path, its permissions and the disk."
                                                        : advice(error.code);
+  const auto* open = sent_ && leaves_open(error.code) ? &*sent_ : nullptr;
   if (json) {
     JsonWriter writer;
     writer.begin_object().key("error").begin_object();
     writer.field("reason", reason).field("message", error.message).field("advice", advice_text);
+    if (open != nullptr) {
+      writer.field("request_id", open->request_id);
+      if (!open->transaction_id.empty()) writer.field("transaction_id", open->transaction_id);
+      writer.field("ask", open->ask);
+    }
     writer.end_object().end_object();
     err_ << writer.text() << "\n" << std::flush;
   } else {
     err_ << "galenctl: " << printable(error.message) << " [" << reason << "]\n";
     if (!advice_text.empty()) err_ << "  " << advice_text << "\n";
+    if (open != nullptr) {
+      err_ << "  request_id " << open->request_id << "\n";
+      if (!open->transaction_id.empty()) err_ << "  transaction " << open->transaction_id << "\n";
+      err_ << "  It may have been done all the same. What became of it: " << open->ask << "\n";
+    }
     err_ << std::flush;
   }
   return exit_code_of(error.code);

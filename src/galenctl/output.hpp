@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,13 @@ class JsonWriter {
   bool comma_ = false;
 };
 
+/// What a write is known by while its answer is not there.
+struct SentWrite {
+  std::string request_id;
+  std::string transaction_id;  ///< empty while only the node knows it
+  std::string ask;             ///< the command that tells what became of it
+};
+
 class Output {
  public:
   Output(std::ostream& out, std::ostream& err) : out_(out), err_(err) {}
@@ -61,6 +69,9 @@ class Output {
   void status_line(std::string_view text);
   /// Standard output takes nothing more: its reader is gone, its disk is full.
   bool broken() const;
+  /// A write goes out. An error that leaves its fate open is printed with this, until answered() is called.
+  void sent(SentWrite write) { sent_ = std::move(write); }
+  void answered() { sent_.reset(); }
   /// Prints the error in its three parts and returns the exit code.
   int fail(const Error& error);
 
@@ -68,6 +79,7 @@ class Output {
   std::ostream& out_;
   std::ostream& err_;
   std::size_t status_width_ = 0;
+  std::optional<SentWrite> sent_;
 };
 
 bool is_utf8(std::string_view text);

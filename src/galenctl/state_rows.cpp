@@ -15,13 +15,6 @@ Key id_key(const std::string& flag, const std::string& text) {
   return to_bytes(id.span());
 }
 
-/// Genesis has no names for members of later epochs: those by their ids.
-Result<PrincipalId> member_id(const Context& context, const std::string& text) {
-  if (auto id = PrincipalId::parse_hex(text)) return *id;
-  GALEN_ASSIGN(auto genesis, load_genesis(context, ""));
-  return parse_member(genesis, text);
-}
-
 Key patient_key(const Context& context, const std::string&, const std::string& text) {
   GALEN_ASSIGN(auto id, parse_patient(context, text));
   return to_bytes(id.span());
@@ -44,7 +37,7 @@ Result<std::pair<std::string, std::string>> two_parts(const std::string& flag, c
 Key grants_key(const Context& context, const std::string& flag, const std::string& text) {
   GALEN_ASSIGN(auto parts, two_parts(flag, text, "PATIENT:MEMBER"));
   GALEN_ASSIGN(auto patient, parse_patient(context, parts.first));
-  GALEN_ASSIGN(auto member, member_id(context, parts.second));
+  GALEN_ASSIGN(auto member, parse_member(context, "", parts.second));
   return ByteWriter(64).raw(patient).raw(member).bytes();
 }
 
@@ -56,7 +49,7 @@ Key epoch_number(const Context&, const std::string& flag, const std::string& tex
 }
 
 Key member_key(const Context& context, const std::string&, const std::string& text) {
-  GALEN_ASSIGN(auto id, member_id(context, text));
+  GALEN_ASSIGN(auto id, parse_member(context, "", text));
   return to_bytes(id.span());
 }
 
@@ -76,7 +69,7 @@ Key claim_of_name(const Context& context, const std::string&, const std::string&
 Key fault_key(const Context& context, const std::string& flag, const std::string& text) {
   GALEN_ASSIGN(auto parts, two_parts(flag, text, "EPOCH:MEMBER"));
   GALEN_ASSIGN(auto epoch, parse_number(flag, parts.first));
-  GALEN_ASSIGN(auto member, member_id(context, parts.second));
+  GALEN_ASSIGN(auto member, parse_member(context, "", parts.second));
   return equivocation_key(epoch, member);
 }
 

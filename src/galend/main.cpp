@@ -1,5 +1,6 @@
-// galend: one hospital's node. `galend init` makes the data directory, `galend --config F` runs, `galend verify` checks a
-// stopped node's directory, `galend repair` makes lost parts of it anew. Exit codes: 0 fine, 1 error or damage found, 2 usage, 3 unsafe and refused.
+// galend: one hospital's node. `galend init` makes the data directory, `galend --config F` runs, `galend verify` checks
+// a stopped node's directory, `galend repair` makes lost parts of it anew. Exit codes: 0 fine, 1 error or damage found,
+// 2 usage, CONFIG_INVALID or no room to verify in, 3 unsafe and refused (docs/operations.md).
 
 #include <fmt/format.h>
 #include <google/protobuf/stubs/logging.h>
@@ -19,6 +20,11 @@
 
 namespace galen {
 namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 stopped in order, or fine; 1 an error, a failed write, damage found; 2 usage, CONFIG_INVALID, or\n"
+    "verify cannot check here (TMPDIR); 3 refused: DATA_DIR_LOCKED, IDENTITY_IN_USE, KEY_FILE_READABLE, "
+    "ALREADY_EXISTS.";
 
 // Until SIGTERM or SIGINT, or until the node is to be opened again (SIGUSR1, from itself). A renewed TLS certificate is found within a minute, or at once by SIGHUP.
 int wait_for_end(node::Node& node, const sigset_t& signals) {
@@ -113,6 +119,7 @@ int main(int argc, char** argv) {
   app.add_option("--config", config_path, "node.toml")->check(CLI::ExistingFile);
   auto* check_flag = app.add_flag("--check-config", check, "check configuration, genesis and keys, then exit");
   app.add_flag("--print-config", print, "print every setting with its source, then exit")->excludes(check_flag);
+  app.footer(kFooter);
   app.set_version_flag("--version", "galend 0.1.0");
   auto* init = app.add_subcommand("init", "make the data directory of a member, once");
   init->add_option("--config", config_path, "node.toml")->required()->check(CLI::ExistingFile);

@@ -238,7 +238,7 @@ void Mesh::Impl::use(Peer& peer, const ConnectionPtr& connection, std::uint64_t 
     take_down(peer, "replaced by a newer connection");
     old->close(Refusal::DUPLICATE, "replaced by a newer connection");
   }
-  note_process(peer, connection->hello().start_nonce);
+  note_process(peer, *connection);
   peer.active = connection;
   if (peer.dialling == connection) peer.dialling = nullptr;
   peer.last_connection = id;
@@ -284,17 +284,21 @@ void Mesh::Impl::take_down(Peer& peer, std::string_view why) {
   if (callbacks_.on_peer_down) callbacks_.on_peer_down(peer.index, why);
 }
 
-void Mesh::Impl::note_process(Peer& peer, std::uint64_t nonce) {
+void Mesh::Impl::note_process(Peer& peer, const Connection& connection) {
+  const auto nonce = connection.hello().start_nonce;
   if (nonce == peer.start_nonce) return;
   auto& former = peer.former_nonces;
   auto back = std::find(former.begin(), former.end(), nonce);
   if (back != former.end()) {
     // Nonces are drawn at random at each start, so one that comes back belongs to a process that never went away.
     former.erase(back);
+    {
+      std::lock_guard lock(peer.status_mutex);
+      note_second_process(peer.status, connection);
+    }
     if (auto end = lines_.admit(peer.index, "two processes"))
       log::error("two processes answer for member={}: it runs a second node with the same key{}",
                  options_.members[peer.index].name, *end);
-    if (callbacks_.on_two_processes) callbacks_.on_two_processes(peer.index);
   }
   if (peer.start_nonce != 0) former.push_back(peer.start_nonce);
   if (former.size() > kFormerNoncesMax) former.pop_front();

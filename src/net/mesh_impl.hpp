@@ -99,7 +99,7 @@ class Mesh::Impl final : public ConnectionHost {
   void dial_failed(Peer& peer, std::string_view why);
   void use(Peer& peer, const ConnectionPtr& connection, std::uint64_t id, bool tell);
   void take_down(Peer& peer, std::string_view why);
-  void note_process(Peer& peer, std::uint64_t nonce);
+  void note_process(Peer& peer, const Connection& connection);
   void note_removed(Peer& peer);
   void begin_shut_out(Peer& peer, const std::string& why);
   // second_process.cpp
@@ -108,6 +108,7 @@ class Mesh::Impl final : public ConnectionHost {
   void on_probe_unanswered(Peer& peer);
   void admit_contender(Peer& peer);
   void refuse_second_process(Peer& peer, const ConnectionPtr& connection);
+  static void note_second_process(PeerStatus& status, const Connection& connection);
   Status renew_tls();
   void wake();
   void begin_stop();

@@ -75,10 +75,8 @@ void Mesh::Impl::refuse_second_process(Peer& peer, const ConnectionPtr& connecti
   std::string text;
   {
     std::lock_guard lock(peer.status_mutex);
-    auto& status = peer.status;
-    ++status.second_processes;
-    status.second_process_address = connection->remote();
-    status.second_process_ms = static_cast<std::int64_t>(system_clock().wall_ms());
+    const auto& status = peer.status;
+    note_second_process(peer.status, *connection);
     text = fmt::format("another live process of {} is connected from {} since {}", options_.members[peer.index].name,
                        status.remote_address, when(status.since_ms));
   }
@@ -86,7 +84,12 @@ void Mesh::Impl::refuse_second_process(Peer& peer, const ConnectionPtr& connecti
     log::error("two processes answer for member={}: the one from {} is refused, {}{}", options_.members[peer.index].name,
                connection->remote(), text, *end);
   connection->close(Refusal::IDENTITY_IN_USE, text);
-  if (callbacks_.on_two_processes) callbacks_.on_two_processes(peer.index);
+}
+
+void Mesh::Impl::note_second_process(PeerStatus& status, const Connection& connection) {
+  ++status.second_processes;
+  status.second_process_address = connection.remote();
+  status.second_process_ms = static_cast<std::int64_t>(system_clock().wall_ms());
 }
 
 void Mesh::Impl::on_identity_in_use(Connection& connection, std::string_view text) {

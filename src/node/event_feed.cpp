@@ -51,6 +51,8 @@ void EventFeed::on_cancel(std::uint64_t call_id) {
   (void)queue_.try_push(Input(Cancelled{call_id}));
 }
 
+void EventFeed::on_front_end_gone() { queue_.force_push(Input(FrontEndGone{})); }
+
 void EventFeed::wake() {
   if (open_ == 0 || woken_.exchange(true)) return;
   queue_.force_push(Input(Woken{}));  // one at most
@@ -64,6 +66,8 @@ void EventFeed::run() {
     if (!ready_.empty()) serve();
   }
   const Error ended{ErrorCode::SHUTTING_DOWN, "the node is stopping; go on with the last cursor, on any node"};
+  for (const auto& input : queue_.pop_all(std::chrono::microseconds(0)))
+    if (const auto* call = std::get_if<Call>(&input)) answer(call->call_id(), ended);
   for (const auto& stream : ready_) answer(stream.call_id, ended);
   for (const auto& [call_id, stream] : parked_) answer(call_id, ended);
 }
@@ -87,6 +91,10 @@ void EventFeed::take(Input& input) {
     const auto id = cancelled->call_id;
     const auto waiting = std::erase_if(ready_, [&](const Stream& stream) { return stream.call_id == id; });
     if (waiting + parked_.erase(id) > 0) answer(id, Error{ErrorCode::CANCELLED, "the client went away"});
+  } else if (std::holds_alternative<FrontEndGone>(input)) {
+    open_ -= ready_.size() + parked_.size();
+    ready_.clear();
+    parked_.clear();
   } else {
     woken_ = false;
     for (auto& [call_id, stream] : parked_) ready_.push_back(std::move(stream));

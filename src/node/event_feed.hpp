@@ -39,6 +39,8 @@ class EventFeed {
   bool on_call(galen::node::v1::Call call);
   /// Any thread; of calls that are not here, nothing happens.
   void on_cancel(std::uint64_t call_id);
+  /// Any thread: the calls taken so far are dropped, nobody is there to hear of them.
+  void on_front_end_gone();
   /// Any thread, never waits: a block was executed or certified.
   void wake();
 
@@ -46,8 +48,9 @@ class EventFeed {
   struct Cancelled {
     std::uint64_t call_id;
   };
+  struct FrontEndGone {};
   struct Woken {};
-  using Input = std::variant<galen::node::v1::Call, Cancelled, Woken>;
+  using Input = std::variant<galen::node::v1::Call, Cancelled, FrontEndGone, Woken>;
   struct Stream {
     std::uint64_t call_id = 0;
     PrincipalId caller;

@@ -14,9 +14,6 @@ using galen::v1::EventType;
 
 namespace {
 
-/// Each is a row to be read while the other streams wait. Who is further behind is told how many blocks it is.
-constexpr Height kCountedBlocksMax = 100'000;
-
 Error damaged(const char* what) { return make_error(ErrorCode::CORRUPT, std::string(what) + " does not decode"); }
 
 EventType type_of(const pb::Operation& operation) {
@@ -326,7 +323,8 @@ Result<EventCursor> EventReader::earliest() {
   return EventCursor::at_block(genesis_.chain_id, low);
 }
 
-Result<galen::v1::EventsBehind> EventReader::behind(const EventCursor& cursor, std::uint64_t stalled_ms) const {
+Result<galen::v1::EventsBehind> EventReader::behind(const EventCursor& cursor, std::uint64_t stalled_ms,
+                                                    Height counted_max) const {
   galen::v1::EventsBehind behind;
   const auto to = cursor.is_before(head()) ? head() : cursor;
   behind.set_from(cursor.encode());
@@ -334,7 +332,7 @@ Result<galen::v1::EventsBehind> EventReader::behind(const EventCursor& cursor, s
   behind.set_blocks(to.height - cursor.height);
   behind.set_stalled_ms(stalled_ms);
   std::uint64_t transactions = 0;
-  for (auto height = cursor.height; height < to.height && height - cursor.height < kCountedBlocksMax; ++height) {
+  for (auto height = cursor.height; height < to.height && height - cursor.height < counted_max; ++height) {
     GALEN_ASSIGN(auto info, view_.info(height));
     if (info) transactions += info->item_count;
     if (info && height == cursor.height) transactions -= std::min<std::uint64_t>(cursor.transaction, info->item_count);

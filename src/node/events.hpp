@@ -67,9 +67,12 @@ class EventReader {
               galen::v1::StreamEventsResponse& out);
   /// The first position this node can begin at.
   Result<EventCursor> earliest();
-  /// What happened between `cursor` and head(), for a reader that stood still there; its transactions are those of the
-  /// first 100,000 blocks.
-  Result<galen::v1::EventsBehind> behind(const EventCursor& cursor, std::uint64_t stalled_ms) const;
+  /// Each is a row to be read, for every page of a slow reader, while the other streams wait.
+  static constexpr Height kCountedBlocksMax = 1'000;
+  /// What happened between `cursor` and head(), for a reader that stood still there; of its transactions those of the
+  /// first blocks are counted, so there are at least as many.
+  Result<galen::v1::EventsBehind> behind(const EventCursor& cursor, std::uint64_t stalled_ms,
+                                         Height counted_max = kCountedBlocksMax) const;
 
  private:
   struct Item;

@@ -24,6 +24,8 @@ using namespace std::chrono_literals;
 
 // The child gets one end as file descriptor 3, and nothing else of ours.
 constexpr int kChildFd = 3;
+constexpr std::uint32_t kRetryAfterMs = 100;
+constexpr auto kFlushMax = 1000ms;
 
 pid_t spawn(const FrontEnd::Options& options, int child_end) {
   std::vector<std::string> words = {options.program};
@@ -88,31 +90,31 @@ void FrontEnd::start() {
   supervisor_ = std::thread([this] { supervise(); });
 }
 
+std::shared_ptr<socket::Channel> FrontEnd::channel() {
+  std::lock_guard lock(mutex_);
+  return channel_;
+}
+
 void FrontEnd::stop() {
+  if (auto last = channel()) (void)last->flush(kFlushMax);
   stopping_ = true;
-  std::shared_ptr<socket::Channel> channel;
-  {
-    std::lock_guard lock(mutex_);
-    channel = channel_;
-  }
-  if (channel) channel->close();
+  if (auto last = channel()) last->close();  // looked for again: another may have taken its place
   if (supervisor_.joinable()) supervisor_.join();
 }
 
 void FrontEnd::reply(const galen::node::v1::Reply& reply) {
-  std::shared_ptr<socket::Channel> channel;
-  {
-    std::lock_guard lock(mutex_);
-    channel = channel_;
-  }
-  if (!channel) return;
-  auto sent = channel->send(reply);
-  if (sent || sent.error().code != ErrorCode::TOO_LARGE) return;  // a front end that is gone has told its clients itself
+  const auto to = channel();
+  if (!to) return;
+  const auto sent = to->send(reply);
+  if (sent || sent.error().code == ErrorCode::UNAVAILABLE)
+    return;  // a front end that is gone has told its clients itself
+  const auto code = sent.error().code;
   galen::node::v1::Reply refusal;
   refusal.set_call_id(reply.call_id());
-  refusal.set_code(static_cast<std::uint32_t>(ErrorCode::TOO_LARGE));
-  refusal.set_message("the answer is too large for one message: " + sent.error().message);
-  channel->send(refusal).ignore("as above");
+  refusal.set_code(static_cast<std::uint32_t>(code));
+  refusal.set_message("the answer could not be sent: " + sent.error().message);
+  if (code == ErrorCode::RESOURCE_EXHAUSTED) refusal.set_retry_after_ms(kRetryAfterMs);
+  to->send(refusal).ignore("as above");
 }
 
 void FrontEnd::supervise() {
@@ -192,6 +194,7 @@ bool FrontEnd::run_once() {
     std::unique_lock lock(closed_mutex);
     closed_changed.wait(lock, [&] { return closed; });
   }
+  if (handlers_.on_gone) handlers_.on_gone();
   channel.reset();
   int status = reap(pid);
   if (!stopping_) log::warn("front end ended status={} and is started again", status);

@@ -33,7 +33,7 @@ struct ScrubStatus {
   std::uint64_t last_pass_ms = 0;     ///< wall clock, end of the last full pass; 0: none yet
   std::uint64_t pass_started_ms = 0;  ///< of the one under way; 0: none
   std::uint64_t found = 0, repaired = 0;
-  std::string left;  ///< newest damage that was not repaired, since start; empty: none
+  std::string left;  ///< newest damage that the pass under way, or else the last full one, left
 };
 
 /// How joining and backfilling go; written by the sync thread.

@@ -47,7 +47,6 @@ void Intake::start() {
 }
 
 void Intake::stop() {
-  stopping_ = true;
   events_.close();
   if (thread_.joinable()) thread_.join();
 }
@@ -60,6 +59,9 @@ void Intake::on_cancel(std::uint64_t call_id) {
   // A full queue only means that the answer is made for nobody.
   (void)events_.try_push(Event(CancelCall{call_id}));
 }
+
+void Intake::on_front_end_gone() { events_.force_push(Event(FrontEndGone{})); }
+
 void Intake::on_executed(std::shared_ptr<const execution::ExecutedBlock> block) { events_.push(Event(std::move(block))); }
 void Intake::on_logged(std::vector<TransactionId> ids, std::uint64_t seq) {
   events_.push(Event(Logged{std::move(ids), seq}));
@@ -92,6 +94,9 @@ void Intake::run() {
     health_.pending_transactions = mempool_.items();
     health_.counters.intake_us += clock.monotonic_us() - began;
   }
+  for (auto& event : events_.pop_all(std::chrono::microseconds(0)))
+    if (const auto* call = std::get_if<Call>(&event))
+      reply_error(*call, {ErrorCode::SHUTTING_DOWN, "the node is stopping; nothing was done"});
   for (auto& [id, open] : open_)
     reply_error(open.call, {ErrorCode::SHUTTING_DOWN, "the node is stopping; the outcome of this call is not known yet"});
 }
@@ -110,9 +115,12 @@ void Intake::handle(Event& event) {
     handle_call(std::move(*call), until_us);
   } else if (auto* cancel = std::get_if<CancelCall>(&event)) {
     if (auto found = open_.find(cancel->call_id); found != open_.end()) {
-      for (const auto& id : found->second.awaits) mempool_.forget(id, cancel->call_id);
+      forget(found->first, found->second);
       open_.erase(found);
     }
+  } else if (std::holds_alternative<FrontEndGone>(event)) {
+    for (const auto& [call_id, open] : open_) forget(call_id, open);
+    open_.clear();
   } else if (auto* block = std::get_if<std::shared_ptr<const execution::ExecutedBlock>>(&event)) {
     settle_block(**block);
   } else if (auto* logged = std::get_if<Logged>(&event)) {
@@ -153,11 +161,15 @@ void Intake::wait(Open open) {
   auto call_id = open.call.call_id();
   for (const auto& id : open.awaits) {
     if (auto status = mempool_.wait(id, call_id); !status) {
-      for (const auto& other : open.awaits) mempool_.forget(other, call_id);
+      forget(call_id, open);
       return reply_error(open.call, status.error());
     }
   }
   open_.insert_or_assign(call_id, std::move(open));
+}
+
+void Intake::forget(std::uint64_t call_id, const Open& open) {
+  for (const auto& id : open.awaits) mempool_.forget(id, call_id);
 }
 
 // Who has no vote in this epoch has no place that a batch could be of. Somebody who is to have one in the next may have
@@ -223,7 +235,7 @@ void Intake::refuse(const std::vector<execution::Notice>& notices, const Error& 
   for (const auto& notice : notices) {
     auto found = open_.find(notice.token);
     if (found == open_.end()) continue;
-    for (const auto& id : found->second.awaits) mempool_.forget(id, notice.token);
+    forget(notice.token, found->second);
     reply_error(found->second.call, error);
     open_.erase(found);
   }
@@ -314,7 +326,7 @@ void Intake::expire_calls() {
     else
       reply_error(open.call, {missing->code, missing->message + "; whether this call's transaction will be ordered is open, "
                                                                 "ask GetTransaction"});
-    for (const auto& id : open.awaits) mempool_.forget(id, call_id);
+    forget(call_id, open);
     ended.push_back(call_id);
   }
   for (auto call_id : ended) open_.erase(call_id);

@@ -59,6 +59,8 @@ class Intake {
   /// Any thread. False when too many calls wait: the caller answers RESOURCE_EXHAUSTED.
   bool on_call(galen::node::v1::Call call);
   void on_cancel(std::uint64_t call_id);
+  /// Any thread: nobody waits for the calls taken so far any more. What they brought is ordered all the same.
+  void on_front_end_gone();
   /// From the exec thread, in block order. Waits for room: execution must not run away from its answers.
   void on_executed(std::shared_ptr<const execution::ExecutedBlock> block);
   /// From the store thread: outbox records stand in the log from `seq` on.
@@ -78,8 +80,9 @@ class Intake {
   struct CancelCall {
     std::uint64_t call_id;
   };
-  using Event = std::variant<galen::node::v1::Call, CancelCall, std::shared_ptr<const execution::ExecutedBlock>, Logged,
-                             consensus::Effects::Evidence>;
+  struct FrontEndGone {};
+  using Event = std::variant<galen::node::v1::Call, CancelCall, FrontEndGone,
+                             std::shared_ptr<const execution::ExecutedBlock>, Logged, consensus::Effects::Evidence>;
 
   /// A call that waits for one or more transactions.
   struct Open {
@@ -139,6 +142,7 @@ class Intake {
                       ledger::v1::Operation operation, std::unique_ptr<google::protobuf::Message> response,
                       galen::v1::TransactionOutcome* outcome);
   void wait(Open open);
+  void forget(std::uint64_t call_id, const Open& open);
   /// Answers with the first outcome, once what else it awaits is told.
   Status answer_first(Open open, const ledger::TransactionEntry& first);
 
@@ -179,7 +183,6 @@ class Intake {
   const Ports ports_;
   BoundedQueue<Event> events_;
   std::thread thread_;
-  std::atomic<bool> stopping_{false};
 
   // Owned by the thread.
   execution::Admission admission_;

@@ -90,17 +90,23 @@ Status Node::State::checkpointed(Height durable) {
 void Node::State::on_call(galen::node::v1::Call&& call) {
   const auto* method = socket::find_method(static_cast<socket::Method>(call.method()));
   auto call_id = call.call_id();
-  if (method != nullptr) {
+  if (method != nullptr && !stopping) {
     const bool taken = method->writes    ? intake->on_call(std::move(call))
                        : method->streams ? events->on_call(std::move(call))
                                          : queries->on_call(std::move(call));
     if (taken) return;
   }
+  if (method == nullptr) return refuse(call_id, {ErrorCode::UNIMPLEMENTED, "no such method"}, 0);
+  if (stopping) return refuse(call_id, {ErrorCode::SHUTTING_DOWN, "the node is stopping"}, 1'000);
+  refuse(call_id, {ErrorCode::RESOURCE_EXHAUSTED, "too many calls wait at this node"}, 100);
+}
+
+void Node::State::refuse(std::uint64_t call_id, const Error& why, std::uint32_t retry_after_ms) {
   galen::node::v1::Reply reply;
   reply.set_call_id(call_id);
-  reply.set_code(static_cast<std::uint32_t>(method == nullptr ? ErrorCode::UNIMPLEMENTED : ErrorCode::RESOURCE_EXHAUSTED));
-  reply.set_message(method == nullptr ? "no such method" : "too many calls wait at this node");
-  reply.set_retry_after_ms(100);
+  reply.set_code(static_cast<std::uint32_t>(why.code));
+  reply.set_message(why.message);
+  reply.set_retry_after_ms(retry_after_ms);
   front_end->reply(reply);
 }
 
@@ -190,8 +196,8 @@ void Node::stop() {
   auto& s = *state_;
   if (!s.started || s.stopped) return;
   s.stopped = true;
+  s.stopping = true;
   if (s.epoch_over) s.wait_for_last_certificate();
-  s.front_end->stop();
   s.scrubber->stop();
   s.divergence->stop();
   s.core->request_stop();
@@ -199,18 +205,20 @@ void Node::stop() {
     std::unique_lock lock(s.stop_mutex);
     s.stop_changed.wait_for(lock, kTenureHandOverMax, [&] { return s.ready_to_stop; });
   }
+  // Who still waits is told, and only then the way to them is closed.
+  s.intake->stop();
+  s.queries->stop();
+  s.events->stop();
+  s.front_end->stop();
   s.joining->stop();
   if (s.interposer) s.interposer->stop();
   s.mesh->stop();
   s.sync_server->stop();
   s.snapshots->stop();
   s.verify->stop();
-  s.intake->stop();
   s.core->stop();
   s.store_loop->stop();
   s.exec->stop();
-  s.queries->stop();
-  s.events->stop();
   auto height = s.opened.store->checkpoint();
   if (height) {
     if (auto flushed = s.opened.vault->flush(s.opened.log->log_id(), s.store_loop->next_seq()); !flushed)

@@ -75,6 +75,7 @@ struct Node::State {
   std::condition_variable stop_changed;
   bool ready_to_stop = false;
   bool started = false, stopped = false;
+  std::atomic<bool> stopping{false};  ///< new calls are refused
 
   static std::uint64_t now_ms() { return system_clock().monotonic_us() / 1000; }
 
@@ -104,6 +105,7 @@ struct Node::State {
   bool is_log_long() const;
   Status checkpointed(Height durable);
   void on_call(galen::node::v1::Call&& call);
+  void refuse(std::uint64_t call_id, const Error& why, std::uint32_t retry_after_ms);
   void look_at_participants();
   void wait_for_last_certificate();
   void reopen();

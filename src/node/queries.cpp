@@ -49,57 +49,114 @@ Queries::Queries(const Identity& identity, const ledger::Store& store, const vau
       options_(std::move(options)),
       ports_(std::move(ports)),
       started_us_(system_clock().monotonic_us()),
-      queue_({.items_max = 20'000, .bytes_max = 128u << 20}) {}
+      queue_({.items_max = options_.items_max, .bytes_max = options_.bytes_max}) {}
 
 Queries::~Queries() { stop(); }
 
 void Queries::start() {
-  for (std::size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
+  thread_ = std::thread([this] { run(); });
 }
 
 void Queries::stop() {
   queue_.close();
-  for (auto& thread : threads_) thread.join();
-  threads_.clear();
+  if (thread_.joinable()) thread_.join();
 }
 
 bool Queries::on_call(Call call) {
-  auto bytes = call.request().size() + 256;
+  const auto bytes = call.request().size() + 256;
+  if (!take_room(bytes)) return false;
   const std::uint64_t total_us = deadline_us(call), now = system_clock().monotonic_us();
-  return queue_.try_push({.call = std::move(call),
-                          .deadline_us = now + total_us,
-                          .answer_by_us = now + total_us - std::min(std::clamp(total_us / 10, kMarginUsMin, kMarginUsMax), total_us),
-                          .freshness = {}},
-                         bytes);
+  const auto margin_us = std::min(std::clamp(total_us / 10, kMarginUsMin, kMarginUsMax), total_us);
+  Waiting waiting{.call = std::move(call),
+                  .bytes = bytes,
+                  .deadline_us = now + total_us,
+                  .answer_by_us = now + total_us - margin_us,
+                  .freshness = {}};
+  if (queue_.try_push(std::move(waiting), bytes)) return true;
+  give_back(bytes);
+  return false;
+}
+
+void Queries::on_cancel(std::uint64_t call_id) {
+  // A full queue only means that the answer is made for nobody.
+  (void)queue_.try_push(Cancelled{call_id});
+}
+
+void Queries::on_front_end_gone() { queue_.force_push(FrontEndGone{}); }
+
+// One call larger than bytes_max passes when it is alone, as in the queue.
+bool Queries::take_room(std::size_t bytes) {
+  std::lock_guard lock(room_mutex_);
+  const bool fits = held_items_ < options_.items_max && (held_items_ == 0 || held_bytes_ + bytes <= options_.bytes_max);
+  if (!fits) return false;
+  ++held_items_;
+  held_bytes_ += bytes;
+  return true;
+}
+
+void Queries::give_back(std::size_t bytes) {
+  std::lock_guard lock(room_mutex_);
+  --held_items_;
+  held_bytes_ -= bytes;
 }
 
 void Queries::run() {
   name_this_thread("query");
-  std::vector<Waiting> later;
   while (!queue_.closed()) {
-    auto calls = queue_.pop_all(std::chrono::microseconds(later.empty() ? 200'000 : kFreshRetryUs), 64);
-    auto now = system_clock().monotonic_us();
-    std::vector<Waiting> still;
-    for (auto& waiting : later) (waiting.not_before_us <= now ? calls : still).push_back(std::move(waiting));
-    later = std::move(still);
-    for (auto& waiting : calls) {
-      answer(waiting);
-      if (waiting.not_before_us != 0) later.push_back(std::move(waiting));
-    }
+    auto inputs = queue_.pop_all(std::chrono::microseconds(later_.empty() ? 200'000 : kFreshRetryUs), 64);
+    for (auto& input : inputs) take(input);
+    ask_again();
   }
+  const Error ended{ErrorCode::SHUTTING_DOWN, "the node is stopping"};
+  for (const auto& input : queue_.pop_all(std::chrono::microseconds(0)))
+    if (const auto* waiting = std::get_if<Waiting>(&input)) refuse(*waiting, ended);
+  for (const auto& waiting : later_) refuse(waiting, ended);
+}
+
+void Queries::take(Input& input) {
+  if (auto* waiting = std::get_if<Waiting>(&input)) return ask(std::move(*waiting));
+  if (auto* cancelled = std::get_if<Cancelled>(&input)) return cancel(cancelled->call_id);
+  for (const auto& waiting : later_) give_back(waiting.bytes);
+  later_.clear();
+}
+
+void Queries::ask(Waiting&& waiting) {
+  answer(waiting);
+  if (waiting.not_before_us != 0) later_.push_back(std::move(waiting));
+}
+
+void Queries::ask_again() {
+  const auto now = system_clock().monotonic_us();
+  for (auto& waiting : std::exchange(later_, {})) {
+    if (waiting.not_before_us <= now)
+      ask(std::move(waiting));
+    else
+      later_.push_back(std::move(waiting));
+  }
+}
+
+void Queries::cancel(std::uint64_t call_id) {
+  const auto found = std::find_if(later_.begin(), later_.end(),
+                                  [&](const Waiting& waiting) { return waiting.call.call_id() == call_id; });
+  if (found == later_.end()) return;
+  refuse(*found, {ErrorCode::CANCELLED, "the client went away"});
+  later_.erase(found);
+}
+
+void Queries::refuse(const Waiting& waiting, const Error& why) {
+  Reply reply;
+  reply.set_call_id(waiting.call.call_id());
+  reply.set_code(static_cast<std::uint32_t>(why.code));
+  reply.set_message(why.message);
+  end(waiting, reply);
 }
 
 // Answers, or says from when it is to be asked again: a time that has come already when looking took longer than the pause.
 void Queries::answer(Waiting& waiting) {
   waiting.not_before_us = 0;
-  Reply reply;
-  reply.set_call_id(waiting.call.call_id());
   auto now = system_clock().monotonic_us();
-  if (now >= waiting.deadline_us) {
-    reply.set_code(static_cast<std::uint32_t>(ErrorCode::DEADLINE_EXCEEDED));
-    reply.set_message("the deadline passed before the answer was there");
-    return ports_.reply(reply);
-  }
+  if (now >= waiting.deadline_us)
+    return refuse(waiting, {ErrorCode::DEADLINE_EXCEEDED, "the deadline passed before the answer was there"});
   auto may_read = may_read_now(waiting, now);
   if (may_read && !*may_read) {
     waiting.not_before_us = std::min(now + kFreshRetryUs, waiting.deadline_us);
@@ -110,14 +167,19 @@ void Queries::answer(Waiting& waiting) {
     waiting.not_before_us = std::min(now + kCertificateRetryUs, waiting.deadline_us);
     return;
   }
-  if (response) {
-    reply.set_response(std::move(*response));
-  } else {
+  if (!response) {
     const auto& error = response.error();
     if (error.code == ErrorCode::IO_ERROR || error.code == ErrorCode::CORRUPT) ports_.fatal(error);
-    reply.set_code(static_cast<std::uint32_t>(error.code));
-    reply.set_message(error.message);
+    return refuse(waiting, error);
   }
+  Reply reply;
+  reply.set_call_id(waiting.call.call_id());
+  reply.set_response(std::move(*response));
+  end(waiting, reply);
+}
+
+void Queries::end(const Waiting& waiting, const Reply& reply) {
+  give_back(waiting.bytes);
   ports_.reply(reply);
 }
 

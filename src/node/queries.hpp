@@ -1,14 +1,17 @@
-// The query threads: every call that reads, from a snapshot, so that reading never waits for writing. Answers say how
+// The query thread: every call that reads, from a snapshot, so that reading never waits for writing. Answers say how
 // fresh they are (D19), and a call may say how fresh its answer has to be (fresh_reads.cpp). What is not there yet, a
-// certificate or a height, is asked for again until the call's deadline.
+// certificate or a height, is asked for again until the call's deadline. A call counts against the bounds until it is
+// answered or dropped, whether it is queued or waits to be asked again.
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "galen/base/bounded_queue.hpp"
@@ -40,8 +43,7 @@ class Queries {
   };
   struct Options {
     std::string data_dir;
-    std::vector<std::string> addresses;  ///< of the members, by index
-    std::size_t threads = 1;
+    std::size_t items_max = 20'000, bytes_max = 128u << 20;  ///< of the calls that are here
   };
 
   Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault& vault, Health& health,
@@ -49,9 +51,13 @@ class Queries {
   ~Queries();
 
   void start();
-  void stop();
+  void stop();  ///< answers what is here with SHUTTING_DOWN and joins
   /// Any thread; false when too many wait.
   bool on_call(galen::node::v1::Call call);
+  /// Any thread; of calls that are not here, nothing happens.
+  void on_cancel(std::uint64_t call_id);
+  /// Any thread: the calls taken so far are dropped, nobody is there to hear of them.
+  void on_front_end_gone();
 
  private:
   /// How fresh the answer has to be, and how far the wait for it is.
@@ -63,13 +69,28 @@ class Queries {
   };
   struct Waiting {
     galen::node::v1::Call call;
+    std::size_t bytes = 0;
     std::uint64_t deadline_us = 0;
     std::uint64_t answer_by_us = 0;  ///< a refusal that leaves later does not reach the caller before its own deadline
     std::uint64_t not_before_us = 0;
     std::optional<Freshness> freshness;
   };
+  struct Cancelled {
+    std::uint64_t call_id;
+  };
+  struct FrontEndGone {};
+  using Input = std::variant<Waiting, Cancelled, FrontEndGone>;
+
+  bool take_room(std::size_t bytes);
+  void give_back(std::size_t bytes);
   void run();
+  void take(Input& input);
+  void ask(Waiting&& waiting);
+  void ask_again();
+  void cancel(std::uint64_t call_id);
   void answer(Waiting& waiting);
+  void refuse(const Waiting& waiting, const Error& why);
+  void end(const Waiting& waiting, const galen::node::v1::Reply& reply);
   /// The response, or why not. UNAVAILABLE from receipts and proofs means: ask again in a moment.
   Result<std::string> handle(const Waiting& waiting);
   // fresh_reads.cpp
@@ -134,8 +155,11 @@ class Queries {
   const Options options_;
   const Ports ports_;
   const std::uint64_t started_us_;
-  BoundedQueue<Waiting> queue_;
-  std::vector<std::thread> threads_;
+  BoundedQueue<Input> queue_;
+  std::mutex room_mutex_;
+  std::size_t held_items_ = 0, held_bytes_ = 0;  ///< of the calls that are here; under the mutex
+  std::vector<Waiting> later_;                   ///< to be asked again; the thread's own
+  std::thread thread_;
 };
 
 }  // namespace galen::node

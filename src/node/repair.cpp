@@ -18,20 +18,28 @@ Status to_status(const std::error_code& error, const std::string& doing) {
 
 }  // namespace
 
+// Started again after a crash it never takes a ledger of its own making, or none at all, for the one to put aside.
 Status repair_ledger(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
-  const auto present = lock.path() + "/ledger", aside = present + ".damaged";
+  const auto present = lock.path() + "/ledger", aside = present + ".damaged", workshop = present + ".new";
+  const auto made = workshop + "/ledger";
   std::error_code error;
-  std::filesystem::remove_all(aside, error);
-  GALEN_TRY(to_status(error, "remove " + aside));
+  std::filesystem::remove_all(workshop, error);
+  GALEN_TRY(to_status(error, "remove " + workshop));
+  std::filesystem::create_directories(made, error);
+  GALEN_TRY(to_status(error, "create " + made));
+  GALEN_TRY(create_ledger(workshop, checked.genesis));
   if (std::filesystem::exists(present, error)) {
+    std::filesystem::remove_all(aside, error);
+    GALEN_TRY(to_status(error, "remove " + aside));
     std::filesystem::rename(present, aside, error);
     GALEN_TRY(to_status(error, "put " + present + " aside"));
   }
-  std::filesystem::create_directory(present, error);
-  GALEN_TRY(to_status(error, "create " + present));
-  return create_ledger(lock.path(), checked.genesis);
+  std::filesystem::rename(made, present, error);
+  GALEN_TRY(to_status(error, "put the new ledger in its place"));
+  std::filesystem::remove(workshop, error);
+  return to_status(error, "remove " + workshop);
 }
 
 Status repair_log(const Config& config) {

@@ -82,6 +82,7 @@ bool Scrubber::pass() {
     place_.started_ms = now_ms();
     place_.phase = Phase::files;
     place_.next = 0;
+    damage_now_.clear();
   }
   publish();
   if (place_.phase == Phase::files && !scrub_files()) return false;
@@ -91,6 +92,7 @@ bool Scrubber::pass() {
   if (!scrub_vault()) return false;
   place_.last_pass_ms = now_ms();
   place_.started_ms = 0;
+  damage_last_ = std::exchange(damage_now_, {});  // it has looked at everything: what it did not find is mended
   log::info("scrub: a full pass is done found={} repaired={}", place_.found, place_.repaired);
   publish();
   return save_place();
@@ -344,13 +346,14 @@ void Scrubber::repaired(const std::string& what) {
 }
 
 void Scrubber::left(const std::string& what) {
-  damage_ = what;
+  damage_now_ = what;
   log::error("scrub: not repaired: {}", what);
   publish();
 }
 
 void Scrubber::publish() {
-  health_.set_scrub({place_.last_pass_ms, place_.started_ms, place_.found, place_.repaired, damage_});
+  const auto& damage = damage_now_.empty() ? damage_last_ : damage_now_;
+  health_.set_scrub({place_.last_pass_ms, place_.started_ms, place_.found, place_.repaired, damage});
 }
 
 void Scrubber::fail(const Error& error) {

@@ -94,7 +94,8 @@ class Scrubber {
   PeerQuestion question_;
   Place place_;
   std::uint64_t saved_at_ms_;
-  std::string damage_;  ///< the newest that is left
+  /// The newest that is left: of the pass under way, and of the last full one.
+  std::string damage_now_, damage_last_;
   bool failed_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -123,9 +123,8 @@ void Node::State::make_callers() {
           .send = [this](MemberIndex to, Bytes bytes) { return mesh->send(to, net::Lane::bulk, std::move(bytes)); },
           .own = [this](std::uint64_t nonce) { return high_answer(nonce); },
           .now_ms = now_ms});
-  Queries::Options options{.data_dir = config.data_dir, .addresses = {}, .threads = 1};
   queries = std::make_unique<Queries>(
-      identity, *opened.store, *opened.vault, health, *barrier, std::move(options),
+      identity, *opened.store, *opened.vault, health, *barrier, Queries::Options{.data_dir = config.data_dir},
       Queries::Ports{.reply = reply,
                      .fatal = on_fatal,
                      .peers = [this] { return mesh->peers(); },
@@ -159,6 +158,13 @@ void Node::State::make_callers() {
                              [this](std::uint64_t call_id) {
                                intake->on_cancel(call_id);
                                events->on_cancel(call_id);
+                               queries->on_cancel(call_id);
+                             },
+                         .on_gone =
+                             [this] {
+                               intake->on_front_end_gone();
+                               events->on_front_end_gone();
+                               queries->on_front_end_gone();
                              }});
 }
 

@@ -36,7 +36,7 @@ struct Channel::State {
   const Limits limits;
 
   std::mutex mutex;
-  std::condition_variable writer_wakes;
+  std::condition_variable writer_wakes, emptied;
   // All below under the mutex. `queued` holds whole frames; what the writer took and has not yet written still counts.
   std::string queued;
   std::size_t items = 0;
@@ -59,7 +59,8 @@ Status Channel::State::send(FrameType type, const google::protobuf::MessageLite&
   {
     std::lock_guard lock(mutex);
     if (closed) return make_error(ErrorCode::UNAVAILABLE, "the channel between node and front end is closed");
-    if (items >= limits.queue_items_max || (items > 0 && bytes + frame_bytes > limits.queue_bytes_max))
+    const bool fits = frame_bytes <= kSmallFrameBytes || items == 0 || bytes + frame_bytes <= limits.queue_bytes_max;
+    if (items >= limits.queue_items_max || !fits)
       return make_error(ErrorCode::RESOURCE_EXHAUSTED,
                         fmt::format("the channel's queue is full: {} messages, {} bytes", items, bytes));
     append_frame(queued, type, message, size);
@@ -80,6 +81,7 @@ void Channel::State::close(Error why) {
     writer_sleeps = false;
   }
   writer_wakes.notify_one();
+  emptied.notify_all();
   // Wakes a reader and a writer that wait in the kernel. The descriptor itself lives until both have been joined, so
   // that its number cannot be another file's in between.
   ::shutdown(fd, SHUT_RDWR);
@@ -116,6 +118,7 @@ void Channel::State::write_loop() {
     // Everything that was queued at the swap has left; only later messages remain counted.
     items -= taken_items;
     bytes -= sent_bytes;
+    if (items == 0) emptied.notify_all();
   }
 }
 
@@ -223,6 +226,11 @@ Status Channel::send(const Hello& message) { return state_->send(FrameType::hell
 Status Channel::send(const Call& message) { return state_->send(FrameType::call, message); }
 Status Channel::send(const Cancel& message) { return state_->send(FrameType::cancel, message); }
 Status Channel::send(const Reply& message) { return state_->send(FrameType::reply, message); }
+
+bool Channel::flush(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(state_->mutex);
+  return state_->emptied.wait_for(lock, timeout, [&] { return state_->items == 0 || state_->closed; });
+}
 
 void Channel::close() { state_->close(make_error(ErrorCode::CANCELLED, "this end closed the channel")); }
 

@@ -307,10 +307,4 @@ Status RecordVault::move_to_log(const RequestId& log_id, std::uint64_t seq) {
 
 AppliedPosition RecordVault::applied_position() const { return state_->index.applied_position(); }
 
-std::uint64_t RecordVault::log_needed_from(const RequestId& log_id) const {
-  const std::lock_guard lock(state_->mutex);
-  const auto applied = state_->index.applied_position();
-  return applied.log_id == log_id ? applied.seq : 0;
-}
-
 }  // namespace galen::vault

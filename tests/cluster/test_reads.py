@@ -95,8 +95,20 @@ def heights(consortium):
     return get
 
 
-def without_quorum(consortium, get):
+def stopping(consortium, get):
+    """Who waits at a node that is stopped hears so from the node, before its front end is closed."""
+    never = str(consortium.status("C")["height"] + 1_000_000)
+    waiting = subprocess.Popen([BIN / "galenctl", "--dir", consortium.dir, "--node", "C", "--json", "--timeout", "25", *get,
+                                "--min-height", never], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    time.sleep(1)
     consortium.kill("C", signal.SIGTERM)
+    text = waiting.communicate(timeout=60)[0]
+    check(waiting.returncode == 4 and "SHUTTING_DOWN" in text, f"exit {waiting.returncode}: {text[-500:]}")
+    print("who waited at a node that stopped was told", flush=True)
+
+
+def without_quorum(consortium, get):
+    stopping(consortium, get)
     consortium.kill("D", signal.SIGTERM)
     time.sleep(2)
     text, took = refused(consortium, "A", "NO_QUORUM", "--timeout", "10", *get, "--linearizable")

@@ -4,6 +4,7 @@ Usage: galend_test.py GALEND GALENCTL"""
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,7 @@ with tempfile.TemporaryDirectory() as folder:
     config, small = sorted(folder.glob("**/node.toml"))[:2]
     text = config.read_text()
 
+    expect("help", galend("--help"), 0, "Exit codes:", "CONFIG_INVALID", "TMPDIR", "IDENTITY_IN_USE")
     expect("a sound configuration", galend("--config", config, "--check-config"), 0, "fine; member")
     # A hospital that joined since genesis: what a node without a ledger is made from must not refuse it.
     config.write_text(text.replace("[peers.addresses]\n", '[peers.addresses]\nLate = "127.0.0.1:7999"\n') + '[peers.cas]\nLater = "ca.pem"\n')
@@ -53,6 +55,15 @@ with tempfile.TemporaryDirectory() as folder:
     expect("a later member's address", galend("--config", config, "--check-config"), 0, "fine; member", *warnings)
     expect("init with a later member's address", galend("init", "--config", config), 0, "made", *warnings)
     expect("repair with a later member's address", galend("repair", "--config", config, "--ledger"), 0, "the ledger is empty again")
+    # A repair that was cut off: what it put aside is all there is, and the next one keeps it.
+    ledger, aside, new = (config.parent / "data" / name for name in ("ledger", "ledger.damaged", "ledger.new"))
+    (aside / "only-here").write_text("")
+    shutil.rmtree(ledger)
+    (new / "ledger").mkdir(parents=True)
+    (new / "ledger" / "half").write_text("")
+    expect("repair after one that was cut off", galend("repair", "--config", config, "--ledger"), 0, "the ledger is empty again")
+    if not (aside / "only-here").exists() or new.exists() or (ledger / "half").exists():
+        failures.append(f"repair after one that was cut off: {sorted(at.name for at in (config.parent / 'data').iterdir())}")
     expect("with a ledger nobody warns", galend("--config", config, "--check-config"), 0, "fine; member")
     config.write_text(text.replace(f"\n{names[1]} = ", "\nLate = "))
     expect("a ledger knows the members", galend("--config", config, "--check-config"), 0, "fine; member")

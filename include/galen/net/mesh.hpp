@@ -101,8 +101,6 @@ struct MeshCallbacks {
   std::function<void(MemberIndex, const PeerHello&)> on_peer_up;
   /// Every up is followed by exactly one down, also at stop() and when a newer connection replaces the old one.
   std::function<void(MemberIndex, std::string_view reason)> on_peer_down;
-  /// Two processes of one member are alive: one was refused while the other is connected, or they take turns.
-  std::function<void(MemberIndex)> on_two_processes;
   /// A peer refuses this process: it has a connection to another live one of this member, as it says in `text`.
   std::function<void(MemberIndex, std::string_view text)> on_identity_in_use;
   /// A peer refuses this node because its member was removed. Proven to be the peer's word; it may lie.
@@ -129,7 +127,8 @@ struct PeerStatus {
   std::string last_error;     ///< of the last failed attempt or the last loss; kept while connected
   std::uint64_t epoch = 0, start_nonce = 0;
   std::uint64_t connections = 0;  ///< times the peer came up
-  /// Processes of this member that were refused because another of them is connected; the newest, and when (wall clock).
+  /// Processes of this member that were refused because another of them is connected, or took its turn again; the
+  /// newest, and when (wall clock).
   std::uint64_t second_processes = 0;
   std::string second_process_address;
   std::int64_t second_process_ms = 0;

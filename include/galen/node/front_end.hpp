@@ -25,19 +25,22 @@ class FrontEnd {
   struct Handlers {
     std::function<void(galen::node::v1::Call&&)> on_call;  ///< reader thread: hand it to a bounded queue
     std::function<void(std::uint64_t call_id)> on_cancel;
+    std::function<void()> on_gone = nullptr;  ///< supervisor thread: no call of this front end comes any more
   };
 
   FrontEnd(Options options, Handlers handlers);
   ~FrontEnd();  ///< stops
 
   void start();
-  /// Ends the process (its channel closes, then SIGTERM, then SIGKILL after two seconds) and joins.
+  /// Ends the process (what was replied leaves, for at most a second; its channel closes, then SIGTERM, then SIGKILL
+  /// after two seconds) and joins.
   void stop();
   /// Any thread. A reply to a front end that is gone is dropped: its clients were told already.
   void reply(const galen::node::v1::Reply& reply);
   bool up() const { return up_.load(); }
 
  private:
+  std::shared_ptr<socket::Channel> channel();
   void supervise();
   bool run_once();
 

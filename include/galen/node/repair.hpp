@@ -9,7 +9,8 @@
 
 namespace galen::node {
 
-/// Puts DIR/ledger aside as DIR/ledger.damaged (replacing an earlier one) and makes an empty ledger.
+/// Puts DIR/ledger aside as DIR/ledger.damaged (replacing an earlier one) and makes an empty ledger. After a crash it
+/// may be started again.
 Status repair_ledger(const Config& config);
 /// Makes a new log where there is none; what a present one holds is never touched (ALREADY_EXISTS).
 Status repair_log(const Config& config);

@@ -1,21 +1,30 @@
-// One end of the socketpair between node and front end: framed, batched messages both ways (docs/adr/0005). A reader and a
-// writer thread per end; the writer sends everything queued in one system call, so a burst of calls costs few of them.
-// Frame: u32 length of what follows ‖ u8 type ‖ protobuf (galen/node/v1/socket.proto). Queues are bounded in items and bytes.
+// One end of the socketpair between node and front end: framed, batched messages both ways (docs/adr/0005). A reader
+// and a writer thread per end; the writer sends everything queued in one system call, so a burst of calls costs few of
+// them. Frame: u32 length of what follows ‖ u8 type ‖ protobuf (galen/node/v1/socket.proto). Queues are bounded in
+// items and bytes.
+//  - A message of at most kSmallFrameBytes needs room for an item only: a cancel, or the refusal in place of an answer
+//  for
+//    which there is no room, is never lost to large ones.
 //  - The first frame each way is a Hello whose version range holds kProtocolVersion; anything else closes the channel.
-//  - A frame that is too long, of an unknown type or not its message closes the channel: the two ends are one release, so
+//  - A frame that is too long, of an unknown type or not its message closes the channel: the two ends are one release,
+//  so
 //    bad bytes mean that the other end is broken or hostile, and there is nothing to resume.
 //  - A length alone never allocates: the read buffer grows with the bytes that really arrived.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
 #include "galen/base/result.hpp"
 #include "galen/node/v1/socket.pb.h"
+#include "galen/socket/front_end_limits.hpp"
 
 namespace galen::socket {
 
 inline constexpr std::uint32_t kProtocolVersion = 1;
+
+inline constexpr std::size_t kSmallFrameBytes = 512;
 
 /// First byte after the length.
 enum class FrameType : std::uint8_t { hello = 1, call = 2, cancel = 3, reply = 4 };
@@ -31,8 +40,8 @@ class Channel {
     std::function<void(const Error&)> on_closed;
   };
   struct Limits {
-    std::size_t queue_items_max = 16'384;
-    std::size_t queue_bytes_max = 64 * 1024 * 1024;
+    std::size_t queue_items_max = 32'768;
+    std::size_t queue_bytes_max = 64 * 1024 * 1024;  // of large messages
     std::size_t frame_bytes_max = 9 * 1024 * 1024;  // a receipt of the largest size with what is around it
   };
 
@@ -51,6 +60,8 @@ class Channel {
   Status send(const galen::node::v1::Call& message);
   Status send(const galen::node::v1::Cancel& message);
   Status send(const galen::node::v1::Reply& message);
+  /// Waits until everything sent so far has left, or the channel is closed. False: there is still some after `timeout`.
+  bool flush(std::chrono::milliseconds timeout);
   /// Any thread; returns at once. on_closed will be called, if start() was.
   void close();
 
@@ -58,6 +69,8 @@ class Channel {
   struct State;
   std::unique_ptr<State> state_;
 };
+// All calls in progress may end together, and each must have its answer.
+static_assert(Channel::Limits{}.queue_items_max >= kWriteCreditsMax + kReadCreditsMax);
 
 /// A connected pair of stream sockets, both close-on-exec: one for a Channel here, one to hand to a child process.
 Result<std::pair<int, int>> make_socket_pair();

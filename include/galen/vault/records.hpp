@@ -49,7 +49,6 @@ struct Standing {
 struct AnchorPlan {
   AnchorEntry entry;
   ledger::v1::CanonMethod canon() const { return static_cast<ledger::v1::CanonMethod>(entry.canon); }
-  bool new_version() const { return !entry.supersedes.is_zero(); }
 };
 struct AlreadyAnchored {
   PointerId pointer_id;
@@ -146,8 +145,6 @@ class RecordVault {
   Status move_to_log(const RequestId& log_id, std::uint64_t seq);
   /// Of the last flush.
   AppliedPosition applied_position() const;
-  /// Of the last flush; 0 for another log.
-  std::uint64_t log_needed_from(const RequestId& log_id) const;
 
   /// OK when the canonical bytes of `content`, made as they were made for this record, are those anchored: also after
   /// method JCS wrote numbers of either with other digits, if that was allowed then. COMMITMENT_MISMATCH (also when the

@@ -117,11 +117,11 @@ TEST_F(ProgramTest, ATakenPortIsAnError) {
 
 TEST_F(ProgramTest, MissingOrWrongFlagsAreUsageErrors) {
   spawn({"--listen", "127.0.0.1:0"});
-  EXPECT_NE(wait_exit(), 0);
+  EXPECT_EQ(wait_exit(), 2);
   auto words = arguments();
   words.push_back("--no-such-flag");
   spawn(words);
-  EXPECT_NE(wait_exit(), 0);
+  EXPECT_EQ(wait_exit(), 2);
 }
 
 TEST_F(ProgramTest, AMissingCertificateIsAnError) {

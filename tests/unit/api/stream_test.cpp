@@ -186,6 +186,32 @@ TEST_F(StreamTest, AnEmptyStreamEndsWell) {
   EXPECT_TRUE(stream_->Finish().ok());
 }
 
+// The last answer and the end of the requests arrive on two threads, and either of them may end the stream while the
+// other is still in it. With the sanitizers this is what tells.
+TEST_F(StreamTest, ManyStreamsEndAsTheirLastAnswerArrives) {
+  start([](const Call& call) -> std::optional<Reply> {
+    Reply reply;
+    reply.set_response(answer(call.request()));
+    return reply;
+  });
+  std::vector<std::future<void>> clients;
+  for (int client = 0; client < 4; ++client)
+    clients.push_back(std::async(std::launch::async, [&] {
+      auto stub = galen::v1::RecordService::NewStub(connect(client_));
+      for (int round = 0; round < 300; ++round) {
+        grpc::ClientContext context;
+        auto stream = stub->AnchorRecords(&context);
+        EXPECT_TRUE(stream->Write(request(round)));
+        stream->WritesDone();
+        AnchorRecordBatchResponse response;
+        EXPECT_TRUE(stream->Read(&response));
+        EXPECT_TRUE(stream->Finish().ok());
+      }
+    }));
+  for (auto& client : clients) client.get();
+  EXPECT_EQ(server_->gateway().figures().writes_open, 0u);
+}
+
 TEST_F(StreamTest, ManyMessagesUnderCancelAndCloseRaces) {
   start([](const Call& call) -> std::optional<Reply> {
     Reply reply;

@@ -89,6 +89,9 @@ TEST_F(AppTest, HelpIsFine) {
   auto help = run_with({"--help"});
   EXPECT_EQ(help.code, kExitOk);
   EXPECT_NE(help.out.find("record"), std::string::npos);
+  // As docs/operations.md has it.
+  for (const char* word : {"PERMIT", "2 usage", "DENY, DIVERGED", "REJECTED, EXPIRED", "UNKNOWN"})
+    EXPECT_NE(help.out.find(word), std::string::npos) << word << ": " << help.out;
   EXPECT_EQ(run_with({"record", "import", "--help"}).code, kExitOk);
 }
 

@@ -85,10 +85,10 @@ TEST_F(Handshake, TheLowerIndexChoosesAmongConnections) {
   auto third = dial();
   EXPECT_TRUE(third->join(consortium.chain_id, 8)) << "the member has restarted, and its old process answers nothing";
   EXPECT_TRUE(second->wait_closed());
-  EXPECT_EQ(node.now(node.two_processes, 1), 0);
+  EXPECT_EQ(node.peer(1).second_processes, 0u);
   auto fourth = dial();
   EXPECT_TRUE(fourth->join(consortium.chain_id, 7));
-  EXPECT_TRUE(node.wait([&] { return node.two_processes[1] == 1; })) << "a former process is still there";
+  EXPECT_TRUE(eventually([&] { return node.peer(1).second_processes == 1; })) << "a former process is still there";
   ASSERT_TRUE(node.wait([&] { return node.ups[1] == 4; }));
   EXPECT_EQ(node.now(node.downs, 1), 3);
 }

@@ -158,7 +158,7 @@ TEST(Mesh, APeerThatRestartsIsBackByName) {
       ASSERT_TRUE(nodes[restarted]->wait_up(i));
       EXPECT_NE(nodes[i]->peer(restarted).start_nonce, old_nonce);
       nodes[i]->mesh->send(restarted, Lane::votes, text("welcome back"));
-      EXPECT_EQ(nodes[i]->now(nodes[i]->two_processes, restarted), 0);
+      EXPECT_EQ(nodes[i]->peer(restarted).second_processes, 0u);
     }
     ASSERT_TRUE(nodes[restarted]->wait_frames(2));
     for (MemberIndex i = 0; i < 3; ++i)

@@ -111,11 +111,6 @@ Node::Node(MeshOptions options, bool release) {
     down_reason[peer] = reason;
     changed.notify_all();
   };
-  callbacks.on_two_processes = [this](MemberIndex peer) {
-    std::lock_guard lock(mutex);
-    ++two_processes[peer];
-    changed.notify_all();
-  };
   callbacks.on_identity_in_use = [this](MemberIndex peer, std::string_view text) {
     std::lock_guard lock(mutex);
     in_use[peer] = text;

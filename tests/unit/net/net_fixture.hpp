@@ -95,7 +95,6 @@ class Node {
   std::map<MemberIndex, bool> up;
   std::map<MemberIndex, int> ups, downs;
   std::map<MemberIndex, std::string> down_reason;
-  std::map<MemberIndex, int> two_processes;
   std::map<MemberIndex, std::string> in_use;  ///< what the peer said when it refused this process for another one
   std::map<MemberIndex, bool> removed;        ///< what the peer said of this node's member
   std::vector<Frame> frames;

@@ -149,6 +149,17 @@ TEST_F(EventFeedTest, ACancelledCallIsAnsweredOnceAndTheRestWaitOn) {
   EXPECT_TRUE(quiet());
 }
 
+TEST_F(EventFeedTest, ACallOfAFrontEndThatIsGoneIsDropped) {
+  for (std::size_t i = 0; i < EventFeed::kStreamsMax; ++i) ask(head(2));
+  feed.on_front_end_gone();
+  galen::node::v1::Call call;
+  call.set_call_id(12'345);
+  while (!feed.on_call(call)) std::this_thread::yield();  // there is room again
+  anchor_one();
+  EXPECT_EQ(next_reply().call_id(), 12'345u);
+  EXPECT_TRUE(quiet());
+}
+
 TEST_F(EventFeedTest, AReaderThatStoodStillGetsEverythingAndIsToldSo) {
   ask(head(1));
   const auto cursor = next_page().page.cursor();

@@ -304,6 +304,11 @@ TEST_F(EventsTest, WhoStoodStillIsToldExactlyWhatHappened) {
   EXPECT_EQ(behind.blocks(), 3u);
   EXPECT_EQ(behind.transactions(), 5u - 2u + 1u);
   EXPECT_EQ(behind.stalled_ms(), 61'000u);
+  // Who is far behind hears of how many blocks, and of the transactions in the first of them.
+  behind = take(reader(0).behind(cursor, 61'000, 1));
+  EXPECT_EQ(behind.blocks(), 3u);
+  EXPECT_EQ(behind.transactions(), 5u - 2u);
+  EXPECT_LE(EventReader::kCountedBlocksMax, 1'000u) << "while one reader's blocks are counted the others wait";
 }
 
 TEST_F(EventsTest, RandomChainsPagesAndStartsAgree) {

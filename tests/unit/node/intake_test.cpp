@@ -508,6 +508,18 @@ TEST_F(IntakeTest, AKnownPatientIsWhatTheLedgerHoldsOfHer) {
   EXPECT_EQ(static_cast<ErrorCode>(answers[last].code()), ErrorCode::ALREADY_EXISTS);
 }
 
+TEST_F(IntakeTest, ACallOfAFrontEndThatIsGoneIsDroppedAndItsTransactionIsNot) {
+  const auto request = anchor_request(chain.request_id(), "content");
+  call(Method::anchor_record, service_a, request);
+  const auto own = batches.next();
+  intake->on_front_end_gone();
+  order(own);
+  const auto again = call(Method::anchor_record, service_a, request);
+  const auto reply = replies.next();
+  EXPECT_EQ(reply.call_id(), again);
+  anchored(reply);
+}
+
 TEST_F(IntakeTest, StopAnswersWhatIsOpen) {
   call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
   batches.next();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <future>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -10,6 +11,7 @@
 #include "galen/v1/ledger_service.pb.h"
 #include "node/queries.hpp"
 #include "unit/execution/chain_fixture.hpp"
+#include "unit/node/told.hpp"
 
 namespace galen::node {
 
@@ -45,14 +47,15 @@ class QueriesTest : public ExecutionTest {
                                                  },
                                              .own = [](std::uint64_t nonce) { return HighAnswer{.nonce = nonce, .counts = true}; },
                                              .now_ms = [] { return system_clock().monotonic_us() / 1000; }});
-      queries[i].emplace(*identities[i], node.store(), *vaults[i], health, *barriers[i],
-                         Queries::Options{.data_dir = dirs[i].path(), .addresses = {}},
-                         Queries::Ports{.reply = [this](const Reply& reply) { answered.set_value(reply); },
-                                        .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
-                                        .peers = [] { return std::vector<net::PeerStatus>{{.member = 1, .name = "B", .throttled_us = 4'000}}; },
-                                        .peer_cpu_us = [](MemberIndex member) { return member * 7'000u; },
-                                        .front_end_up = [] { return true; },
-                                        .identity_in_use = [] { return std::vector<std::pair<MemberIndex, std::string>>(); }});
+      queries[i].emplace(
+          *identities[i], node.store(), *vaults[i], health, *barriers[i], Queries::Options{.data_dir = dirs[i].path()},
+          Queries::Ports{
+              .reply = [this](const Reply& reply) { answered.set_value(reply); },
+              .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
+              .peers = [] { return std::vector<net::PeerStatus>{{.member = 1, .name = "B", .throttled_us = 4'000}}; },
+              .peer_cpu_us = [](MemberIndex member) { return member * 7'000u; },
+              .front_end_up = [] { return true; },
+              .identity_in_use = [] { return std::vector<std::pair<MemberIndex, std::string>>(); }});
       queries[i]->start();
     }
   }
@@ -102,6 +105,31 @@ class QueriesTest : public ExecutionTest {
     commit(requester, chain.item(requester == 0 ? service_a : service_b, {operation}));
   }
 
+  /// Another of member 0, with bounds of its own, which tells `replies`.
+  std::unique_ptr<Queries> make_bounded(std::size_t items_max, std::size_t bytes_max) {
+    auto out = std::make_unique<Queries>(
+        *identities[0], node.store(), *vaults[0], health, *barriers[0],
+        Queries::Options{.data_dir = dirs[0].path(), .items_max = items_max, .bytes_max = bytes_max},
+        Queries::Ports{.reply = [this](const Reply& reply) { replies.put(reply); },
+                       .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
+                       .peers = {},
+                       .peer_cpu_us = {},
+                       .front_end_up = {},
+                       .identity_in_use = {}});
+    out->start();
+    return out;
+  }
+  Call head_call(std::uint64_t call_id, Height height_min) const {
+    auto request = head_request();
+    request.mutable_read_options()->set_min_height(height_min);
+    Call call;
+    call.set_call_id(call_id);
+    call.set_method(static_cast<std::uint32_t>(Method::get_head));
+    call.set_principal(service_a.str());
+    call.set_request(request.SerializeAsString());
+    return call;
+  }
+
   /// What member `from` says to the question that is asked just now.
   void tell(MemberIndex from, std::optional<QuorumCertificate> certificate) {
     std::uint64_t nonce = 0;
@@ -124,6 +152,7 @@ class QueriesTest : public ExecutionTest {
   std::uint64_t asked = 0;
   std::optional<ReadBarrier> barriers[2];
   std::promise<Reply> answered;
+  test::Told<Reply> replies;
   std::optional<vault::RecordVault> vaults[2];
   std::optional<Identity> identities[2];
   std::optional<Queries> queries[2];

@@ -149,6 +149,55 @@ TEST_F(QueriesTest, AReadFromAHeightOnWaitsForIt) {
   EXPECT_EQ(decode<galen::v1::GetHeadResponse>(wait(std::move(reply))).height(), height + 1);
 }
 
+// What waits to be asked again has left the queue; it is bounded all the same, and goes when nobody waits for it.
+TEST_F(QueriesTest, CallsThatWaitForAHeightCountUntilTheyAreAnsweredOrDropped) {
+  const auto missing = node.view().height() + 1;
+  const auto bounded = make_bounded(3, 1u << 20);
+  for (std::uint64_t id = 1; id <= 3; ++id) EXPECT_TRUE(bounded->on_call(head_call(id, missing)));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // they wait now
+  EXPECT_FALSE(bounded->on_call(head_call(4, missing)));
+  bounded->on_cancel(2);
+  bounded->on_cancel(12'345);
+  auto reply = replies.next();
+  EXPECT_EQ(reply.call_id(), 2u);
+  EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::CANCELLED);
+  EXPECT_TRUE(bounded->on_call(head_call(5, missing)));
+  bounded->on_front_end_gone();
+  while (!bounded->on_call(head_call(6, missing))) std::this_thread::yield();
+  run({});
+  reply = replies.next();
+  EXPECT_EQ(reply.call_id(), 6u) << "nobody waits for the others";
+  EXPECT_EQ(reply.code(), 0u);
+  EXPECT_TRUE(bounded->on_call(head_call(7, 0)));
+  EXPECT_EQ(replies.next().call_id(), 7u);
+}
+
+TEST_F(QueriesTest, StoppingAnswersWhatWaits) {
+  const auto bounded = make_bounded(100, 1u << 20);
+  for (std::uint64_t id = 1; id <= 70; ++id)  // more than are taken at once: some may still be queued
+    EXPECT_TRUE(bounded->on_call(head_call(id, node.view().height() + 1)));
+  bounded->stop();
+  std::set<std::uint64_t> answered_ids;
+  for (int i = 0; i < 70; ++i) {
+    const auto reply = replies.next();
+    EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::SHUTTING_DOWN);
+    answered_ids.insert(reply.call_id());
+  }
+  EXPECT_EQ(answered_ids.size(), 70u);
+  EXPECT_FALSE(bounded->on_call(head_call(71, 0)));
+}
+
+TEST_F(QueriesTest, CallsThatWaitForAHeightAreBoundedInBytes) {
+  const auto missing = node.view().height() + 1;
+  const auto bounded = make_bounded(100, 600);
+  for (std::uint64_t id = 1; id <= 2; ++id) EXPECT_TRUE(bounded->on_call(head_call(id, missing)));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(bounded->on_call(head_call(3, missing)));
+  run({});
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(replies.next().code(), 0u);
+  EXPECT_TRUE(bounded->on_call(head_call(4, 0)));
+}
+
 TEST_F(QueriesTest, AReadThatIsTooOldIsRefusedWithItsAge) {
   const auto done = run(0, {chain.item(service_a, {anchor()})});
   run({});

@@ -232,6 +232,22 @@ TEST_F(ScrubberTest, WhatNobodyHasIsSaidAndFoundAgain) {
   EXPECT_GE(health.scrub().repaired, 2u);
 }
 
+TEST_F(ScrubberTest, DamageIsShownUntilAPassHasMendedIt) {
+  const auto file = blocks_file();
+  flip(file.path, file.bytes / 3);
+  vault_first = vault_then = {"vault/index/000012.sst: put back the backup"};
+  connected = {};
+  auto scrubber = make();
+  EXPECT_TRUE(scrubber->pass());
+  EXPECT_EQ(health.scrub().left, vault_then[0]) << "the newest";
+  vault_then.clear();
+  EXPECT_TRUE(scrubber->pass());
+  EXPECT_NE(health.scrub().left.find("galend repair --ledger"), std::string::npos) << health.scrub().left;
+  connected = {1};
+  EXPECT_TRUE(scrubber->pass());
+  EXPECT_EQ(health.scrub().left, "");
+}
+
 TEST_F(ScrubberTest, DamageThatNoPeerCanMendNamesTheCommand) {
   for (const auto& file : ledger::Scrub(node.store(), chain.genesis).files())
     if (file.family == "state") flip(file.path, 40);

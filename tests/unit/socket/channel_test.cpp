@@ -257,6 +257,30 @@ TEST(ChannelTest, RefusesWhenTheQueueIsFullAndGoesOnWhenItIsDrained) {
   while (!end.channel->send(payload)) std::this_thread::yield();
 }
 
+TEST(ChannelTest, FlushWaitsUntilEverythingHasLeft) {
+  HalfOpen end;
+  end.channel->start();
+  EXPECT_TRUE(end.channel->flush(kPatience)) << "there is nothing";
+  ASSERT_TRUE(end.channel->send(call(1, std::string(4u << 20, 'x'))));  // more than the kernel takes
+  EXPECT_FALSE(end.channel->flush(20ms));
+  auto drained = std::async(std::launch::async, [&] {
+    std::vector<char> sink(64 * 1024);
+    while (::recv(end.peer, sink.data(), sink.size(), 0) > 0) {
+    }
+  });
+  EXPECT_TRUE(end.channel->flush(kPatience));
+  end.channel->close();
+  drained.get();
+}
+
+TEST(ChannelTest, FlushEndsWithTheChannel) {
+  HalfOpen end;  // not started: nothing ever leaves
+  ASSERT_TRUE(end.channel->send(call(1)));
+  auto flushed = std::async(std::launch::async, [&] { return end.channel->flush(kPatience); });
+  end.channel->close();
+  EXPECT_TRUE(flushed.get());
+}
+
 TEST(ChannelTest, QueueIsBoundedInItems) {
   Channel::Limits limits;
   limits.queue_items_max = 3;
@@ -265,6 +289,17 @@ TEST(ChannelTest, QueueIsBoundedInItems) {
   auto refused = end.channel->send(call(1));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::RESOURCE_EXHAUSTED);
+}
+
+TEST(ChannelTest, ASmallMessageNeedsNoRoomInBytes) {
+  Channel::Limits limits;
+  limits.queue_items_max = 4;
+  limits.queue_bytes_max = 1'000;
+  HalfOpen end(limits);
+  EXPECT_TRUE(end.channel->send(call(1, std::string(990, 'x'))));
+  EXPECT_FALSE(end.channel->send(call(2, std::string(kSmallFrameBytes, 'x'))));
+  for (std::uint64_t id = 3; id <= 5; ++id) EXPECT_TRUE(end.channel->send(call(id, std::string(400, 'x'))));
+  EXPECT_FALSE(end.channel->send(call(6))) << "it needs room for an item";
 }
 
 TEST(ChannelTest, PeerGoneIsToldOnce) {

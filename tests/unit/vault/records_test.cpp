@@ -369,9 +369,8 @@ TEST_F(RecordVaultTest, CrashBetweenOutboxAndCommit) {
   EXPECT_TRUE(vault_->verify(entry.pointer_id, as_bytes("content")));
   EXPECT_TRUE(vault_->verify(done.pointer_id, as_bytes("before")));
   EXPECT_TRUE(std::holds_alternative<AlreadyAnchored>(plan(8, "o-1", "content")));
-  // Another log's numbers mean nothing.
-  EXPECT_EQ(vault_->log_needed_from(log_id_), log_.size() + 1);
-  EXPECT_EQ(vault_->log_needed_from(crypto::random_request_id()), 0U);
+  EXPECT_EQ(vault_->applied_position().log_id, log_id_);
+  EXPECT_EQ(vault_->applied_position().seq, log_.size() + 1);
 }
 
 TEST_F(RecordVaultTest, OutcomesMayComeInAnyOrderAfterACrash) {
