@@ -117,6 +117,7 @@ void Intake::handle(Event& event) {
   } else if (auto* cancel = std::get_if<CancelCall>(&event)) {
     if (auto found = open_.find(cancel->call_id); found != open_.end()) {
       forget(found->first, found->second);
+      reply_error(found->second.call, {ErrorCode::CANCELLED, "the client went away"});  // its credit comes back with it
       open_.erase(found);
     }
   } else if (std::holds_alternative<FrontEndGone>(event)) {

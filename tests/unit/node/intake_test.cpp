@@ -525,6 +525,20 @@ TEST_F(IntakeTest, ACallOfAFrontEndThatIsGoneIsDroppedAndItsTransactionIsNot) {
   anchored(reply);
 }
 
+TEST_F(IntakeTest, ACancelledCallIsAnsweredOnce) {
+  const auto id = call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
+  const auto own = batches.next();
+  intake->on_cancel(id);
+  auto reply = replies.next();
+  EXPECT_EQ(reply.call_id(), id);
+  EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::CANCELLED);
+  intake->on_cancel(id);
+  order(own);
+  const auto next = call(Method::anchor_record, service_b, {});
+  reply = replies.next();
+  EXPECT_EQ(reply.call_id(), next);
+}
+
 // A document may have megabytes, and waits here until its transaction is ordered.
 TEST_F(IntakeTest, WhatWaitsForItsOutcomeIsBoundedInBytes) {
   start(1'500);
