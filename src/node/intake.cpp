@@ -28,13 +28,14 @@ constexpr std::size_t kEvidenceBytes = 64u << 10;
 }  // namespace
 
 Intake::Intake(const Identity& identity, const ledger::Store& store, vault::RecordVault& vault, Health& health,
-               DiskWatch disk, Ports ports)
+               DiskWatch disk, Ports ports, std::size_t open_bytes_max)
     : identity_(identity),
       store_(store),
       vault_(vault),
       health_(health),
       disk_(std::move(disk)),
       ports_(std::move(ports)),
+      open_bytes_max_(open_bytes_max),
       events_({.items_max = 100'000, .bytes_max = 256u << 20}),
       admission_(identity.genesis, identity.member_id()),
       mempool_(execution::PoolLimits{}, identity.self),
@@ -116,6 +117,7 @@ void Intake::handle(Event& event) {
   } else if (auto* cancel = std::get_if<CancelCall>(&event)) {
     if (auto found = open_.find(cancel->call_id); found != open_.end()) {
       forget(found->first, found->second);
+      reply_error(found->second.call, {ErrorCode::CANCELLED, "the client went away"});  // its credit comes back with it
       open_.erase(found);
     }
   } else if (std::holds_alternative<FrontEndGone>(event)) {
@@ -143,6 +145,8 @@ void Intake::handle_call(Call call, std::uint64_t deadline_us) {
   if (identity_.is_voter() && !identity_.can_sign)
     return reply_error(call, {ErrorCode::CANNOT_SIGN, "this node lacks the consensus key of its member in this epoch"});
   if (auto missing = no_quorum()) return reply_error(call, *missing);
+  if (!open_.empty() && open_bytes_ + call.request().size() > open_bytes_max_)
+    return reply_error(call, {ErrorCode::RESOURCE_EXHAUSTED, "requests of too many bytes wait for their outcome"});
   dispatch(std::move(call), deadline_us);
 }
 
@@ -165,6 +169,7 @@ void Intake::wait(Open open) {
       return reply_error(open.call, status.error());
     }
   }
+  open.held = HeldBytes(open_bytes_, open.call.request().size());
   open_.insert_or_assign(call_id, std::move(open));
 }
 

@@ -41,8 +41,30 @@ bool same_operations(const std::vector<ledger::v1::Operation>& a, const std::vec
 /// How long what the node itself makes is valid.
 std::uint64_t transaction_ttl_ms(const Genesis& genesis);
 
+/// Bytes that count in a total for as long as this lives.
+class HeldBytes {
+ public:
+  HeldBytes() = default;
+  HeldBytes(std::size_t& total, std::size_t bytes) : total_(&total), bytes_(bytes) { total += bytes; }
+  HeldBytes(HeldBytes&& other) noexcept { *this = std::move(other); }
+  HeldBytes& operator=(HeldBytes&& other) noexcept {
+    std::swap(total_, other.total_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~HeldBytes() {
+    if (total_ != nullptr) *total_ -= bytes_;
+  }
+
+ private:
+  std::size_t* total_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
 class Intake {
  public:
+  /// Of the requests that wait for an outcome; their number is bounded by the pool.
+  static constexpr std::size_t kOpenBytesMax = 256u << 20;
   struct Ports {
     std::function<void(const galen::node::v1::Reply&)> reply;
     std::function<void(OwnBatch)> submit;          ///< to the core loop; blocks when the core is behind
@@ -50,7 +72,7 @@ class Intake {
   };
 
   Intake(const Identity& identity, const ledger::Store& store, vault::RecordVault& vault, Health& health,
-         DiskWatch disk, Ports ports);
+         DiskWatch disk, Ports ports, std::size_t open_bytes_max = kOpenBytesMax);
   ~Intake();
 
   void start();
@@ -96,6 +118,7 @@ class Intake {
     bool resumed = false;                 ///< `own` of an earlier run is committed; this run is about the rest
     bool mismatch = false;                ///< `own` was made by an earlier request with another body
     std::uint64_t deadline_us = 0;
+    HeldBytes held = {};  ///< of the request, while the call is among the open ones
   };
   struct AnchorWork;
   /// What an id stands for already: in the ledger (while it counts as used), or in the pool.
@@ -181,6 +204,7 @@ class Intake {
   Health& health_;
   DiskWatch disk_;
   const Ports ports_;
+  const std::size_t open_bytes_max_;
   BoundedQueue<Event> events_;
   std::thread thread_;
 
@@ -190,6 +214,7 @@ class Intake {
   Accusations accusations_;
   std::shared_ptr<const ledger::View> view_;
   Height floor_ = 0;                                          ///< of backfilling, not above what it was for view_
+  std::size_t open_bytes_ = 0;                                ///< of the requests in open_, which counts them
   std::map<std::uint64_t, Open> open_;                        ///< by call id; the mempool's waiter token
   std::map<TransactionId, Bytes> outbox_;                     ///< bound, batch not made yet
   std::map<TransactionId, TimestampMs> records_;  ///< in the vault's in-flight table; until when they are valid

@@ -37,10 +37,15 @@ class IntakeTest : public ExecutionTest {
     EXPECT_TRUE(vault::RecordVault::create(options));
     records.emplace(take(vault::RecordVault::open(options)));
     for (MemberIndex i = 1; i < 4; ++i) health.set_connected(i, true);
+    start();
+  }
+
+  void start(std::size_t open_bytes_max = Intake::kOpenBytesMax) {
     intake.emplace(identity, node.store(), *records, health, DiskWatch(dir.path(), 0, health),
                    Intake::Ports{.reply = [this](const Reply& reply) { replies.put(reply); },
                                  .submit = [this](OwnBatch batch) { batches.put(std::move(batch)); },
-                                 .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }});
+                                 .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }},
+                   open_bytes_max);
     intake->resume({});
     intake->start();
   }
@@ -518,6 +523,34 @@ TEST_F(IntakeTest, ACallOfAFrontEndThatIsGoneIsDroppedAndItsTransactionIsNot) {
   const auto reply = replies.next();
   EXPECT_EQ(reply.call_id(), again);
   anchored(reply);
+}
+
+TEST_F(IntakeTest, ACancelledCallIsAnsweredOnce) {
+  const auto id = call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
+  const auto own = batches.next();
+  intake->on_cancel(id);
+  auto reply = replies.next();
+  EXPECT_EQ(reply.call_id(), id);
+  EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::CANCELLED);
+  intake->on_cancel(id);
+  order(own);
+  const auto next = call(Method::anchor_record, service_b, {});
+  reply = replies.next();
+  EXPECT_EQ(reply.call_id(), next);
+}
+
+// A document may have megabytes, and waits here until its transaction is ordered.
+TEST_F(IntakeTest, WhatWaitsForItsOutcomeIsBoundedInBytes) {
+  start(1'500);
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), std::string(1'000, 'a')));
+  const auto own = batches.next();
+  const auto second = anchor_request(chain.request_id(), std::string(1'000, 'b'));
+  EXPECT_EQ(refusal(Method::anchor_record, service_a, second), ErrorCode::RESOURCE_EXHAUSTED);
+  order(own);
+  anchored(replies.next());
+  call(Method::anchor_record, service_a, second);
+  order(batches.next());
+  anchored(replies.next());
 }
 
 TEST_F(IntakeTest, StopAnswersWhatIsOpen) {
