@@ -83,7 +83,7 @@ class Copy:
             done = self.run("node", "status")
             if done.stdout.strip():
                 status = json.loads(done.stdout.strip().splitlines()[-1])
-                if status.get("up") and status["mode"] != "STARTING":
+                if status.get("up") and status["height"]:  # alone it stays STARTING, and answers
                     return status
             check(self.galend.poll() is None, f"the node refuses the directory, with {self.galend.returncode}")
             check(time.monotonic() < until, f"the node does not serve: {done.stdout[-400:]} {done.stderr[-400:]}")
