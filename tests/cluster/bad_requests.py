@@ -255,7 +255,7 @@ def tool_rows(w):
         ("galenctl: a document of 9 MiB", lambda: ctl(
             "record", "anchor", huge, "--source", "PDF/refused-huge"), "TOO_LARGE 1"),
         ("galenctl: a consent until yesterday", lambda: ctl(
-            *grant, "C", "--purpose", "TREAT", "--until", "2020-01-01T00:00:00Z"), "CONSENT_NOT_ACTIVE 3"),
+            *grant, "C", "--purpose", "TREAT", "--until", "2020-01-01T00:00:00Z"), "INVALID_ARGUMENT 2"),
         ("galenctl: a consent for no member", lambda: ctl(*grant, "Z", "--purpose", "TREAT"), "NOT_FOUND 1"),
         ("galenctl: a consent for no purpose", lambda: ctl(*grant, "C", "--purpose", "CURIOSITY"), "BAD_PURPOSE 1"),
         ("galen-verify: the good receipt, to know", lambda: verify(receipt, genesis), "None 0"),
