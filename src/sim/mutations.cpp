@@ -34,7 +34,7 @@ constexpr std::array kRows{
     Row{10, "one_member_joins_all", "one member moves all others to its view (V2)"},
     Row{11, "no_restart_fence", "after a restart a leader proposes again in its old view"},
     Row{12, "forget_high_qc", "highQC is forgotten at a restart (R7)"},
-    Row{13, "recover_without_high_qc", "recovery without taking over highQC (8 c)"},
+    Row{13, "recover_without_high_qc", "recovery without taking over highQC (8 c)", 5},
     Row{14, "recover_without_floor", "recovery without silence and floor (8 b)", 5},
     Row{15, "child_of_epoch_end", "a child of an `epoch_end` block in the same epoch (R4)"},
     Row{16, "end_left_open", "both end flags, and an uncommitted `epoch_end` is not proposed again (V4e)"},

@@ -87,8 +87,8 @@ Options draw(std::uint64_t seed, Group group) {
   if (out.ledgers && out.room == consensus::Room{} && ledgers.chance(1, 4))
     out.room.blocks = out.window + 6 + ledgers.below(4);
   Rng kinds(seed + 505'050);
-  if (kinds.chance(1, 2))
-    for (unsigned fault = 0; fault < static_cast<unsigned>(Fault::count); ++fault)
+  if (kinds.chance(1, 2))  // those that lose something are drawn above, and seldom enough
+    for (unsigned fault = 0; fault < static_cast<unsigned>(Fault::amnesia); ++fault)
       if (kinds.chance(1, 3)) out.without |= 1U << fault;
   out.restores = kinds.chance(1, 4);
   // Members that lie count against the same budget as members that have forgotten.

@@ -31,7 +31,8 @@ void add_mutations(CLI::App& app, int& code) {
   command->add_option("--starts", options->starts, "first seeds to begin at")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
-  command->add_option("--budget", options->budget, "seeds each may take (five times as many: 6 and 14)")->capture_default_str();
+  command->add_option("--budget", options->budget, "seeds each may take (five times as many: 6, 13 and 14)")
+      ->capture_default_str();
   command->add_option("--jobs", options->jobs, "threads")->check(CLI::Range(1, 256))->capture_default_str();
   command->add_option("--programs", options->folder, "where the mutated programs stand");
   command->callback([options, &code] { code = run_mutations(*options) == 0 ? 0 : 1; });

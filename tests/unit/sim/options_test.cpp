@@ -30,7 +30,7 @@ TEST(Options, LittleRoomIsOfOneKind) {
 /// Or every seed would have all of them, and one would hide what another leads to.
 TEST(Options, SomeSeedsLeaveOutEachKindOfFault) {
   constexpr unsigned kSeeds = 2'000;
-  std::array<unsigned, static_cast<std::size_t>(Fault::count)> left_out{};
+  std::array<unsigned, static_cast<std::size_t>(Fault::amnesia)> left_out{};  // the others are off in most seeds
   unsigned all = 0;
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
     const auto without = draw(seed, Group::mixed).without;
