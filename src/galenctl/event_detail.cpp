@@ -12,22 +12,17 @@ namespace {
 
 std::string hex(const std::string& bytes) { return to_hex(as_bytes(bytes)); }
 
-/// "RECORD_STATUS_CURRENT" as "CURRENT", as the other verbs print it.
-std::string word(const std::string& name, std::string_view prefix) {
-  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
-}
-
 void write(JsonWriter& writer, const ledger::v1::AnchorRecord& record) {
   writer.field("pointer_id", hex(record.pointer_id())).field("custodian", hex(record.custodian()));
   writer.field("commitment", hex(record.commitment())).field("canon", canon_name(record.canon()));
   writer.field("supersedes", hex(record.supersedes()));
-  writer.field("class", word(ledger::v1::RecordClass_Name(record.class_()), "RECORD_CLASS_"));
-  writer.field("retention", word(ledger::v1::RetentionClass_Name(record.retention()), "RETENTION_CLASS_"));
+  writer.field("class", enum_word(ledger::v1::RecordClass_Name(record.class_()), "RECORD_CLASS_"));
+  writer.field("retention", enum_word(ledger::v1::RetentionClass_Name(record.retention()), "RETENTION_CLASS_"));
 }
 
 void write(JsonWriter& writer, const ledger::v1::SetRecordStatus& set) {
   writer.field("pointer_id", hex(set.pointer_id()));
-  writer.field("status", word(ledger::v1::RecordStatus_Name(set.status()), "RECORD_STATUS_"));
+  writer.field("status", enum_word(ledger::v1::RecordStatus_Name(set.status()), "RECORD_STATUS_"));
   writer.field("superseded_by", hex(set.superseded_by()));
 }
 
@@ -43,7 +38,7 @@ void write(JsonWriter& writer, const ledger::v1::RevokeConsent& consent) {
 
 void write(JsonWriter& writer, const ledger::v1::AccessEntry& entry) {
   writer.field("permit", entry.permit());
-  writer.field("reason", word(ledger::v1::DecisionReason_Name(entry.reason()), "DECISION_REASON_"));
+  writer.field("reason", enum_word(ledger::v1::DecisionReason_Name(entry.reason()), "DECISION_REASON_"));
   writer.field("requester", hex(entry.requester())).field("purpose", purpose_code(entry.purpose()));
   writer.field("pointer_id", hex(entry.pointer_id())).field("consent_id", hex(entry.consent_id()));
   writer.field("sequence", entry.sequence());
@@ -51,7 +46,7 @@ void write(JsonWriter& writer, const ledger::v1::AccessEntry& entry) {
 
 void write(JsonWriter& writer, const ledger::v1::RegisterPrincipal& principal) {
   writer.field("id", hex(principal.id()));
-  writer.field("kind", word(ledger::v1::PrincipalKind_Name(principal.kind()), "PRINCIPAL_KIND_"));
+  writer.field("kind", enum_word(ledger::v1::PrincipalKind_Name(principal.kind()), "PRINCIPAL_KIND_"));
   writer.field("has_key", !principal.key().empty());
 }
 
@@ -61,7 +56,7 @@ void write(JsonWriter& writer, const ledger::v1::ProposeMembers& proposal) {
 
 void write(JsonWriter& writer, const ledger::v1::VoteMembers& vote) {
   writer.field("proposal_id", hex(vote.proposal_id()));
-  writer.field("vote", word(ledger::v1::MembersVote_Name(vote.vote()), "MEMBERS_VOTE_"));
+  writer.field("vote", enum_word(ledger::v1::MembersVote_Name(vote.vote()), "MEMBERS_VOTE_"));
 }
 
 void write(JsonWriter& writer, const ledger::v1::LearnerReady& ready) {
@@ -72,7 +67,7 @@ void write(JsonWriter& writer, const ledger::v1::SetAdminKey& set) { writer.fiel
 
 void write(JsonWriter& writer, const v1::EquivocationProven& proven) {
   writer.field("member", hex(proven.member())).field("epoch", proven.epoch());
-  writer.field("kind", word(ledger::v1::SignedKind_Name(proven.kind()), "SIGNED_KIND_"));
+  writer.field("kind", enum_word(ledger::v1::SignedKind_Name(proven.kind()), "SIGNED_KIND_"));
   writer.field("view", proven.view()).field("height", proven.height());
 }
 

@@ -19,7 +19,7 @@ struct DecideOptions {
 };
 
 std::string reason_word(ledger::v1::DecisionReason reason) {
-  return ledger::v1::DecisionReason_Name(reason).substr(std::string("DECISION_REASON_").size());
+  return enum_word(ledger::v1::DecisionReason_Name(reason), "DECISION_REASON_");
 }
 
 Result<int> decide(Context& context, const DecideOptions& options) {

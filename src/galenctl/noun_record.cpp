@@ -38,8 +38,7 @@ Status choose(const Which& which, Request& request) {
 }
 
 std::string status_word(ledger::v1::RecordStatus status) {
-  auto name = ledger::v1::RecordStatus_Name(status);
-  return name.substr(std::string("RECORD_STATUS_").size());
+  return enum_word(ledger::v1::RecordStatus_Name(status), "RECORD_STATUS_");
 }
 std::string hex_of(const std::string& bytes) { return to_hex(as_bytes(bytes)); }
 
@@ -58,9 +57,8 @@ void write_fields(JsonWriter& writer, const v1::PointerRecord& record) {
   writer.field("commitment", hex_of(state.commitment()))
       .field("height", state.height())
       .field("period", state.period());
-  writer.field("class", ledger::v1::RecordClass_Name(state.class_()).substr(std::string("RECORD_CLASS_").size()));
-  writer.field("retention",
-               ledger::v1::RetentionClass_Name(state.retention()).substr(std::string("RETENTION_CLASS_").size()));
+  writer.field("class", enum_word(ledger::v1::RecordClass_Name(state.class_()), "RECORD_CLASS_"));
+  writer.field("retention", enum_word(ledger::v1::RetentionClass_Name(state.retention()), "RETENTION_CLASS_"));
   writer.field("supersedes", hex_of(state.supersedes())).field("superseded_by", hex_of(state.superseded_by()));
   writer.field("narrowed", record.narrowed());
 }

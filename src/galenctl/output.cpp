@@ -247,4 +247,8 @@ std::string format_count(std::uint64_t count) {
   return out;
 }
 
+std::string enum_word(const std::string& name, std::string_view prefix) {
+  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+}
+
 }  // namespace galen::galenctl

@@ -95,5 +95,8 @@ std::string format_time(std::uint64_t time_ms);
 std::string format_duration(std::uint64_t duration_ms);
 /// 1204551 -> "1,204,551"
 std::string format_count(std::uint64_t count);
+/// The name of a protobuf value without the prefix of its kind: "RECORD_STATUS_CURRENT" as "CURRENT". A value that has
+/// no name here, of a newer node, is empty.
+std::string enum_word(const std::string& name, std::string_view prefix);
 
 }  // namespace galen::galenctl
