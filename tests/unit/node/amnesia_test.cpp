@@ -10,6 +10,7 @@
 #include "galen/node/init.hpp"
 #include "node/log_records.hpp"
 #include "node/startup.hpp"
+#include "node/vault_position.hpp"
 #include "unit/execution/chain_fixture.hpp"
 
 namespace galen::node {
@@ -191,6 +192,23 @@ TEST_F(AmnesiaTest, ARecordThatIsOnItsWayToTheLogKeepsNoOldPlaceInIt) {
   EXPECT_GE(take(opened->vault->flush(opened->log->log_id(), opened->log->stats().next_seq)), oldest);
   opened = kill_and_open(*opened);
   ASSERT_TRUE(opened) << opened.error().message;
+}
+
+// What to do is in the words of the refusal: an operator reads them before any page.
+TEST_F(AmnesiaTest, AnIndexFromBeforeTheLogsFirstRecordIsRefusedWithWhatToDo) {
+  auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  for (int turn = 0; turn < 40; ++turn) append(*opened->log, {kFiller, false, Bytes(8'000)});
+  opened->log->recycle(opened->log->stats().next_seq);
+  append(*opened->log, {kFiller, true, Bytes(8)});
+  const auto& log = *opened->log;
+  ASSERT_GT(log.stats().oldest_seq, 1u);
+  EXPECT_TRUE(check_vault_follows({log.log_id(), log.stats().oldest_seq}, log, false));
+  const auto refused = check_vault_follows({log.log_id(), log.stats().oldest_seq - 1}, log, false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::CORRUPT);
+  for (const auto* what : {"vault/ from the newest backup", "galend repair --older-vault"})
+    EXPECT_NE(refused.error().message.find(what), std::string::npos) << refused.error().message;
 }
 
 }  // namespace
