@@ -141,7 +141,8 @@ void Simulation::hear_of_epoch(std::size_t place, std::size_t from, Epoch epoch)
 /// there by now may answer it.
 void Simulation::tell_epoch(std::size_t place, std::size_t to) {
   const auto& node = *nodes_[place];
-  auto word = std::make_shared<Letter>(std::make_shared<const Message>(FetchCertificate{node.height() + 1}));
+  auto word =
+      std::make_shared<Letter>(Letter{std::make_shared<const Message>(FetchCertificate{node.height() + 1}), {}});
   at(latency(), [this, place, to, epoch = node.seat->epoch, word] { deliver(place, to, epoch, word); });
 }
 

@@ -43,7 +43,7 @@ void Simulation::send(Node& node, Seat& seat, const Target& to, const MessagePtr
   if (node.is_honest()) note_rules(seat, *message);
   if (options_.record && node.is_bound()) options_.record->says(now_, node.identity, seat.epoch, *message);
   auto members = epochs_->of(seat.epoch).members.size();
-  auto letter = std::make_shared<Letter>(message);
+  auto letter = std::make_shared<Letter>(Letter{message, {}});
   for (MemberIndex member = 0; member < members; ++member)
     if (member != seat.index && (!to || *to == member)) post(node.place, seat.epoch, member, letter, 0);
 }
@@ -62,7 +62,8 @@ void Simulation::post(std::size_t from, Epoch epoch, MemberIndex to, const Lette
 }
 
 void Simulation::post_lies(std::size_t from, Epoch epoch, const Adversary::Outbox& outbox) {
-  for (const auto& one : outbox) post(from, epoch, one.to, std::make_shared<Letter>(one.message), one.delay_ms);
+  for (const auto& one : outbox)
+    post(from, epoch, one.to, std::make_shared<Letter>(Letter{one.message, {}}), one.delay_ms);
 }
 
 /// As the node's verify threads do, once for all who get it. What an honest member sends must pass.

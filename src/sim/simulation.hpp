@@ -223,6 +223,7 @@ class Simulation {
   std::map<Hash, Hash> batch_block_;  ///< the last block that an honest member proposed each batch in
   std::map<Hash, View> waits_;    ///< batches that every honest member has, and the highest view when the last got it
   std::set<Hash> in_blocks_;
+  std::set<Hash> from_logs_;        ///< batches that a start found in its log, and no block held
   std::uint64_t longest_wait_ = 0;  ///< in views, of a batch in a block
   Tally tally_;
 };

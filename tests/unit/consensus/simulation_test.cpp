@@ -68,6 +68,9 @@ TEST(Simulation, StepsEndWhereThereIsNoRoomForAllThatWasVotedFor) {
     EXPECT_EQ(run_core(draw(static_cast<std::uint64_t>(seed), group)).failure, "") << "seed " << seed;
 }
 
+// Members start with logs that hold batches for which their pools had had no room.
+TEST(Simulation, WhatAStartFindsInItsLogIsNoLeak) { EXPECT_EQ(run_core(draw(298'607, Group::mixed)).failure, ""); }
+
 TEST(Simulation, SameSeedSameRun) {
   for (auto group : {Group::amnesia, Group::byzantine}) {
     for (std::uint64_t seed : {3u, 17u, 101u}) {
