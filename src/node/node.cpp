@@ -6,6 +6,7 @@
 
 #include "galen/base/log.hpp"
 #include "galen/socket/method.hpp"
+#include "node/ledger_mending.hpp"
 #include "node/node_state.hpp"
 #include "node/participants.hpp"
 
@@ -111,6 +112,7 @@ void Node::State::refuse(std::uint64_t call_id, const Error& why, std::uint32_t 
 }
 
 void Node::State::fatal(const Error& error) {
+  if (error.code == ErrorCode::CORRUPT) suspect_ledger(config.data_dir);
   std::function<void(const Error&)> handler;
   {
     std::lock_guard lock(fatal_mutex);

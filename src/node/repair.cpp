@@ -2,51 +2,25 @@
 
 #include <filesystem>
 
-#include "galen/execution/executor.hpp"
 #include "galen/node/data_dir.hpp"
 #include "galen/node/init.hpp"
 #include "galen/node/log.hpp"
 #include "galen/vault/records.hpp"
+#include "node/ledger_mending.hpp"
 
 namespace galen::node {
-namespace {
-
-Status to_status(const std::error_code& error, const std::string& doing) {
-  if (!error) return {};
-  return Error{ErrorCode::IO_ERROR, "cannot " + doing + ": " + error.message()};
-}
-
-}  // namespace
-
-// Started again after a crash it never takes a ledger of its own making, or none at all, for the one to put aside.
 Status repair_ledger(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
-  const auto present = lock.path() + "/ledger", aside = present + ".damaged", workshop = present + ".new";
-  const auto made = workshop + "/ledger";
-  std::error_code error;
-  std::filesystem::remove_all(workshop, error);
-  GALEN_TRY(to_status(error, "remove " + workshop));
-  std::filesystem::create_directories(made, error);
-  GALEN_TRY(to_status(error, "create " + made));
-  GALEN_TRY(create_ledger(workshop, checked.genesis));
-  if (std::filesystem::exists(present, error)) {
-    std::filesystem::remove_all(aside, error);
-    GALEN_TRY(to_status(error, "remove " + aside));
-    std::filesystem::rename(present, aside, error);
-    GALEN_TRY(to_status(error, "put " + present + " aside"));
-  }
-  std::filesystem::rename(made, present, error);
-  GALEN_TRY(to_status(error, "put the new ledger in its place"));
-  std::filesystem::remove(workshop, error);
-  return to_status(error, "remove " + workshop);
+  return make_ledger_anew(lock.path(), checked.genesis);
 }
 
 Status repair_log(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
   std::error_code error;
-  std::filesystem::create_directories(config.data_dir + "/wal", error);
-  GALEN_TRY(to_status(error, "create " + config.data_dir + "/wal"));
+  const auto wal = config.data_dir + "/wal";
+  std::filesystem::create_directories(wal, error);
+  if (error) return Error{ErrorCode::IO_ERROR, "cannot create " + wal + ": " + error.message()};
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
   return create_log(lock.path(), config, checked.genesis);
 }

@@ -11,6 +11,7 @@
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
 #include "galen/base/thread_name.hpp"
+#include "node/ledger_mending.hpp"
 #include "node/log_scrub.hpp"
 #include "node/stored_fetch.hpp"
 
@@ -250,7 +251,10 @@ bool Scrubber::mend_file(const ledger::TableFile& file) {
   const auto what = fmt::format("ledger/{} with rows of {}", name, file.family);
   found(what + " does not have the checksum it was written with");
   const auto range = scrub_.heights(file);
-  if (!range) return left(what + "; stop the node and run galend repair --ledger"), true;
+  if (!range) {
+    suspect_ledger(options_.data_dir);
+    return left(what + "; restart the node: it makes the ledger anew from the others when it starts"), true;
+  }
   if (!mend_blocks(range->first, range->last)) return !failed_;
   auto replaced = scrub_.replace(file, [this] { (void)wait_ms(options_.reader_age_max_ms); });
   if (replaced) {

@@ -8,12 +8,13 @@
 #include <fstream>
 #include <future>
 
+#include "galen/ledger/past_block.hpp"
 #include "galen/node/log.hpp"
 #include "ledger/database.hpp"
 #include "node/fetch_answers.hpp"
+#include "node/ledger_mending.hpp"
 #include "node/repair_answers.hpp"
 #include "node/sync_server.hpp"
-#include "galen/ledger/past_block.hpp"
 #include "unit/node/large_block.hpp"
 
 namespace galen::node {
@@ -248,13 +249,14 @@ TEST_F(ScrubberTest, DamageIsShownUntilAPassHasMendedIt) {
   EXPECT_EQ(health.scrub().left, "");
 }
 
-TEST_F(ScrubberTest, DamageThatNoPeerCanMendNamesTheCommand) {
+TEST_F(ScrubberTest, DamageThatNoPeerCanMendIsLeftToTheNextStart) {
   for (const auto& file : ledger::Scrub(node.store(), chain.genesis).files())
     if (file.family == "state") flip(file.path, 40);
   EXPECT_TRUE(make()->pass());
   EXPECT_GE(health.scrub().found, 1u);
   EXPECT_EQ(health.scrub().repaired, 0u);
   EXPECT_NE(health.scrub().left.find("galend repair --ledger"), std::string::npos) << health.scrub().left;
+  EXPECT_TRUE(is_ledger_suspect(directory()));
   EXPECT_TRUE(asked.empty());
 }
 
