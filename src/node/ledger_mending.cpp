@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <vector>
 
 #include "galen/base/log.hpp"
 #include "galen/execution/executor.hpp"
+#include "galen/ledger/installer.hpp"
 #include "galen/ledger/scrub.hpp"
 #include "galen/node/data_dir.hpp"
 #include "galen/node/init.hpp"
@@ -27,7 +30,18 @@ Status to_status(const std::error_code& error, const std::string& doing) {
   return Error{ErrorCode::IO_ERROR, "cannot " + doing + ": " + error.message()};
 }
 
+/// What the log has of blocks above the last checkpoint is nowhere else here, and the log goes on.
+Status copy_log_aside(const std::string& data_dir) {
+  const auto wal = data_dir + "/wal", copy = damaged_ledger_path(data_dir) + "/wal";
+  std::error_code error;
+  if (!fs::exists(wal, error) || !fs::exists(damaged_ledger_path(data_dir), error)) return {};
+  fs::remove_all(copy, error);
+  fs::copy(wal, copy, fs::copy_options::recursive, error);
+  return to_status(error, "copy " + wal + " to " + copy);
+}
+
 Status put_in_place(const std::string& data_dir) {
+  GALEN_TRY(copy_log_aside(data_dir));
   std::error_code error;
   fs::rename(made_path(data_dir), ledger_path(data_dir), error);
   GALEN_TRY(to_status(error, "put the new ledger in its place"));
@@ -35,10 +49,26 @@ Status put_in_place(const std::string& data_dir) {
   return to_status(error, "remove " + workshop_path(data_dir));
 }
 
+/// A file that cannot be read is not damaged for that: whose fault it is, nobody here knows.
+Status check_readable(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> piece(1 << 20);
+  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size()))) {
+  }
+  if (file.eof()) return {};
+  return Error{ErrorCode::IO_ERROR, "cannot read " + path + ": look at the disk and at the rights of the file"};
+}
+
+/// Without what an operator would have to do about it: it is being done.
+std::string what_is_wrong(const Error& error) {
+  const auto advice = error.message.rfind(ledger::kRepairAdvice);
+  return advice == std::string::npos ? error.message : error.message.substr(0, advice);
+}
+
 /// What is wrong with it; nothing: it is whole, as far as a start and the checksums of its files tell.
 Result<std::optional<std::string>> find_damage(const std::string& data_dir, const Genesis& genesis) {
   const auto damage = [&](const Error& error) -> Result<std::optional<std::string>> {
-    if (is_ledger_damage(data_dir, error)) return std::optional(error.message);
+    if (is_ledger_damage(data_dir, error)) return std::optional(what_is_wrong(error));
     return error;
   };
   auto store = ledger::Store::open({.directory = data_dir, .context = genesis.context()});
@@ -48,7 +78,9 @@ Result<std::optional<std::string>> find_damage(const std::string& data_dir, cons
   const ledger::Scrub scrub(**store, genesis);
   for (const auto& file : scrub.files()) {
     GALEN_ASSIGN(const bool whole, scrub.is_whole(file, [](std::uint64_t) { return true; }));
-    if (!whole) return std::optional(file.path + " does not have the checksum it was written with");
+    if (whole) continue;
+    GALEN_TRY(check_readable(file.path));
+    return std::optional(file.path + " does not have the checksum it was written with");
   }
   return std::optional<std::string>();
 }
@@ -85,10 +117,15 @@ Status finish_ledger_made_anew(const std::string& data_dir) {
 }
 
 bool is_ledger_damage(const std::string& data_dir, const Error& error) {
-  std::error_code missing;
-  const fs::directory_iterator files(ledger_path(data_dir), missing);
-  return error.code == ErrorCode::CORRUPT ||
-         (error.code == ErrorCode::DATA_DIR_MISSING && !missing && files != fs::directory_iterator());
+  if (error.code == ErrorCode::CORRUPT) return true;
+  if (error.code != ErrorCode::DATA_DIR_MISSING) return false;
+  // CURRENT, which names the other files, is gone, and they are there.
+  std::error_code unknown;
+  if (fs::status(ledger_path(data_dir) + "/CURRENT", unknown).type() != fs::file_type::not_found) return false;
+  const fs::directory_iterator files(ledger_path(data_dir), unknown);
+  return std::any_of(begin(files), end(files), [](const fs::directory_entry& file) {
+    return file.path().extension() == ".sst" || file.path().filename().string().starts_with("MANIFEST-");
+  });
 }
 
 void suspect_ledger(const std::string& data_dir) { std::ofstream(suspicion_path(data_dir)).flush(); }
@@ -100,16 +137,19 @@ bool is_ledger_suspect(const std::string& data_dir) {
 
 Result<bool> mend_ledger(const std::string& data_dir, const Genesis& genesis) {
   GALEN_ASSIGN(const auto lock, DataDir::open(data_dir));
-  log::warn("something that was read here is damaged: the whole ledger is read and checked, which may take minutes");
+  GALEN_TRY(finish_ledger_made_anew(data_dir));
+  GALEN_ASSIGN([[maybe_unused]] const bool joined, ledger::install_joined(data_dir));
+  log::warn("something that was read here is damaged: the ledger is read and checked, which may take minutes");
   GALEN_ASSIGN(const auto damage, find_damage(data_dir, genesis));
   const auto aside = damaged_ledger_path(data_dir);
   std::error_code error;
   if (damage && fs::exists(aside, error))
-    return Error{ErrorCode::CORRUPT,
-                 fmt::format("the ledger is damaged again: {}. {} was put aside before, so this node does not make its "
-                             "ledger anew by itself once more: look at the disk, then remove that copy and start the "
-                             "node, or run galend repair --ledger",
-                             *damage, aside)};
+    return Error{
+        ErrorCode::ALREADY_EXISTS,
+        fmt::format("the ledger is damaged again: {}. {} was put aside before, so this node does not make its "
+                    "ledger anew by itself once more: look at the disk, then move that copy away and start the "
+                    "node",
+                    *damage, aside)};
   if (damage) {
     GALEN_TRY(make_ledger_anew(data_dir, genesis));
     log::error(

@@ -15,6 +15,13 @@ Status repair_ledger(const Config& config) {
   return make_ledger_anew(lock.path(), checked.genesis);
 }
 
+Status mend_suspected_ledger(const Config& config) {
+  if (!is_ledger_suspect(config.data_dir)) return {};
+  GALEN_ASSIGN(const auto genesis, Genesis::load(config.genesis));
+  GALEN_ASSIGN([[maybe_unused]] const bool mended, mend_ledger(config.data_dir, genesis));
+  return {};
+}
+
 Status repair_log(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
   std::error_code error;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
@@ -251,10 +252,7 @@ bool Scrubber::mend_file(const ledger::TableFile& file) {
   const auto what = fmt::format("ledger/{} with rows of {}", name, file.family);
   found(what + " does not have the checksum it was written with");
   const auto range = scrub_.heights(file);
-  if (!range) {
-    suspect_ledger(options_.data_dir);
-    return left(what + "; restart the node: it makes the ledger anew from the others when it starts"), true;
-  }
+  if (!range) return leave_to_the_next_start(what), true;
   if (!mend_blocks(range->first, range->last)) return !failed_;
   auto replaced = scrub_.replace(file, [this] { (void)wait_ms(options_.reader_age_max_ms); });
   if (replaced) {
@@ -333,6 +331,16 @@ std::optional<std::vector<ledger::StoredBlock>> Scrubber::fetch(MemberIndex peer
     out.push_back(std::move(*stored));
   }
   return out;
+}
+
+/// While one lies aside it would refuse: a node that votes is not to end for bytes that nobody needed yet.
+void Scrubber::leave_to_the_next_start(const std::string& what) {
+  const auto aside = damaged_ledger_path(options_.data_dir);
+  std::error_code error;
+  const bool refuses = std::filesystem::exists(aside, error);
+  if (!refuses) suspect_ledger(options_.data_dir);
+  left(fmt::format("{}; {}restart the node: it makes the ledger anew from the others when it starts", what,
+                   refuses ? "look at the disk, move " + aside + " away, then " : ""));
 }
 
 // ---- what is said

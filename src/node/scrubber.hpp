@@ -82,6 +82,7 @@ class Scrubber {
   void found(const std::string& what);
   void repaired(const std::string& what);
   void left(const std::string& what);
+  void leave_to_the_next_start(const std::string& what);
   void publish();
   void fail(const Error& error);
 

@@ -223,13 +223,10 @@ Result<consensus::SafetyState> begin_log_anew(const Identity& identity, const Lo
 
 namespace {
 
-// Of what reads the ledger. With what an operator can do about it, and with word for whoever opens it next.
+/// Of what reads the ledger; `damaged` where its bytes were the fault.
 template <class T>
-Result<T> of_ledger(const Config& config, Result<T> result) {
-  if (result || !is_ledger_damage(config.data_dir, result.error())) return result;
-  suspect_ledger(config.data_dir);
-  if (result.error().message.find("galend repair") == std::string::npos)
-    result.error().message += fmt::format(" {}", ledger::kRepairAdvice);
+Result<T> of_ledger(const Config& config, bool& damaged, Result<T> result) {
+  damaged |= !result && is_ledger_damage(config.data_dir, result.error());
   return result;
 }
 
@@ -330,7 +327,8 @@ Result<Identity> load_identity(const Config& config) {
 
 namespace {
 
-Result<Opened> open_parts(const Config& config, Identity& identity) {
+/// `damaged`: the ledger is what it fails for.
+Result<Opened> open_parts(const Config& config, Identity& identity, bool& damaged) {
   GALEN_ASSIGN(auto data_dir, DataDir::open(config.data_dir));
   GALEN_ASSIGN(bool copied, keep_genesis_copy(config));
   if (copied) log::warn("the copy of genesis.json in the data directory is written again");
@@ -338,14 +336,14 @@ Result<Opened> open_parts(const Config& config, Identity& identity) {
   GALEN_TRY(finish_ledger_made_anew(data_dir.path()));
   GALEN_ASSIGN(bool joined, ledger::install_joined(data_dir.path()));
   if (joined) log::info("the ledger is the one of a snapshot now");
-  GALEN_ASSIGN(
-      auto store,
-      of_ledger(config, ledger::Store::open({.directory = data_dir.path(),
-                                             .context = identity.context,
-                                             .block_cache_bytes = std::size_t{config.limits.block_cache_mib} << 20,
-                                             .failures = failures})));
+  GALEN_ASSIGN(auto store,
+               of_ledger(config, damaged,
+                         ledger::Store::open({.directory = data_dir.path(),
+                                              .context = identity.context,
+                                              .block_cache_bytes = std::size_t{config.limits.block_cache_mib} << 20,
+                                              .failures = failures})));
   auto executor = std::make_unique<execution::Executor>(identity.genesis, *store);
-  GALEN_ASSIGN(auto applied, of_ledger(config, executor->start()));
+  GALEN_ASSIGN(auto applied, of_ledger(config, damaged, executor->start()));
   GALEN_ASSIGN(auto vault, vault::RecordVault::open({.keyring_directory = data_dir.keyring(),
                                                      .vault_directory = data_dir.vault(),
                                                      .master_key_file = config.keys.master,
@@ -360,10 +358,10 @@ Result<Opened> open_parts(const Config& config, Identity& identity) {
   if (opened.verdict.kind != LogVerdict::Kind::amnesia)
     GALEN_TRY(check_vault_follows(vault.applied_position(), *opened.log, replay.started_over));
   GALEN_ASSIGN(auto bodies, LoggedBatches::index(identity, replay));
-  GALEN_TRY(of_ledger(config, replay_blocks(identity, replay, bodies, *executor, *store)));
+  GALEN_TRY(of_ledger(config, damaged, replay_blocks(identity, replay, bodies, *executor, *store)));
   GALEN_ASSIGN(auto checked, check_config(config));
   const auto own = own_participant(config, identity.member_id(), checked.consensus_keys.front());
-  GALEN_TRY(of_ledger(config, enter_epoch(*store, own, checked.consensus_keys, identity)));
+  GALEN_TRY(of_ledger(config, damaged, enter_epoch(*store, own, checked.consensus_keys, identity)));
 
   Opened out{.data_dir = std::move(data_dir),
              .failures = std::move(failures),
@@ -376,7 +374,7 @@ Result<Opened> open_parts(const Config& config, Identity& identity) {
              .left_over = {}};
   for (const auto& record : replay.outbox) GALEN_TRY(out.vault->replay(out.log->log_id(), record.seq, record.bytes));
 
-  GALEN_TRY(of_ledger(config, load_ledger(identity, *out.store, out.recovered)));
+  GALEN_TRY(of_ledger(config, damaged, load_ledger(identity, *out.store, out.recovered)));
   auto safety = recover_safety(identity, *out.store, replay);
   if (opened.verdict.kind == LogVerdict::Kind::amnesia || !safety) {
     log::error("the vote log is damaged and is begun anew: this node follows without voting until it has recovered reason=\"{}\"",
@@ -394,23 +392,22 @@ Result<Opened> open_parts(const Config& config, Identity& identity) {
   out.vault->log_goes_on(out.log->stats().next_seq);
   out.recovered.safety = std::move(*safety);
   GALEN_TRY(load_pending(identity, bodies, *out.pool, out.recovered));
-  GALEN_ASSIGN(out.left_over, load_left_over(identity, bodies, *out.store, out.recovered));
+  GALEN_ASSIGN(out.left_over, of_ledger(config, damaged, load_left_over(identity, bodies, *out.store, out.recovered)));
   return out;
 }
 
 }  // namespace
 
-// Of the ledger the others have all: it is looked at once, before it is opened or when that fails.
+// Of the ledger the others have all.
 Result<Opened> open_data_dir(const Config& config, Identity& identity) {
   const auto as_in_genesis = identity;
-  const bool suspect = is_ledger_suspect(config.data_dir);
-  if (suspect) GALEN_TRY(mend_ledger(config.data_dir, identity.genesis));
-  auto opened = open_parts(config, identity);
-  if (opened || suspect || !is_ledger_suspect(config.data_dir)) return opened;
+  bool damaged = false;
+  auto opened = open_parts(config, identity, damaged);
+  if (!damaged) return opened;
   GALEN_ASSIGN(const bool mended, mend_ledger(config.data_dir, identity.genesis));
   if (!mended) return opened;
   identity = as_in_genesis;
-  return open_parts(config, identity);
+  return open_parts(config, identity, damaged);
 }
 
 }  // namespace galen::node

@@ -9,6 +9,7 @@
 #include "galen/crypto/x509.hpp"
 #include "galen/node/data_dir.hpp"
 #include "galen/node/init.hpp"
+#include "galen/node/repair.hpp"
 #include "node/log_records.hpp"
 #include "node/startup.hpp"
 #include "unit/execution/chain_fixture.hpp"
@@ -108,6 +109,7 @@ class DataDirTest : public testing::Test {
   }
   void lose_manifest() const { std::filesystem::remove(config.data_dir + "/wal/manifest"); }
   Result<Opened> open() {
+    if (auto mended = mend_suspected_ledger(config); !mended) return mended.error();
     identity.emplace(take(load_identity(config)));
     return open_data_dir(config, *identity);
   }

@@ -43,6 +43,7 @@ TEST_F(LedgerMendingTest, ADamagedLedgerIsMadeAnewAndTheOldOnePutAside) {
   EXPECT_NE(opened->recovered.safety.mode(), consensus::Mode::recovering) << "the vote log is whole";
   EXPECT_EQ(opened->vault->pending().size(), 2u);
   EXPECT_TRUE(fs::exists(aside() + "/CURRENT"));
+  EXPECT_TRUE(fs::exists(aside() + "/wal/manifest")) << "what the log has of blocks above the last checkpoint";
   EXPECT_FALSE(is_ledger_suspect(config.data_dir));
 }
 
@@ -53,9 +54,10 @@ TEST_F(LedgerMendingTest, ASecondOneIsRefusedUntilSomebodyHasLookedAtTheDisk) {
   for (int i = 0; i < 2; ++i) {
     const auto refused = open();
     ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, ErrorCode::CORRUPT);
-    for (const auto* what : {"ledger.damaged", "remove that copy", "galend repair --ledger"})
+    EXPECT_EQ(refused.error().code, ErrorCode::ALREADY_EXISTS) << "a service manager starts it again after others";
+    for (const auto* what : {"ledger.damaged", "look at the disk", "move that copy away"})
       EXPECT_NE(refused.error().message.find(what), std::string::npos) << refused.error().message;
+    EXPECT_EQ(refused.error().message.find("galend repair"), std::string::npos) << "it would remove the first copy";
   }
   fs::remove_all(aside());
   EXPECT_TRUE(open());
@@ -109,11 +111,35 @@ TEST_F(LedgerMendingTest, AMissingLedgerIsNotMadeByItself) {
 TEST_F(LedgerMendingTest, ACrashBetweenTheLastStepsIsGoneOnFrom) {
   damage_ledger();
   ASSERT_TRUE(open());
-  fs::create_directories(config.data_dir + "/ledger.new");
-  fs::rename(ledger(), config.data_dir + "/ledger.new/ledger");
-  ASSERT_TRUE(open());
-  EXPECT_TRUE(fs::exists(ledger() + "/CURRENT"));
-  EXPECT_FALSE(fs::exists(config.data_dir + "/ledger.new"));
+  for (const bool suspect : {false, true}) {
+    fs::create_directories(config.data_dir + "/ledger.new");
+    fs::rename(ledger(), config.data_dir + "/ledger.new/ledger");
+    fs::remove_all(aside() + "/wal");
+    if (suspect) suspect_ledger(config.data_dir);
+    ASSERT_TRUE(open()) << suspect;
+    EXPECT_TRUE(fs::exists(ledger() + "/CURRENT"));
+    EXPECT_TRUE(fs::exists(aside() + "/wal/manifest"));
+    EXPECT_FALSE(fs::exists(config.data_dir + "/ledger.new"));
+  }
+}
+
+// All nodes open again when an epoch ends; none of them is to throw its ledger away just then.
+TEST_F(LedgerMendingTest, ANodeThatOpensAgainLeavesASuspicionToTheNextStart) {
+  suspect_ledger(config.data_dir);
+  auto again = take(load_identity(config));
+  EXPECT_TRUE(open_data_dir(config, again));
+  EXPECT_TRUE(is_ledger_suspect(config.data_dir));
+}
+
+// Whoever may not look into the directory is told that there is no CURRENT.
+TEST_F(LedgerMendingTest, OnlyWhatIsKnownToBeGoneIsDamage) {
+  const Error none{ErrorCode::DATA_DIR_MISSING, ""};
+  EXPECT_FALSE(is_ledger_damage(config.data_dir, none)) << "CURRENT is there";
+  fs::remove(ledger() + "/CURRENT");
+  EXPECT_TRUE(is_ledger_damage(config.data_dir, none));
+  fs::create_symlink("CURRENT", ledger() + "/CURRENT");
+  EXPECT_FALSE(is_ledger_damage(config.data_dir, none)) << "nobody can say";
+  EXPECT_FALSE(is_ledger_damage(config.data_dir, {ErrorCode::IO_ERROR, ""}));
 }
 
 }  // namespace
