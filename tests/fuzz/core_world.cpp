@@ -42,6 +42,7 @@ struct CoreWorld::Member {
   std::size_t durable = 0;  ///< entries that survive a crash
   std::vector<Effects::CommittedBlock> chain;
   std::vector<ExecutedSubject> executed;  ///< from height 0
+  Leadership leadership;                  ///< after the last of them
   std::map<Hash, PendingBatch> bodies;
   std::vector<Effects::SignRequest> to_sign;
   std::vector<Effects::Send> held;  ///< until their token is durable
@@ -121,8 +122,10 @@ Recovered CoreWorld::recovered(Member& member) {
   require(again && again->records() == folded->records(), "safety records do not fold to themselves");
   out.safety = std::move(*folded);
   const auto behind = std::min(member.chain.size(), choices_.below(4));
-  for (std::size_t i = 0; i + behind < member.chain.size(); ++i)
-    member.executed.push_back(execute_block(member.executed.back(), member.chain[i].digest));
+  for (std::size_t i = 0; i + behind < member.chain.size(); ++i) execute_next(member);
+  out.leader_skips = member.leadership.skips;
+  out.tip.base_exec_height =
+      base_exec_height(out.tip.header, [&](Height height) { return std::optional(header_at(member, height)); });
   const auto first = member.executed.size() - std::min(member.executed.size(), kRootsKept);
   out.executed.assign(member.executed.begin() + static_cast<std::ptrdiff_t>(first), member.executed.end());
   for (const auto& executed : out.executed)
@@ -261,12 +264,26 @@ void CoreWorld::sync(Member& member) {
   give(member, Durable{member.durable_token});
 }
 
+const BlockHeader& CoreWorld::header_at(const Member& member, Height height) const {
+  return height == 0 ? block_zero_ : member.chain[height - 1].block.header;
+}
+
+/// The leaders follow from it as well (V6).
+void CoreWorld::execute_next(Member& member) {
+  const auto height = member.executed.size();
+  member.executed.push_back(execute_block(member.executed.back(), member.chain[height - 1].digest));
+  const auto& header = header_at(member, height);
+  note_block(member.leadership, kMembers, header_at(member, height - 1), header);
+  if (header.epoch_end()) member.leadership = {};
+  if (is_honest(member)) checker_->executed(member.index, height, member.leadership);
+}
+
 void CoreWorld::execute(Member& member) {
   if (member.executed.size() > member.chain.size()) return;
-  member.executed.push_back(execute_block(member.executed.back(), member.chain[member.executed.size() - 1].digest));
+  execute_next(member);
   const auto& subject = member.executed.back();
   const auto& header = member.chain.back().block.header;
-  BlockExecuted executed{subject, std::nullopt};
+  BlockExecuted executed{subject, std::nullopt, member.leadership.skips};
   const bool ended = header.epoch_end() && header.height == subject.height;
   if (change_from_ && subject.height >= *change_from_ && !ended) executed.next_members = sim::small_hash(9, 9);
   give(member, executed);

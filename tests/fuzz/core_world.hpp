@@ -50,6 +50,8 @@ class CoreWorld {
   void sign(Member& member, std::size_t which);
   void sync(Member& member);
   void execute(Member& member);
+  void execute_next(Member& member);
+  const BlockHeader& header_at(const Member& member, Height height) const;
   void answer_fetches(Member& member);
   void submit(MemberIndex origin, std::uint8_t to, TimestampMs valid_for_ms);
   void add_batch(Member& member, const consensus::PendingBatch& batch);
