@@ -115,7 +115,10 @@ Recovered CoreWorld::recovered(Member& member) {
       out.recent_batches.emplace_back(digest, batches_.at(digest).valid_until_ms);
     }
   }
-  for (const auto& [digest, batch] : pending) out.pending.push_back(batch);
+  for (const auto& [digest, batch] : pending) {
+    from_logs_.insert(digest);
+    out.pending.push_back(batch);
+  }
   auto folded = recover(context_.epoch, context_.suite, safety);
   require(folded.has_value(), "own records do not fold");
   const auto again = recover(context_.epoch, context_.suite, folded->records());
@@ -217,9 +220,12 @@ void CoreWorld::carry_out(Member& member, Effects effects, bool was_tick) {
 void CoreWorld::check_bounds(const Member& member) {
   if (!member.replica) return;
   const auto status = member.replica->status();
-  // Beside the pools of the origins, those that blocks wait for.
+  // Beside the pools of the origins, those that blocks wait for, and what a log has for which its pool had had no room:
+  // who starts takes up all of it, and others get it with its proposals.
   require(status.in_flight <= 8 * limits::kWindowMax, "blocks in flight without bound");
-  require(status.pending_batches <= kMembers * kPoolOfOrigin + status.in_flight * limits::kBlockBatchesMax, "batches without bound");
+  require(status.pending_batches <=
+              kMembers * kPoolOfOrigin + status.in_flight * limits::kBlockBatchesMax + from_logs_.size(),
+          "batches without bound");
   require(member.replica->safety_records().size() <= 2 * kPromisesMax + 4 * limits::kWindowMax * (status.view + 2),
           "safety records without bound");
 }

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "fuzz/choices.hpp"
@@ -87,6 +88,7 @@ class CoreWorld {
   std::array<std::unique_ptr<Member>, kMembers> members_;
   std::deque<InFlight> network_;
   std::map<Hash, consensus::PendingBatch> batches_;
+  std::set<Hash> from_logs_;  ///< batches that a start found in its log, and no block held
   std::uint64_t now_ = 1'000;
   std::uint64_t submitted_ = 0;
 
