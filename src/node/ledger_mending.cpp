@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -122,10 +121,10 @@ bool is_ledger_damage(const std::string& data_dir, const Error& error) {
   // CURRENT, which names the other files, is gone, and they are there.
   std::error_code unknown;
   if (fs::status(ledger_path(data_dir) + "/CURRENT", unknown).type() != fs::file_type::not_found) return false;
-  const fs::directory_iterator files(ledger_path(data_dir), unknown);
-  return std::any_of(begin(files), end(files), [](const fs::directory_entry& file) {
-    return file.path().extension() == ".sst" || file.path().filename().string().starts_with("MANIFEST-");
-  });
+  fs::directory_iterator file(ledger_path(data_dir), unknown);
+  for (; !unknown && file != fs::directory_iterator(); file.increment(unknown))
+    if (file->path().extension() == ".sst" || file->path().filename().string().starts_with("MANIFEST-")) return true;
+  return false;
 }
 
 void suspect_ledger(const std::string& data_dir) { std::ofstream(suspicion_path(data_dir)).flush(); }
