@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t kDueLookedAt = 64;  ///< of an origin: the oldest are offered first
 }  // namespace
 
-BatchPool::Added BatchPool::add(const PendingBatch& batch, TimestampMs wall_ms, std::uint64_t monotonic_ms, bool wanted) {
+BatchPool::Added BatchPool::add(const PendingBatch& batch, TimestampMs wall_ms, std::uint64_t monotonic_ms,
+                                std::optional<MemberIndex> wanted_by) {
   if (pending_.count(batch.digest) > 0 || in_chain(batch.digest)) return Added::known;
   if (batch.origin >= queues_.size()) return Added::refused;
   auto& queue = queues_[batch.origin];
@@ -19,11 +20,12 @@ BatchPool::Added BatchPool::add(const PendingBatch& batch, TimestampMs wall_ms, 
   // What no block could hold now gets half of the room: it never keeps out what one could. So a leader that has none of an
   // origin's batches to order has room for one (F2).
   bool waits = batch.valid_until_ms > wall_ms + parameters_->ttl_max_ms;
-  if (too_far || too_large || (!wanted && queue.size() >= per_origin_max_ / (waits ? 2 : 1))) return Added::refused;
+  if (too_far || too_large || (!wanted_by && queue.size() >= per_origin_max_ / (waits ? 2 : 1))) return Added::refused;
   auto sequence = next_sequence_++;
-  pending_.emplace(batch.digest, Entry{batch, sequence, monotonic_ms, std::nullopt, 0});
+  pending_.emplace(batch.digest, Entry{batch, wanted_by, sequence, monotonic_ms, std::nullopt, 0});
   queue.emplace(sequence, batch.digest);
   by_expiry_.emplace(batch.valid_until_ms, batch.digest);
+  if (wanted_by) guest_bytes_[*wanted_by] += batch.bytes;
   return Added::yes;
 }
 
@@ -36,6 +38,7 @@ void BatchPool::remove(std::map<Hash, Entry>::iterator place) {
   const auto& entry = place->second;
   queues_[entry.batch.origin].erase(entry.sequence);
   by_expiry_.erase({entry.batch.valid_until_ms, place->first});
+  if (entry.wanted_by) guest_bytes_[*entry.wanted_by] -= entry.batch.bytes;
   pending_.erase(place);
 }
 

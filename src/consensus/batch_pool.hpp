@@ -19,8 +19,10 @@ class BatchPool {
       : parameters_(&parameters), per_origin_max_(per_origin_max), queues_(members) {}
 
   enum class Added { yes, known, refused };
-  /// `wanted`: a proposal waits for it, so the limit of its origin does not count.
-  Added add(const PendingBatch& batch, TimestampMs wall_ms, std::uint64_t monotonic_ms, bool wanted);
+  /// `wanted_by`: the leader whose block waits for it (kNoMember: the own log had it), so the limit of its origin does
+  /// not count.
+  Added add(const PendingBatch& batch, TimestampMs wall_ms, std::uint64_t monotonic_ms,
+            std::optional<MemberIndex> wanted_by = std::nullopt);
   const PendingBatch* find(const Hash& digest) const;
   bool in_chain(const Hash& digest) const { return in_chain_.count(digest) > 0; }
   void remember_in_chain(const Hash& digest, TimestampMs valid_until_ms);
@@ -55,10 +57,16 @@ class BatchPool {
   /// A batch that an honest leader could order now.
   bool has_work(TimestampMs wall_ms) const;
   std::size_t size() const { return pending_.size(); }
+  /// Of what waits here because blocks of this leader wanted it.
+  std::uint64_t guest_bytes(MemberIndex leader) const {
+    auto place = guest_bytes_.find(leader);
+    return place == guest_bytes_.end() ? 0 : place->second;
+  }
 
  private:
   struct Entry {
     PendingBatch batch;
+    std::optional<MemberIndex> wanted_by;
     std::uint64_t sequence = 0;
     std::uint64_t arrival_ms = 0;
     std::optional<std::uint64_t> offered_ms;  ///< the first time
@@ -71,6 +79,7 @@ class BatchPool {
   std::uint64_t next_sequence_ = 0;
   std::map<Hash, Entry> pending_;
   std::vector<std::map<std::uint64_t, Hash>> queues_;  ///< per origin, by arrival
+  std::map<MemberIndex, std::uint64_t> guest_bytes_;   ///< by wanted_by
   std::set<std::pair<TimestampMs, Hash>> by_expiry_;
   std::map<Hash, TimestampMs> in_chain_;
   std::set<std::pair<TimestampMs, Hash>> in_chain_by_expiry_;

@@ -78,15 +78,15 @@ void Replica::State::on(const MessageReceived& received) {
 void Replica::State::on(const BatchArrived& arrived) {
   if (!is_member() || ended) return;
   const auto& batch = arrived.batch;
-  bool wanted_by_block = false;
+  std::optional<MemberIndex> wanted_by;
   for (auto& [digest, node] : tree.nodes()) {
     if (node.missing.erase(batch.digest) == 0) continue;
     node.bodies.push_back(batch);
-    wanted_by_block = true;
+    wanted_by = node.header().proposer;
     // At once, or a leader could name more than any block may hold, and all of it would be fetched.
     if (auto reason = check_bodies(config.parameters, node)) refuse(node, *reason);
   }
-  if (pool.add(batch, wall, now, wanted_by_block) == BatchPool::Added::refused)
+  if (pool.add(batch, wall, now, wanted_by) == BatchPool::Added::refused)
     report(EventKind::batch_dropped, view, tree.tip().height(), batch.origin);
 }
 

@@ -201,8 +201,17 @@ bool Replica::State::take_proposal(const EarlyProposal& proposal) {
   auto skew = config.parameters.clock_skew_max_ms * pacemaker.patience();
   auto time = m.block.header.time_ms, then = proposal.received_ms;
   if (!reason && is_new && !again && (time > then + skew || time + skew < then)) reason = RefusalReason::clock;
+  if (!reason && is_new && !again && crowds(*node)) reason = RefusalReason::crowding;
   if (reason) refuse(*node, *reason);
   return true;
+}
+
+/// R1c: what a leader brings stays until it is in the chain, and while nothing is decided it could bring more in each
+/// of its views. An honest one names its oldest batches again.
+bool Replica::State::crowds(const BlockNode& node) const {
+  const auto window = std::uint64_t{config.parameters.window} * config.parameters.block_bytes_max;
+  const auto room = config.room.guest_bytes > 0 ? config.room.guest_bytes : 2 * window;
+  return !node.missing.empty() && pool.guest_bytes(node.header().proposer) >= room;
 }
 
 void Replica::State::refuse(BlockNode& node, RefusalReason reason) {

@@ -62,6 +62,7 @@ std::string_view to_name(RefusalReason reason) {
     case RefusalReason::wrong_parent: return "wrong_parent";
     case RefusalReason::flags: return "flags";
     case RefusalReason::not_leader: return "not_leader";
+    case RefusalReason::crowding: return "crowding";
   }
   return "?";
 }

@@ -65,7 +65,7 @@ Replica::State::State(Config config_given, Recovered recovered)
   pending_members = std::move(recovered.pending_members);
   if (recovered.executed.back().height > epoch_base) leader_skips = std::move(recovered.leader_skips);
   for (const auto& [digest, valid_until_ms] : recovered.recent_batches) pool.remember_in_chain(digest, valid_until_ms);
-  for (const auto& batch : recovered.pending) pool.add(batch, batch.valid_until_ms, 0, true);
+  for (const auto& batch : recovered.pending) pool.add(batch, batch.valid_until_ms, 0, kNoMember);
   for (const auto& [key, prepared] : safety.prepares()) {
     if (key.second <= tree.tip().height()) continue;
     orphans.emplace(prepared.message.subject.digest, Orphan{prepared.block, true});

@@ -101,6 +101,7 @@ struct Replica::State {
   void blame(MemberIndex member, const VoteSubject& place, MessagePtr first, MessagePtr second);
   bool take_proposal(const EarlyProposal& proposal);
   void refuse(BlockNode& node, RefusalReason reason);
+  bool crowds(const BlockNode& node) const;
 
   // voting.cpp: PREPARE, COMMIT
   bool certified_in(View in_view, const Hash& digest) const;

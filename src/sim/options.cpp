@@ -86,6 +86,8 @@ Options draw(std::uint64_t seed, Group group) {
   // A log that has votes for more blocks than there is room for.
   if (out.ledgers && out.room == consensus::Room{} && ledgers.chance(1, 4))
     out.room.blocks = out.window + 6 + ledgers.below(4);
+  Rng guests(seed + 808'808);
+  if (guests.chance(1, 16)) out.room.guest_bytes = 500 + guests.below(4000);  // a few batches
   Rng kinds(seed + 505'050);
   if (kinds.chance(1, 2))  // those that lose something are drawn above, and seldom enough
     for (unsigned fault = 0; fault < static_cast<unsigned>(Fault::amnesia); ++fault)

@@ -162,7 +162,7 @@ constexpr std::array kWholeFaults{"crash",
                                   "blocks of a poisoned answer refused",
                                   "batches of a poisoned answer refused"};
 
-constexpr RefusalReason kRefusalLast = RefusalReason::not_leader;
+constexpr RefusalReason kRefusalLast = RefusalReason::crowding;
 
 /// No simulated member gives these: docs/simulator.md.
 bool is_never_given(RefusalReason reason) { return reason == RefusalReason::wrong_parent || reason == RefusalReason::flags; }
@@ -170,6 +170,7 @@ bool is_never_given(RefusalReason reason) { return reason == RefusalReason::wron
 std::string_view rule_of(RefusalReason reason) {
   if (reason == RefusalReason::tenure) return "R4, R8";
   if (reason == RefusalReason::not_leader) return "V6";
+  if (reason == RefusalReason::crowding) return "R1c";
   return reason == RefusalReason::epoch_end ? "R4, 11, V4e" : "R1";
 }
 

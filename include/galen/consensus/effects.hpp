@@ -65,7 +65,7 @@ enum class RecoveryReason : std::uint8_t {
 
 enum class RefusalReason : std::uint8_t {
   header = 1, history, time_order, clock, exec_height, tenure, epoch_end, duplicate_batch, expired_batch, far_batch,
-  bytes, wrong_parent, flags, not_leader,
+  bytes, wrong_parent, flags, not_leader, crowding,
 };
 std::string_view to_name(RefusalReason reason);
 

@@ -29,6 +29,9 @@ struct Room {
   std::size_t blocks = 256;            ///< the committed tip and what stands on it
   std::size_t votes_per_member = 128;  ///< of both phases
   std::size_t strays = 64;             ///< blocks that are wanted, and as many that wait for their parents
+  /// R1c: of batches that came because blocks of one leader waited for them, until they are in the chain or expire. 0: twice
+  /// what a window of full blocks holds.
+  std::uint64_t guest_bytes = 0;
   bool operator==(const Room&) const = default;
 };
 

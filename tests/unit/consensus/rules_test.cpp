@@ -1214,6 +1214,43 @@ TEST(Rules, R1AVoteWaitsForTheBatchesAndJudgesThem) {
   }
 }
 
+// While nothing is decided a leader that lies could bring other batches in each of its views, and all would be kept.
+TEST(Rules, R1cALeaderWhoseBatchesStandHereBringsNoMore) {
+  for (const bool crowds : {false, true}) {
+    Lone b;
+    b.config.room.guest_bytes = crowds ? 100 : 101;
+    b.start({});
+    const auto one = b.with_batch(b.block(0, nullptr), 9);
+    b.propose(one);
+    b.step(BatchArrived{{hash_of(9), 2, kWall + b.now + 60'000, 100}});
+    EXPECT_TRUE(b.prepared(one)) << "the first ones are kept, whosever they are";
+    const auto two = b.with_batch(b.block(0, &one), 10);
+    b.propose(two);
+    EXPECT_EQ(b.refused(RefusalReason::crowding), crowds);
+    EXPECT_EQ(b.replica->wants_batch(hash_of(10)), !crowds);
+  }
+}
+
+TEST(Rules, R1cWhatIsHereOrDecidedCrowdsNobody) {
+  for (const bool decided : {false, true}) {
+    Lone b;
+    b.config.room.guest_bytes = 100;
+    b.start({});
+    const auto one = b.with_batch(b.block(0, nullptr), 9);
+    b.propose(one);
+    b.step(BatchArrived{{hash_of(9), 2, kWall + b.now + 60'000, 100}});
+    if (decided)
+      b.receive(0, Certificate{b.certificate(VotePhase::commit, one)});
+    else
+      b.step(BatchArrived{{hash_of(10), 2, kWall + b.now + 60'000, 100}});
+    const auto two = b.with_batch(b.block(0, &one), 10);
+    b.propose(two);
+    EXPECT_FALSE(b.refused(RefusalReason::crowding));
+    EXPECT_EQ(b.replica->wants_batch(hash_of(10)), decided) << "the batch of the first is in the chain";
+    EXPECT_EQ(b.prepared(two), !decided) << "its batch is here";
+  }
+}
+
 TEST(Rules, ALeaderThatNamesMoreThanABlockHoldsIsRefusedBeforeAllOfItIsFetched) {
   Lone b;
   auto one = b.block(0, nullptr);
