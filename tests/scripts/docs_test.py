@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The pages against the tree: every link between pages leads somewhere, docs/operations.md names every setting and every reason with
-the advice the program gives and galenctl's exit code, config/node.example.toml holds every setting with its default, and every step of
-scripts/full.sh has its function and its column in docs/quality.md. Usage: docs_test.py ROOT [GALEND]"""
+"""The pages against the tree: every link between pages leads somewhere, every file and unit test they name is there,
+docs/operations.md names every setting, and every reason with the advice the program gives and galenctl's exit code,
+config/node.example.toml holds every setting with its default, and every step of scripts/full.sh has its function and its
+column in docs/quality.md. Usage: docs_test.py ROOT [GALEND]"""
 import pathlib
 import re
 import subprocess
@@ -22,6 +23,19 @@ def check_links(page):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target and not (page.parent / target).exists():
             problems.append(f"{page.relative_to(ROOT)}: {target} is not there")
+
+
+def check_names(page):
+    """What stands in code marks: files of the tree, and unit tests as ROOM.SUITE.TEST or Rules.TEST."""
+    for marked in re.findall(r"`([^`\n]+)`", page.read_text()):
+        for path in re.findall(r"(?:^|(?<=\s))(?:include|proto|scripts|src|tests)/[\w./-]*\w", marked):
+            if not any(ROOT.glob(re.sub(r"ROOM|NAME", "*", path) + "*")):
+                problems.append(f"{page.relative_to(ROOT)}: {path} is not there")
+        named = re.fullmatch(r"(?:(\w+)\.)?([A-Z]\w+)\.([A-Z]\w+)", marked)
+        if named and (named[1] or named[2] == "Rules") and (ROOT / "tests/unit" / (named[1] or "consensus")).is_dir():
+            tests = "".join(file.read_text() for file in (ROOT / "tests/unit" / (named[1] or "consensus")).glob("*_test.cpp"))
+            if not re.search(rf"TEST(?:_[FP])?\({named[2]}, {named[3]}\)", tests):
+                problems.append(f"{page.relative_to(ROOT)}: no unit test is called {marked}")
 
 
 def check_reasons(operations):
@@ -91,6 +105,7 @@ def check_full_runs():
 
 for page in pages():
     check_links(page)
+    check_names(page)
 text = (ROOT / "docs/operations.md").read_text()
 check_reasons(text)
 check_exits(text)
