@@ -104,6 +104,13 @@ Error bad(JsonValue where, std::string_view what) {
   return make_error(ErrorCode::BAD_FHIR, fmt::format("{}: {} (byte {})", where.path(), what, where.offset()));
 }
 
+/// What a server remarks about a search it answers (FHIR R4, Bundle.entry.search.mode): an OperationOutcome, mostly
+/// without an id.
+bool is_remark(JsonValue entry) {
+  auto search = entry.find("search");
+  return search && search->find_text("mode") == "outcome";
+}
+
 /// Without `resource` such an entry is whole: it deletes or asks, or is what the server said to it. One that writes has
 /// lost what it writes.
 bool needs_no_resource(JsonValue entry) {
@@ -198,7 +205,7 @@ void FhirFile::read_bundle(JsonValue bundle) {
   std::vector<JsonValue> values;
   for (std::size_t i = 0; i < all.size(); ++i) {
     auto value = all[i].find("resource");
-    if (!value && needs_no_resource(all[i])) {
+    if (is_remark(all[i]) || (!value && needs_no_resource(all[i]))) {
       ++skipped_count_;
       continue;
     }

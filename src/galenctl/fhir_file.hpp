@@ -41,9 +41,9 @@ class FhirFile {
   bool is_bundle() const { return is_bundle_; }
   /// Entries of the Bundle; 1 for a bare resource and for a file that is no JSON.
   std::size_t entry_count() const { return entry_count_; }
-  /// Entries that hold no resource and need none: a deletion or query of a transaction, an answer to one.
+  /// Entries that hold no record: a deletion or query of a transaction, an answer to one, a remark about a search.
   std::size_t skipped_count() const { return skipped_count_; }
-  /// Entries that hold a resource, or should.
+  /// Entries that hold a record, or should.
   std::size_t resource_count() const { return entry_count_ - skipped_count_; }
   std::size_t byte_count() const { return bytes_; }
   const std::vector<FhirResource>& resources() const { return resources_; }

@@ -2,7 +2,7 @@
 // same however often it is sent. Nothing is remembered on this side: a batch that was cut off is sent again, and the
 // custodian's index of source ids answers with the pointers it has already. So interrupting at any point and repeating,
 // or running twice at once, gives the same pointers. resources = anchored + already_anchored + refused, always; entries
-// that hold none are skipped and counted apart.
+// that hold no record are skipped and counted apart.
 #pragma once
 
 #include <deque>
@@ -39,7 +39,7 @@ struct ImportRefusal {
 
 struct ImportSummary {
   std::uint64_t resources = 0, anchored = 0, already_anchored = 0, refused = 0;
-  std::uint64_t skipped = 0;  ///< entries without a resource, none of `resources`
+  std::uint64_t skipped = 0;  ///< entries without a record, none of `resources`
   std::vector<ImportRefusal> refusals;
   std::map<std::string, PrincipalId> patients;  ///< local id -> pseudonym
   std::uint64_t lossy_numbers = 0;              ///< in resources anchored now

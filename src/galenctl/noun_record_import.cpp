@@ -79,7 +79,7 @@ void print_refusals(Output& output, const ImportSummary& summary) {
 
 void print_skipped(Output& output, const ImportSummary& summary) {
   if (summary.skipped == 0) return;
-  output.say(fmt::format("{} entries were skipped: they delete or ask something, or answer, and hold no resource",
+  output.say(fmt::format("{} entries were skipped: they delete or ask something, or answer, and hold no record",
                          format_count(summary.skipped)));
 }
 

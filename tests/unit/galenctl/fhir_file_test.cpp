@@ -97,8 +97,8 @@ TEST(FhirFileTest, ABrokenThirdEntryStopsTheFile) {
 }
 
 // A transaction deletes and asks, and its answer holds links instead of resources: nothing of that can be anchored, and
-// it spoils nothing. What is to be written and is not there does.
-TEST(FhirFileTest, EntriesThatNeedNoResourceAreSkipped) {
+// it spoils nothing, no more than what a server remarks about a search. What is to be written and is not there does.
+TEST(FhirFileTest, EntriesThatHoldNoRecordAreSkipped) {
   auto with = [](const std::string& entry) {
     return FhirFile::parse(R"({"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"1"}},)" +
                            entry + R"(,{"resource":{"resourceType":"Basic","id":"3"},"response":{"status":"201"}}]})");
@@ -106,7 +106,8 @@ TEST(FhirFileTest, EntriesThatNeedNoResourceAreSkipped) {
   for (const char* entry :
        {R"({"request":{"method":"DELETE","url":"Patient/2"}})",
         R"({"request":{"method":"GET","url":"Patient?name=x"}})", R"({"response":{"status":"204"}})",
-        R"({"request":{"method":"PUT","url":"Patient/2"},"response":{"status":"200"}})"}) {
+        R"({"request":{"method":"PUT","url":"Patient/2"},"response":{"status":"200"}})",
+        R"({"resource":{"resourceType":"OperationOutcome","issue":[]},"search":{"mode":"outcome"}})"}) {
     auto file = with(entry);
     ASSERT_TRUE(file.problems().empty()) << entry << file.problems()[0].error.message;
     ASSERT_EQ(file.resources().size(), 2u) << entry;
@@ -115,7 +116,8 @@ TEST(FhirFileTest, EntriesThatNeedNoResourceAreSkipped) {
     EXPECT_EQ(file.resource_count(), 2u);
     EXPECT_EQ(file.entry_count(), 3u);
   }
-  for (const char* entry : {"{}", R"({"fullUrl":"urn:uuid:2"})", R"({"request":{"method":"POST","url":"Patient"}})"}) {
+  for (const char* entry : {"{}", R"({"fullUrl":"urn:uuid:2"})", R"({"request":{"method":"POST","url":"Patient"}})",
+                            R"({"resource":{"resourceType":"Basic"},"search":{"mode":"match"}})"}) {
     auto file = with(entry);
     ASSERT_EQ(file.problems().size(), 1u) << entry;
     EXPECT_EQ(file.problems()[0].entry, 1u);
