@@ -162,7 +162,8 @@ void add_evidence(CLI::App& app, Context& context) {
   auto options = std::make_shared<ExportOptions>();
   auto* make = add_verb(app, "evidence", "export", "Put proofs, certificates, members and genesis into one file");
   make->add_option("--tx", options->transactions, "A transaction's id; may be repeated");
-  make->add_option("--operation", options->operations, "Of each transaction show this operation only, from 0");
+  make->add_option("--operation", options->operations, "Of each transaction show this operation only, from 0")
+      ->check(CLI::NonNegativeNumber);
   options->rows.add_to(make);
   make->add_option("--document", options->documents,
                    "With the document of the i-th record and the key that opens its commitment (--as admin, at the "

@@ -54,8 +54,10 @@ void add_receipt(CLI::App& app, Context& context) {
   add_tx_options(fetch, tx);
   add_read_flags(fetch, context);
   fetch->add_option("-o,--out", options->path, "File to write (default receipt.galen)");
-  fetch->add_option("--operation", options->operations,
-                    "Show this operation of it only, counted from 0; may be repeated. The others stay hashes");
+  fetch
+      ->add_option("--operation", options->operations,
+                   "Show this operation of it only, counted from 0; may be repeated. The others stay hashes")
+      ->check(CLI::NonNegativeNumber);
   fetch->add_flag("--short", options->by_history, "Through the history tree of a later block: one certificate");
   fetch->add_option("--at", options->at_height, "The height of that block (default: the nearest)")
       ->check(CLI::NonNegativeNumber);

@@ -12,8 +12,9 @@ void add_read_flags(CLI::App* verb, Context& context) {
       "--linearizable", [options](std::int64_t) { options->set_linearizable(true); },
       "See everything acknowledged anywhere before this call: the node asks a quorum");
   auto* height = verb->add_option_function<std::uint64_t>(
-      "--min-height", [options](const std::uint64_t& value) { options->set_min_height(value); },
-      "Wait until the node has executed this height");
+                         "--min-height", [options](const std::uint64_t& value) { options->set_min_height(value); },
+                         "Wait until the node has executed this height")
+                     ->check(CLI::NonNegativeNumber);
   auto* staleness = verb->add_option_function<std::string>(
       "--max-staleness",
       [options](const std::string& text) {

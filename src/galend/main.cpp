@@ -137,7 +137,10 @@ int main(int argc, char** argv) {
   auto* verify_command = app.add_subcommand("verify", "check the data directory of a stopped node");
   verify_command->add_option("--data", verify_arguments.data_dir, "the node's data directory")->required();
   verify_command->add_option("--genesis", verify_arguments.genesis, "genesis.json (default: the copy in the directory)");
-  verify_command->add_option("--from", verify_arguments.from, "first height; what is below is taken as it is, and nothing is executed");
+  verify_command
+      ->add_option("--from", verify_arguments.from,
+                   "first height; what is below is taken as it is, and nothing is executed")
+      ->check(CLI::NonNegativeNumber);
   verify_command->add_option("--jobs", verify_arguments.jobs, "threads (default 1)")->check(CLI::Range(1u, 64u));
   verify_command->add_flag("--json", verify_arguments.json, "one JSON object; progress as one object a line on standard error");
   verify_command->add_flag("--quick", verify_arguments.quick, "do not execute the blocks again");

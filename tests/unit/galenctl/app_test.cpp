@@ -68,6 +68,19 @@ TEST_F(AppTest, UsageIsTwo) {
   }
 }
 
+// The parser reads -1 as the largest number there is.
+TEST_F(AppTest, ANumberBelowZeroIsRefusedByTheNameOfItsOption) {
+  for (const auto& words : std::vector<std::vector<std::string>>{{"tx", "get", "x", "--min-height", "-1"},
+                                                                 {"ledger", "block", "--height", "-1"},
+                                                                 {"receipt", "get", "x", "--operation", "-1"},
+                                                                 {"receipt", "get", "x", "--at", "-1"},
+                                                                 {"evidence", "export", "--operation", "-1"}}) {
+    auto done = run_with(words);
+    EXPECT_EQ(done.code, kExitUsage);
+    EXPECT_NE(done.err.find(words[words.size() - 2] + ": "), std::string::npos) << done.err;
+  }
+}
+
 TEST_F(AppTest, AnUnknownWordIsToldTheNearestOne) {
   auto noun = run_with({"recrod", "get"}).err;
   EXPECT_NE(noun.find("galenctl has no noun \"recrod\"; did you mean \"record\"?"), std::string::npos) << noun;
