@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <map>
 #include <memory>
 #include <utility>
@@ -26,8 +27,8 @@ Fields fields_of(const std::vector<JsonValue>& members) {
     if (key == "data" && member.is(JsonKind::string)) out.data = member;
     if (key == "url" && member.is(JsonKind::string)) out.url = member;
     if (key == "contentType") out.type = member;
-    if (key == "hash" && member.is(JsonKind::string)) out.hash = member;
-    if (key == "size" && member.is(JsonKind::number)) out.size = member;
+    if (key == "hash") out.hash = member;
+    if (key == "size") out.size = member;
   }
   return out;
 }
@@ -65,12 +66,21 @@ class Content {
   std::optional<crypto::Sha1> sha1_;
 };
 
+/// R5 writes its 64-bit integers as strings.
+std::optional<std::uint64_t> size_of(const JsonValue& stated) {
+  if (!stated.is(JsonKind::string)) return stated.unsigned_number();
+  const auto text = stated.text();
+  std::uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failure == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
 Status compare(const Fields& fields, Content& content) {
-  if (fields.size && fields.size->unsigned_number() != content.size())
+  if (fields.size && size_of(*fields.size) != content.size())
     return mismatch(*fields.size,
                     fmt::format("the attachment has {} bytes, and this states another size", content.size()));
   if (!fields.hash) return {};
-  auto stated = sha1_of_text(fields.hash->text());
+  auto stated = fields.hash->is(JsonKind::string) ? sha1_of_text(fields.hash->text()) : std::nullopt;
   if (!stated) return mismatch(*fields.hash, "this is no SHA-1 in base64");
   if (crypto::Sha1::from(ByteSpan(*stated)) != content.sha1())
     return mismatch(*fields.hash, "the attachment's bytes have another SHA-1");

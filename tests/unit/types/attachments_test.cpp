@@ -45,6 +45,7 @@ TEST(AttachmentsTest, AgreeingOnesPass) {
   ASSERT_TRUE(fine) << fine.error().message;
   EXPECT_EQ(fine->checked, 1u);
   EXPECT_TRUE(check(attachment(kData, crypto::sha1(as_bytes("pulse 60")).hex(), "8")));
+  EXPECT_TRUE(check(attachment(kData, kSha1, "\"8\""))) << "R5 writes integer64 as a string";
   EXPECT_EQ(check(R"({"data":"AA=="})")->checked, 0u) << "it states nothing";
   auto elsewhere = check(R"({"url":"Binary/1","hash":"AAAA","size":3})");
   ASSERT_TRUE(elsewhere);
@@ -58,6 +59,9 @@ TEST(AttachmentsTest, ContradictingOnesAreRefusedByPath) {
       {attachment(kData, kSha1, "9"), "$.content[1].attachment.size: "},
       {attachment(kData, kSha1, "-8"), "$.content[1].attachment.size: "},
       {attachment(kData, kSha1, "8.0"), "$.content[1].attachment.size: "},
+      {attachment(kData, kSha1, "\"9\""), "$.content[1].attachment.size: "},
+      {attachment(kData, kSha1, "null"), "$.content[1].attachment.size: "},
+      {R"({"data":"AA==","hash":7})", "$.content[1].attachment.hash: "},
       {attachment("cHVsc2UgNjE=", kSha1, "8"), "$.content[1].attachment.hash: "},
       {attachment("not base64", kSha1, "8"), "$.content[1].attachment.data: "}};
   for (const auto& [text, where] : table) {
