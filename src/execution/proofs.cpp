@@ -188,6 +188,8 @@ Result<StateProofFile> build_state_proof(const ChainContext& context, const ledg
     GALEN_ASSIGN(auto confirming, header_at(view, certified));
     height = confirming.exec_height;
   }
+  if (height == 0 && !newest)
+    return invalid("The block at that height certifies no executed state yet: ask for a later one.");
   if (height == 0) return not_yet();
   StateProofFile out;
   out.chain_id = context.chain_id;

@@ -128,6 +128,9 @@ TEST_F(ProofsTest, RowsAndTheirAbsence) {
   EXPECT_FALSE(verified(take(state(StateKind::epoch, epoch_key(2)))).value);
   EXPECT_FALSE(verified(take(state(StateKind::equivocation, equivocation_key(1, chain.member(2))))).value);
   EXPECT_EQ(state(StateKind{0}, {}).error().code, ErrorCode::INVALID_ARGUMENT);
+  EXPECT_EQ(state(StateKind::parameters, {}, 0, {.by_history = true, .at_height = 1}).error().code,
+            ErrorCode::INVALID_ARGUMENT)
+      << "block 1 certifies nothing that was executed, and never will: no reason to wait";
   EXPECT_EQ(state(StateKind{15}, {}).error().code, ErrorCode::INVALID_ARGUMENT);
 
   // Later, at the height before: what has not changed can be proved there, by the header that confirms it.
