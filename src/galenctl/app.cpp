@@ -60,6 +60,20 @@ std::string say(const CLI::App& app, const CLI::ParseError& problem) {
                      fmt::join(known, ", "), so_far);
 }
 
+/// An option that a script gave from an unset variable is not left out: consent would be granted without end, or for
+/// everything.
+Status check_values(const CLI::App& level) {
+  for (const auto* option : level.get_options()) {
+    const auto& values = option->results();
+    const bool may_be_empty = level.get_name() == "events" && option->check_lname("from");  // where the chain begins
+    if (!may_be_empty && std::find(values.begin(), values.end(), "") != values.end())
+      return make_error(ErrorCode::INVALID_ARGUMENT,
+                        fmt::format("{} is given without a value: leave it out, or say which", option->get_name()));
+  }
+  for (const auto* below : level.get_subcommands()) GALEN_TRY(check_values(*below));
+  return {};
+}
+
 }  // namespace
 
 int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err, bool err_is_terminal) {
@@ -84,6 +98,7 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   }
   output.progress = err_is_terminal && !output.json;
   if (!context.action) return kExitUsage;
+  if (auto given = check_values(app); !given) return output.fail(given.error());
   auto result = context.action();
   int code = result ? *result : output.fail(result.error());
   if (code != kExitOk || !output.broken()) return code;

@@ -4,29 +4,15 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "galen/types/attachments.hpp"
+#include "galenctl/fhir_subject.hpp"
 #include "galenctl/files.hpp"
 
 namespace galen::galenctl {
 namespace {
 
 constexpr std::size_t kTypeBytesMax = 64, kIdBytesMax = 256;
-
-/// Kinds that describe the hospital and its staff: they never get a patient's pseudonym, whatever they refer to.
-constexpr std::string_view kWithoutSubject[] = {"Organization",  "OrganizationAffiliation",
-                                                "Practitioner",  "PractitionerRole",
-                                                "Location",      "HealthcareService",
-                                                "Endpoint",      "Medication",
-                                                "Substance",     "CodeSystem",
-                                                "ValueSet",      "StructureDefinition",
-                                                "Bundle",        "Questionnaire",
-                                                "PlanDefinition"};
-/// Where FHIR names the subject, in the order of trust; other references to a patient count only without these.
-constexpr std::string_view kSubjectKeys[] = {"subject", "patient", "beneficiary", "for", "individual"};
-
-using FullUrls = std::map<std::string, std::string, std::less<>>;  // fullUrl of a Patient entry -> local id
 
 bool is_resource_type(std::string_view text) {
   if (text.empty() || text.size() > kTypeBytesMax || text[0] < 'A' || text[0] > 'Z') return false;
@@ -38,50 +24,6 @@ std::optional<std::string> uuid_of(std::string_view full_url) {
   constexpr std::string_view prefix = "urn:uuid:";
   if (!full_url.starts_with(prefix) || full_url.size() == prefix.size()) return std::nullopt;
   return std::string(full_url.substr(prefix.size()));
-}
-
-/// Local id of the patient a reference names: through the bundle's fullUrl, or by "Patient/ID", also as the end of a
-/// URL.
-std::optional<std::string> patient_of(std::string_view reference, const FullUrls& full_urls) {
-  if (auto found = full_urls.find(reference); found != full_urls.end()) return found->second;
-  if (auto history = reference.find("/_history/"); history != std::string_view::npos)
-    reference = reference.substr(0, history);
-  constexpr std::string_view marker = "Patient/";
-  auto at = reference.rfind(marker);
-  if (at == std::string_view::npos || (at != 0 && reference[at - 1] != '/')) return std::nullopt;
-  auto id = reference.substr(at + marker.size());
-  if (id.empty() || id.size() > kIdBytesMax || id.find_first_of("/?#") != std::string_view::npos) return std::nullopt;
-  return std::string(id);
-}
-
-using Patients = std::set<std::string>;  // local ids
-
-void add_patient(JsonValue reference, const FullUrls& full_urls, Patients& out) {
-  if (auto id = patient_of(reference.find_text("reference").value_or(""), full_urls)) out.insert(*id);
-}
-
-void add_patients_below(JsonValue value, const FullUrls& full_urls, Patients& out) {
-  add_patient(value, full_urls, out);
-  for (auto child : value.children()) add_patients_below(child, full_urls, out);
-}
-
-/// The one patient a resource is about. Nobody rather than a wrong one: what names a subject that is no known patient (a
-/// group, "#contained", an identifier only) is not hers who happens to stand elsewhere in it, and what names two is neither's.
-std::optional<std::string> subject_of(JsonValue resource, std::string_view type, const FullUrls& full_urls) {
-  if (std::find(std::begin(kWithoutSubject), std::end(kWithoutSubject), type) != std::end(kWithoutSubject))
-    return std::nullopt;
-  std::optional<JsonValue> subject;
-  for (auto key : kSubjectKeys)
-    if (!subject) subject = resource.find(key);
-  Patients named;
-  if (!subject)
-    add_patients_below(resource, full_urls, named);
-  else if (subject->is(JsonKind::array))
-    for (auto one : subject->children()) add_patient(one, full_urls, named);
-  else
-    add_patient(*subject, full_urls, named);
-  if (named.size() != 1) return std::nullopt;
-  return *named.begin();
 }
 
 /// meta.security of v3-Confidentiality, folded to what the ledger keeps; the strictest label counts.
@@ -104,6 +46,12 @@ Error bad(JsonValue where, std::string_view what) {
   return make_error(ErrorCode::BAD_FHIR, fmt::format("{}: {} (byte {})", where.path(), what, where.offset()));
 }
 
+/// What a server answers to a search or for a history is no record itself, and without entries it holds none.
+bool is_answer(JsonValue bundle) {
+  const auto type = bundle.find_text("type");
+  return type == "searchset" || type == "history";
+}
+
 /// What a server remarks about a search it answers (FHIR R4, Bundle.entry.search.mode): an OperationOutcome, mostly
 /// without an id.
 bool is_remark(JsonValue entry) {
@@ -122,7 +70,7 @@ bool needs_no_resource(JsonValue entry) {
 }
 
 /// Type, id, bytes and class; the patient follows once all fullUrls of the bundle are known.
-Result<FhirResource> read_resource(JsonValue value, std::size_t entry, const std::optional<std::string>& full_url) {
+Result<FhirResource> read_resource(JsonValue value, std::size_t entry, const std::string& full_url) {
   if (!value.is(JsonKind::object)) return bad(value, "a resource must be an object");
   auto type = value.find("resourceType");
   if (!type) return bad(value, "resourceType is missing");
@@ -137,7 +85,7 @@ Result<FhirResource> read_resource(JsonValue value, std::size_t entry, const std
     if (!id->is(JsonKind::string) || id->text().empty() || id->text().size() > kIdBytesMax)
       return bad(*id, "id must be a string of 1 to 256 bytes");
     out.id = id->text();
-  } else if (auto uuid = full_url ? uuid_of(*full_url) : std::nullopt; uuid && uuid->size() <= kIdBytesMax) {
+  } else if (auto uuid = uuid_of(full_url); uuid && uuid->size() <= kIdBytesMax) {
     out.id = *uuid;
   } else {
     return bad(value, "the resource has no id, and its entry no fullUrl with a uuid");
@@ -147,15 +95,15 @@ Result<FhirResource> read_resource(JsonValue value, std::size_t entry, const std
 
 }  // namespace
 
-FhirFile FhirFile::load(const std::string& path) {
+FhirFile FhirFile::load(const std::string& path, std::string_view system) {
   auto text = read_text_file(path, kJsonBytesMax);
-  if (text) return parse(std::move(*text));
+  if (text) return parse(std::move(*text), system);
   FhirFile out;
   out.problems_.push_back({std::nullopt, text.error()});
   return out;
 }
 
-FhirFile FhirFile::parse(std::string text) {
+FhirFile FhirFile::parse(std::string text, std::string_view system) {
   FhirFile out;
   out.bytes_ = text.size();
   auto document = JsonDocument::parse(std::move(text));
@@ -166,10 +114,10 @@ FhirFile FhirFile::parse(std::string text) {
   // On the heap: values and slices point into the document, and a FhirFile may be moved.
   out.document_ = std::make_unique<JsonDocument>(std::move(*document));
   auto root = out.document_->root();
-  if (root.find_text("resourceType") == "Bundle" && root.find("entry"))
-    out.read_bundle(root);
+  if (root.find_text("resourceType") == "Bundle" && (root.find("entry") || is_answer(root)))
+    out.read_bundle(root, KnownPatients(system));
   else
-    out.read_bare(root);
+    out.read_bare(root, KnownPatients(system));
   if (!out.problems_.empty()) out.resources_.clear();
   return out;
 }
@@ -181,28 +129,56 @@ std::optional<Bytes> FhirFile::binary(std::string_view url) const {
   return data ? from_fhir_base64(*data) : std::nullopt;
 }
 
-void FhirFile::read_bare(JsonValue value) {
-  auto resource = read_resource(value, 0, std::nullopt);
+void FhirFile::read_bare(JsonValue value, const KnownPatients& patients) {
+  auto resource = read_resource(value, 0, "");
   if (!resource) {
     problems_.push_back({std::nullopt, resource.error()});
     return;
   }
   resource->content = document_->text();  // the file as it came, the line end after it too: who hashes the file gets the same
-  resource->patient = resource->type == "Patient" ? resource->id : subject_of(value, resource->type, {});
+  resource->subject =
+      resource->type == "Patient" ? Subject{resource->id, false} : patients.subject_of(value, resource->type, "");
   resources_.push_back(std::move(*resource));
 }
 
-void FhirFile::read_bundle(JsonValue bundle) {
+/// What another server calls Patient/7 is not our Patient/7: within one Bundle its name is its whole URL.
+void FhirFile::name_subjects(const std::vector<std::string>& full_urls, KnownPatients patients) {
+  std::vector<std::string_view> servers;
+  for (std::size_t i = 0; i < resources_.size(); ++i) servers.push_back(server_of(full_urls[i], resources_[i].type));
+  patients.settle(servers);
+  std::map<std::pair<std::string, std::string>, std::string> seen;
+  for (std::size_t i = 0; i < resources_.size(); ++i) {
+    auto& resource = resources_[i];
+    if (!patients.is_ours(servers[i])) resource.id = full_urls[i];
+    auto& url = seen[{resource.type, resource.id}];
+    if (url.empty()) url = full_urls[i];
+    if (resource.id.size() > kIdBytesMax)
+      problems_.push_back({resource.entry, bad(*resource.value, "fullUrl of another server is longer than 256 bytes")});
+    else if (!full_urls[i].empty() && url != full_urls[i])
+      problems_.push_back(
+          {resource.entry, bad(*resource.value, fmt::format("{}/{} stands in an entry before under another fullUrl",
+                                                            resource.type, resource.id))});
+    if (resource.type == "Patient") patients.add(full_urls[i], resource.id);
+  }
+  for (std::size_t i = 0; i < resources_.size(); ++i) {
+    auto& resource = resources_[i];
+    resource.subject = resource.type == "Patient" ? Subject{resource.id, false}
+                                                  : patients.subject_of(*resource.value, resource.type, servers[i]);
+  }
+}
+
+void FhirFile::read_bundle(JsonValue bundle, KnownPatients patients) {
   is_bundle_ = true;
-  auto entries = *bundle.find("entry");
-  if (!entries.is(JsonKind::array)) {
-    problems_.push_back({std::nullopt, bad(entries, "entry must be an array")});
+  entry_count_ = 0;
+  auto entries = bundle.find("entry");
+  if (entries && !entries->is(JsonKind::array)) {
+    entry_count_ = 1;
+    problems_.push_back({std::nullopt, bad(*entries, "entry must be an array")});
     return;
   }
-  auto all = entries.children();
+  auto all = entries ? entries->children() : std::vector<JsonValue>();
   entry_count_ = all.size();
-  FullUrls patients;
-  std::vector<JsonValue> values;
+  std::vector<std::string> full_urls;  // of resources_
   for (std::size_t i = 0; i < all.size(); ++i) {
     auto value = all[i].find("resource");
     if (is_remark(all[i]) || (!value && needs_no_resource(all[i]))) {
@@ -213,25 +189,23 @@ void FhirFile::read_bundle(JsonValue bundle) {
       problems_.push_back({i, bad(all[i], "the entry has no resource")});
       continue;
     }
-    auto full_url = all[i].find_text("fullUrl");
+    auto full_url = all[i].find_text("fullUrl").value_or("");
     auto resource = read_resource(*value, i, full_url);
     if (!resource) {
       problems_.push_back({i, resource.error()});
       continue;
     }
-    if (resource->type == "Patient") {
-      resource->patient = resource->id;
-      if (full_url) patients.emplace(*full_url, resource->id);
-    }
     if (resource->type == "Binary") {
       binaries_.emplace("Binary/" + resource->id, *value);
-      if (full_url) binaries_.emplace(*full_url, *value);
+      if (!full_url.empty()) binaries_.emplace(full_url, *value);
     }
     resources_.push_back(std::move(*resource));
-    values.push_back(*value);
+    full_urls.push_back(std::move(full_url));
   }
-  for (std::size_t i = 0; i < resources_.size(); ++i)
-    if (!resources_[i].patient) resources_[i].patient = subject_of(values[i], resources_[i].type, patients);
+  name_subjects(full_urls, std::move(patients));
+  // A history comes with the oldest last (FHIR R4, RESTful API, history), and each version here supersedes the one
+  // before.
+  if (bundle.find_text("type") == "history") std::reverse(resources_.begin(), resources_.end());
 }
 
 }  // namespace galen::galenctl

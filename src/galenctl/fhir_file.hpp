@@ -12,16 +12,17 @@
 #include "galen/base/bytes.hpp"
 #include "galen/ledger/v1/transaction.pb.h"
 #include "galen/types/json.hpp"
+#include "galenctl/fhir_subject.hpp"
 
 namespace galen::galenctl {
 
 struct FhirResource {
   std::size_t entry = 0;  ///< position in the Bundle, 0 for a bare resource
   std::string type;
-  std::string id;                      ///< resource.id, or the uuid of the entry's fullUrl
+  std::string id;  ///< resource.id, or the uuid of the entry's fullUrl; of another server's the whole fullUrl
   std::string_view content;            ///< the exact bytes: a slice of the file's text, for a bare resource all of it
   std::optional<JsonValue> value;      ///< of `content`; always there
-  std::optional<std::string> patient;  ///< local id of the patient it is about; a Patient is about herself
+  Subject subject;                     ///< of a Patient she herself
   ledger::v1::RecordClass record_class = ledger::v1::RECORD_CLASS_N;
 };
 
@@ -33,11 +34,13 @@ struct EntryProblem {
 class FhirFile {
  public:
   /// Never fails: what is wrong stands in problems(), and resources() is then empty.
-  static FhirFile parse(std::string text);
+  /// `system` is that of KnownPatients.
+  static FhirFile parse(std::string text, std::string_view system = {});
   /// IO_ERROR and TOO_LARGE are problems too.
-  static FhirFile load(const std::string& path);
+  static FhirFile load(const std::string& path, std::string_view system = {});
 
-  /// Of a Bundle with entries each is a resource, or was skipped; any other file is one resource, or none.
+  /// Of a Bundle with entries, a searchset or a history each entry is a resource, or was skipped; any other file is one
+  /// resource, or none.
   bool is_bundle() const { return is_bundle_; }
   /// Entries of the Bundle; 1 for a bare resource and for a file that is no JSON.
   std::size_t entry_count() const { return entry_count_; }
@@ -46,14 +49,16 @@ class FhirFile {
   /// Entries that hold a record, or should.
   std::size_t resource_count() const { return entry_count_ - skipped_count_; }
   std::size_t byte_count() const { return bytes_; }
+  /// In the order of the file, of a history the oldest first.
   const std::vector<FhirResource>& resources() const { return resources_; }
   const std::vector<EntryProblem>& problems() const { return problems_; }
   /// Bytes of the Binary that stands in this file under that fullUrl or as "Binary/ID".
   std::optional<Bytes> binary(std::string_view url) const;
 
  private:
-  void read_bundle(JsonValue bundle);
-  void read_bare(JsonValue resource);
+  void read_bundle(JsonValue bundle, KnownPatients patients);
+  void read_bare(JsonValue resource, const KnownPatients& patients);
+  void name_subjects(const std::vector<std::string>& full_urls, KnownPatients patients);
 
   bool is_bundle_ = false;
   std::size_t entry_count_ = 1;

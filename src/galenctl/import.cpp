@@ -107,8 +107,9 @@ Status Importer::add_resource(const std::string& path, const FhirFile& file, con
     return {};
   }
   v1::AnchorItem item;
-  if (resource.patient) {
-    auto pseudonym = pseudonym_of(*resource.patient);
+  if (resource.subject.elsewhere) ++summary_.elsewhere;
+  if (resource.subject.patient) {
+    auto pseudonym = pseudonym_of(*resource.subject.patient);
     if (!pseudonym && (is_passing(pseudonym.error().code) || is_about_us(pseudonym.error().code))) {
       fates_.erase(fate);
       return pseudonym.error();
@@ -130,10 +131,10 @@ Status Importer::add_resource(const std::string& path, const FhirFile& file, con
   // Two versions of one source never share a batch: a batch is one transaction, and the second supersedes the first.
   bool full = open_.items.size() >= options_.batch_items ||
               (!open_.items.empty() && open_.bytes + resource.content.size() > options_.batch_bytes) ||
-              open_sources_.contains({resource.type, resource.id});
+              open_.sources.contains({resource.type, resource.id});
   if (full) GALEN_TRY(flush());
   open_.bytes += resource.content.size();
-  open_sources_.insert({resource.type, resource.id});
+  open_.sources.insert({resource.type, resource.id});
   open_.items.push_back(std::move(pending));
   *open_.request.add_items() = std::move(item);
   return {};
@@ -166,12 +167,19 @@ Result<PrincipalId> Importer::pseudonym_of(const std::string& patient) {
 
 void Importer::start_batch() {
   open_ = Batch{};
-  open_sources_.clear();
   open_.request.set_request_id(crypto::random_request_id().str());
 }
 
+// A batch that is refused is sent again one by one, behind what is on the stream by then. So what holds the next
+// version of a source waits until the one before has its answer: else the older one would come last, and be the current
+// one.
 Status Importer::flush() {
   if (open_.items.empty()) return {};
+  const auto is_in_open = [this](const auto& source) { return open_.sources.contains(source); };
+  if (std::any_of(waiting_.begin(), waiting_.end(), [&](const Batch& batch) {
+        return std::any_of(batch.sources.begin(), batch.sources.end(), is_in_open);
+      }))
+    GALEN_TRY(pump(0));
   waiting_.push_back(std::move(open_));
   start_batch();
   return pump(options_.batches_in_flight - 1);
@@ -273,6 +281,8 @@ void Importer::split(Batch batch) {
     single.request.set_request_id(crypto::random_request_id().str());
     *single.request.add_items() = std::move(*batch.request.mutable_items(static_cast<int>(i)));
     single.items.push_back(std::move(batch.items[i]));
+    const auto& source = single.request.items(0).source();
+    single.sources.emplace(source.type(), source.id());
     singles.push_back(std::move(single));
   }
   // Behind those that are on the stream already, since answers come in order.

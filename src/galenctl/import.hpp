@@ -41,6 +41,7 @@ struct ImportSummary {
   std::uint64_t resources = 0, anchored = 0, already_anchored = 0, refused = 0;
   std::uint64_t skipped = 0;  ///< entries without a record, none of `resources`
   std::vector<ImportRefusal> refusals;
+  std::uint64_t elsewhere = 0;                  ///< resources that name a patient of another server, and are for nobody
   std::map<std::string, PrincipalId> patients;  ///< local id -> pseudonym
   std::uint64_t lossy_numbers = 0;              ///< in resources anchored now
   Bytes first_pointer;                          ///< of the first resource
@@ -71,6 +72,7 @@ class Importer {
   struct Batch {
     v1::AnchorRecordBatchRequest request;
     std::vector<Pending> items;
+    std::set<std::pair<std::string, std::string>> sources;  // (type, id)
     std::size_t bytes = 0;
   };
   struct Twin {  // a further entry with the same type, id and bytes
@@ -103,7 +105,6 @@ class Importer {
   std::map<std::string, Error> refused_patients_;
   std::map<Hash, Fate> fates_;  // by fingerprint of (type, id, bytes)
   Batch open_;                  // being filled
-  std::set<std::pair<std::string, std::string>> open_sources_;
   std::deque<Batch> waiting_;  // not answered; the first sent_ of them are on the stream
   std::size_t sent_ = 0;
   std::unique_ptr<AnchorStream> stream_;

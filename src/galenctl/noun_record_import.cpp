@@ -54,7 +54,7 @@ JsonWriter summary_json(const ImportSummary& summary) {
   JsonWriter writer;
   writer.begin_object().field("resources", summary.resources).field("anchored", summary.anchored);
   writer.field("already_anchored", summary.already_anchored).field("refused", summary.refused);
-  writer.field("skipped", summary.skipped);
+  writer.field("skipped", summary.skipped).field("elsewhere", summary.elsewhere);
   return writer;
 }
 
@@ -77,10 +77,15 @@ void print_refusals(Output& output, const ImportSummary& summary) {
   if (lines > lines_max) output.note(fmt::format("… and {} more; --json lists all", lines - lines_max));
 }
 
-void print_skipped(Output& output, const ImportSummary& summary) {
-  if (summary.skipped == 0) return;
-  output.say(fmt::format("{} entries were skipped: they delete or ask something, or answer, and hold no record",
-                         format_count(summary.skipped)));
+void print_remarks(Output& output, const ImportSummary& summary) {
+  if (summary.skipped != 0)
+    output.say(fmt::format("{} entries were skipped: they delete or ask something, or answer, and hold no record",
+                           format_count(summary.skipped)));
+  if (summary.elsewhere != 0)
+    output.say(
+        fmt::format("{} resources name a patient of another server, and belong to nobody here; if it is this source's, "
+                    "give its base URL as --system",
+                    format_count(summary.elsewhere)));
 }
 
 /// After a break the one reason for it follows, instead of one line for each resource that was not sent.
@@ -106,7 +111,7 @@ void print_result(Context& context, const ImportSummary& summary, const Progress
                          format_count(summary.resources), format_count(summary.anchored),
                          format_count(summary.already_anchored), format_count(summary.refused),
                          format_duration(progress.elapsed_ms()), format_count(progress.rate(summary.resources))));
-  print_skipped(output, summary);
+  print_remarks(output, summary);
   if (summary.lossy_numbers != 0)
     output.say(fmt::format("{} numbers came out with other digits; this member has noted it",
                            format_count(summary.lossy_numbers)));
@@ -117,10 +122,11 @@ void print_result(Context& context, const ImportSummary& summary, const Progress
 Result<int> dry_run(Context& context, const Options& options, const Method& method) {
   ImportSummary summary;
   for (const auto& path : options.files) {
-    auto file = FhirFile::load(path);
+    auto file = FhirFile::load(path, options.system);
     summary.resources += file.resource_count();
     summary.skipped += file.skipped_count();
     for (const auto& resource : file.resources()) {
+      summary.elsewhere += resource.subject.elsewhere;
       auto fits = check_resource(file, resource, method);
       if (fits) continue;
       ++summary.refused;
@@ -136,13 +142,33 @@ Result<int> dry_run(Context& context, const Options& options, const Method& meth
   print_refusals(context.output, summary);
   context.output.say(fmt::format("{} resources, {} of them would be refused; nothing was sent",
                                  format_count(summary.resources), format_count(summary.refused)));
-  print_skipped(context.output, summary);
+  print_remarks(context.output, summary);
   context.output.result(summary_json(summary).end_object());
   return summary.refused == 0 ? kExitOk : kExitError;
 }
 
+/// A key or a name is one patient's: given to several, it would open the records of all of them.
+Status check_one_patient(const Options& options) {
+  if (options.subject_key.empty() && options.subject_name.empty()) return {};
+  std::set<std::string> patients;
+  for (const auto& path : options.files) {
+    const auto file = FhirFile::load(path, options.system);
+    for (const auto& resource : file.resources())
+      if (resource.subject.patient) patients.insert(*resource.subject.patient);
+  }
+  if (patients.size() <= 1) return {};
+  return make_error(
+      ErrorCode::INVALID_ARGUMENT,
+      fmt::format("{} is of one patient, and these files are about {}: Patient/{}, Patient/{}{}; import each patient's "
+                  "files alone, or without it",
+                  options.subject_key.empty() ? "--subject-name" : "--subject-key", patients.size(), *patients.begin(),
+                  *std::next(patients.begin()), patients.size() > 2 ? ", …" : ""));
+}
+
 Result<int> import(Context& context, const Options& options) {
   GALEN_ASSIGN(auto method, parse_method(*options.method));
+  if (!is_utf8(options.system)) return make_error(ErrorCode::INVALID_ARGUMENT, "--system is not UTF-8");
+  GALEN_TRY(check_one_patient(options));
   if (options.dry_run) return dry_run(context, options, method);
   if (!options.subject_name.empty()) GALEN_TRY(check_patient_name(context, options.subject_name, false));
   ImportOptions import_options;
@@ -167,7 +193,7 @@ Result<int> import(Context& context, const Options& options) {
   Importer importer(client, import_options, [&](const ImportSummary& summary) { progress.show(summary); });
   auto all = [&]() -> Status {
     for (const auto& path : options.files) {
-      auto file = std::make_shared<FhirFile>(FhirFile::load(path));
+      auto file = std::make_shared<FhirFile>(FhirFile::load(path, options.system));
       progress.set_bytes_read(bytes_read += file->byte_count());
       GALEN_TRY(importer.add(path, file));
     }
@@ -195,8 +221,10 @@ void add_record_import(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   auto* verb = add_verb(app, "record", "import", "Anchor FHIR resources and Bundles; repeating it adds nothing");
   verb->add_option("FILE", options->files, "FHIR JSON files")->required();
-  verb->add_option("--system", options->system, "Name of the source system in source ids");
-  verb->add_option("--subject-key", options->subject_key, "Patients registered here get this key's public half");
+  verb->add_option("--system", options->system,
+                   "Name of the source system in source ids; as a URL also the base of references to its patients");
+  verb->add_option("--subject-key", options->subject_key,
+                   "The one patient of these files, if she is registered now, gets this key's public half");
   verb->add_option("--subject-name", options->subject_name,
                    "Keep the one patient's pseudonym under this name below --dir");
   verb->add_option("--batch", options->batch, "Resources in one transaction, 1 to 1,000 (default 100)")

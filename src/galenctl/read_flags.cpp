@@ -20,6 +20,8 @@ void add_read_flags(CLI::App* verb, Context& context) {
       [options](const std::string& text) {
         auto span = parse_span("--max-staleness", text);
         if (!span) throw CLI::ValidationError(span.error().message);
+        if (*span == 0)
+          throw CLI::ValidationError("--max-staleness: 0 would be no limit; --linearizable is the newest there is");
         options->set_max_staleness_ms(*span);
       },
       "Refuse when the newest certified block is older than this, e.g. 30s");

@@ -51,7 +51,7 @@ def test():
             check(summary["anchored"] + summary["already_anchored"] + summary["refused"] == total, f"does not add up: {summary}")
             check(summary["refused"] == 0, f"refused: {summary}")
         last = consortium.json("record", "import", *paths, node="A", timeout=300)
-        check(last == {"resources": total, "anchored": 0, "already_anchored": total, "refused": 0, "skipped": 0, "lossy_numbers": 0},
+        check(last == {"resources": total, "anchored": 0, "already_anchored": total, "refused": 0, "skipped": 0, "elsewhere": 0, "lossy_numbers": 0},
               f"a repetition added: {last}")
         height, root = consortium.agree()
         words = words_of(paths)

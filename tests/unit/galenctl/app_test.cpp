@@ -81,6 +81,22 @@ TEST_F(AppTest, ANumberBelowZeroIsRefusedByTheNameOfItsOption) {
   }
 }
 
+// A script's unset variable must not widen what is asked for.
+TEST_F(AppTest, AnEmptyValueIsNoAbsentOption) {
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"consent", "grant", "--patient", "p", "--to", "B", "--purpose", "TREAT", "--until", ""},
+           {"record", "anchor", "f", "--subject", ""},
+           {"access", "list", "--patient", ""},
+           {"--dir", "", "node", "status"},
+           {"events", "--subject", ""},
+           {"record", "import", ""}}) {
+    auto done = run_with(words);
+    EXPECT_EQ(done.code, kExitUsage) << testing::PrintToString(words);
+    EXPECT_NE(done.err.find("is given without a value"), std::string::npos) << done.err;
+  }
+  EXPECT_EQ(run_with({"events", "--from", ""}).err.find("without a value"), std::string::npos);
+}
+
 TEST_F(AppTest, AnUnknownWordIsToldTheNearestOne) {
   auto noun = run_with({"recrod", "get"}).err;
   EXPECT_NE(noun.find("galenctl has no noun \"recrod\"; did you mean \"record\"?"), std::string::npos) << noun;
@@ -210,12 +226,13 @@ TEST_F(AppTest, DryRunEndsWithTheSummary) {
   auto bad = dir.write("bad.json", R"({"resourceType":"Basic","id":"1","id":"2"})");
   auto fine = run_with({"record", "import", "--dry-run", "--json", good});
   EXPECT_EQ(fine.code, kExitOk);
-  EXPECT_EQ(fine.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0,\"skipped\":0}\n");
+  EXPECT_EQ(fine.out,
+            "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0,\"skipped\":0,\"elsewhere\":0}\n");
   auto mixed = run_with({"--json", "record", "import", "--dry-run", good, bad});
   EXPECT_EQ(mixed.code, kExitError);
   EXPECT_NE(mixed.out.find("JSON_DUPLICATE_KEY"), std::string::npos);
-  EXPECT_TRUE(
-      mixed.out.ends_with("{\"resources\":2,\"anchored\":0,\"already_anchored\":0,\"refused\":1,\"skipped\":0}\n"));
+  EXPECT_TRUE(mixed.out.ends_with(
+      "{\"resources\":2,\"anchored\":0,\"already_anchored\":0,\"refused\":1,\"skipped\":0,\"elsewhere\":0}\n"));
 }
 
 TEST_F(AppTest, EntriesWithoutAResourceAreSkippedAndCounted) {
@@ -224,7 +241,8 @@ TEST_F(AppTest, EntriesWithoutAResourceAreSkippedAndCounted) {
     {"resource":{"resourceType":"Basic","id":"1"}},{"request":{"method":"DELETE","url":"Basic/2"}}]})");
   auto json = run_with({"record", "import", "--dry-run", "--json", path});
   EXPECT_EQ(json.code, kExitOk) << json.out;
-  EXPECT_EQ(json.out, "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0,\"skipped\":1}\n");
+  EXPECT_EQ(json.out,
+            "{\"resources\":1,\"anchored\":0,\"already_anchored\":0,\"refused\":0,\"skipped\":1,\"elsewhere\":0}\n");
   auto plain = run_with({"record", "import", "--dry-run", path});
   EXPECT_NE(plain.out.find("1 entries were skipped"), std::string::npos) << plain.out;
   auto named = run_with({"record", "canonical", "--entry", "1", path});

@@ -55,6 +55,11 @@ class FakeNode {
     std::lock_guard lock(mutex_);
     return registrations_;
   }
+  /// The version of a source that came last.
+  std::string current(const std::string& id) {
+    std::lock_guard lock(mutex_);
+    return current_[id];
+  }
   std::size_t subjects_seen() {
     std::lock_guard lock(mutex_);
     return subjects_.size();
@@ -80,6 +85,7 @@ class FakeNode {
     for (const auto& item : request.items()) {
       Key key{item.source().SerializeAsString(), item.content()};
       auto [pointer, is_new] = pointers_.try_emplace(key, crypto::random_fixed<PointerId>());
+      if (is_new) current_[item.source().id()] = item.content();
       if (!item.subject().empty()) subjects_.insert(item.subject());
       auto& answer = *response.add_items();
       answer.set_pointer_id(pointer->second.str());
@@ -135,6 +141,7 @@ class FakeNode {
   std::map<Key, PointerId> pointers_;
   std::map<std::string, PrincipalId> pseudonyms_;
   std::set<std::string> subjects_;
+  std::map<std::string, std::string> current_;  // by source id
   std::size_t messages_ = 0, registrations_ = 0;
   int port_ = 0;
   Records records_;

@@ -1,6 +1,7 @@
 // What an anchor needs of a FHIR file: exact bytes, names, patients; and that one broken entry stops the whole file.
 #include "galenctl/fhir_file.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -19,8 +20,8 @@ const char* kBundle = R"({"resourceType":"Bundle","type":"transaction","entry":[
      {"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}]},
      "subject":{"reference":"Patient/other"}}},
   {"resource":{"resourceType":"Organization","id":"org","x":{"reference":"urn:uuid:p-1"}}},
-  {"resource":{"resourceType":"Claim","id":"c-1",
-     "deep":[{"reference":"https://ehr.example/fhir/Patient/p-1/_history/3"}]}}
+  {"fullUrl":"https://ehr.example/fhir/Claim/c-1","resource":{"resourceType":"Claim","id":"c-1",
+     "patient":{"reference":"https://ehr.example/fhir/Patient/p-1/_history/3"}}}
 ]})";
 
 TEST(FhirFileTest, ReadsTheEntriesOfABundle) {
@@ -29,13 +30,13 @@ TEST(FhirFileTest, ReadsTheEntriesOfABundle) {
   ASSERT_EQ(file.resources().size(), 5u);
   const auto& all = file.resources();
   EXPECT_EQ(all[0].content, R"({ "resourceType":"Patient", "id":"p-1" })");
-  EXPECT_EQ(all[0].patient, "p-1");
+  EXPECT_EQ(all[0].subject.patient, "p-1");
   EXPECT_EQ(all[1].id, "e-1") << "without an id the uuid of fullUrl counts";
-  EXPECT_EQ(all[1].patient, "p-1");
-  EXPECT_EQ(all[2].patient, "other");
+  EXPECT_EQ(all[1].subject.patient, "p-1");
+  EXPECT_EQ(all[2].subject.patient, "other");
   EXPECT_EQ(all[2].record_class, ledger::v1::RECORD_CLASS_R);
-  EXPECT_FALSE(all[3].patient) << "a hospital is about nobody";
-  EXPECT_EQ(all[4].patient, "p-1");
+  EXPECT_FALSE(all[3].subject.patient) << "a hospital is about nobody";
+  EXPECT_EQ(all[4].subject.patient, "p-1");
 }
 
 TEST(FhirFileTest, SurvivesAMove) {
@@ -52,30 +53,7 @@ TEST(FhirFileTest, ABareResourceIsOne) {
   EXPECT_EQ(file.entry_count(), 1u);
   EXPECT_EQ(file.resources()[0].content.size(), file.byte_count()) << "the white space around it as well";
   EXPECT_FALSE(file.is_bundle());
-  EXPECT_EQ(file.resources()[0].patient, "7");
-}
-
-// Filed under a wrong patient, a record would be shown to whom she lets see hers.
-TEST(FhirFileTest, NobodyRatherThanAWrongPatient) {
-  const std::pair<const char*, const char*> cases[] = {
-      {R"("subject":{"reference":"Group/g"},"performer":[{"reference":"Patient/2"}])", ""},
-      {R"("subject":{"reference":"#p"},"contained":[{"resourceType":"Patient","id":"p",)"
-       R"("link":[{"other":{"reference":"Patient/2"}}]}])",
-       ""},
-      {R"("subject":{"reference":"urn:uuid:elsewhere"},"focus":[{"reference":"Patient/2"}])", ""},
-      {R"("subject":{"identifier":{"value":"7"}},"patient":{"reference":"Patient/2"})", ""},
-      {R"("patient":null,"focus":[{"reference":"Patient/2"}])", ""},
-      {R"("member":[{"entity":{"reference":"Patient/1"}},{"entity":{"reference":"Patient/2"}}])", ""},
-      {R"("subject":[{"reference":"Patient/1"},{"reference":"Patient/2"}])", ""},
-      {R"("subject":[{"reference":"Patient/1"},{"reference":"Device/2"}])", "1"},
-      {R"("subject":{"reference":"Patient/1"},"performer":[{"reference":"Patient/2"}])", "1"},
-      {R"("actor":[{"reference":"Patient/1"},{"reference":"Practitioner/2"},{"reference":"Patient/1"}])", "1"},
-  };
-  for (const auto& [members, patient] : cases) {
-    auto file = FhirFile::parse(R"({"resourceType":"Basic","id":"x",)" + std::string(members) + "}");
-    ASSERT_EQ(file.resources().size(), 1u) << members;
-    EXPECT_EQ(file.resources()[0].patient.value_or(""), patient) << members;
-  }
+  EXPECT_EQ(file.resources()[0].subject.patient, "7");
 }
 
 TEST(FhirFileTest, ABrokenThirdEntryStopsTheFile) {
@@ -94,6 +72,41 @@ TEST(FhirFileTest, ABrokenThirdEntryStopsTheFile) {
     EXPECT_NE(file.problems()[0].error.message.find("$.entry[2]"), std::string::npos)
         << file.problems()[0].error.message;
   }
+}
+
+TEST(FhirFileTest, AnotherServersPatientIsNotOurs) {
+  auto file = FhirFile::parse(R"({"resourceType":"Bundle","entry":[
+    {"fullUrl":"https://a.example/Patient/7","resource":{"resourceType":"Patient","id":"7"}},
+    {"fullUrl":"https://b.example/Patient/7","resource":{"resourceType":"Patient","id":"7"}},
+    {"fullUrl":"https://b.example/Basic/1","resource":{"resourceType":"Basic","id":"1","subject":{"reference":"Patient/7"}}},
+    {"fullUrl":"https://a.example/Basic/1","resource":{"resourceType":"Basic","id":"1","subject":{"reference":"Patient/7"}}}]})");
+  ASSERT_TRUE(file.problems().empty()) << file.problems()[0].error.message;
+  const auto& all = file.resources();
+  EXPECT_EQ(all[0].id, "7");
+  EXPECT_EQ(all[1].id, "https://b.example/Patient/7");
+  EXPECT_EQ(all[1].subject.patient, all[1].id);
+  EXPECT_EQ(all[2].id, "https://b.example/Basic/1");
+  EXPECT_EQ(all[2].subject.patient, all[1].id);
+  EXPECT_EQ(all[3].id, "1");
+  EXPECT_EQ(all[3].subject.patient, "7");
+}
+
+TEST(FhirFileTest, OneNameForTwoIsRefused) {
+  auto file = FhirFile::parse(R"({"resourceType":"Bundle","entry":[
+    {"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","id":"7"}},
+    {"fullUrl":"urn:uuid:2","resource":{"resourceType":"Patient","id":"7"}}]})");
+  ASSERT_EQ(file.problems().size(), 1u);
+  EXPECT_EQ(file.problems()[0].entry, 1u);
+  EXPECT_EQ(file.problems()[0].error.code, ErrorCode::BAD_FHIR);
+}
+
+TEST(FhirFileTest, AnAnswerWithoutEntriesHoldsNothing) {
+  for (const char* type : {"searchset", "history"}) {
+    auto file = FhirFile::parse(fmt::format(R"({{"resourceType":"Bundle","id":"x","type":"{}","total":0}})", type));
+    EXPECT_TRUE(file.problems().empty()) << type;
+    EXPECT_EQ(file.resource_count(), 0u) << type;
+  }
+  EXPECT_EQ(FhirFile::parse(R"({"resourceType":"Bundle","id":"x","type":"document"})").resources().size(), 1u);
 }
 
 // A transaction deletes and asks, and its answer holds links instead of resources: nothing of that can be anchored, and
@@ -140,7 +153,7 @@ TEST(FhirFileTest, ReadsTheSampleBundle) {
   ASSERT_TRUE(file.problems().empty()) << file.problems()[0].error.message;
   ASSERT_GE(file.resources().size(), 8u);
   std::size_t with_patient = 0;
-  for (const auto& resource : file.resources()) with_patient += resource.patient.has_value();
+  for (const auto& resource : file.resources()) with_patient += resource.subject.patient.has_value();
   EXPECT_GE(with_patient, 6u);
   EXPECT_LT(with_patient, file.resources().size());
 }
@@ -159,8 +172,8 @@ TEST(FhirFileTest, ReadsRealBundles) {
     for (const auto& resource : file.resources()) {
       EXPECT_NE(whole.str().find(resource.content), std::string::npos) << path << " entry " << resource.entry;
       bool about_somebody = resource.type != "Organization" && resource.type != "Practitioner";
-      EXPECT_EQ(resource.patient.has_value(), about_somebody) << path << " " << resource.type;
-      if (resource.patient) patients.insert(*resource.patient);
+      EXPECT_EQ(resource.subject.patient.has_value(), about_somebody) << path << " " << resource.type;
+      if (resource.subject.patient) patients.insert(*resource.subject.patient);
     }
     EXPECT_LE(patients.size(), 1u) << path;
   }

@@ -128,6 +128,30 @@ TEST(ImportTest, TwoVersionsOfASourceGoInSeparateTransactions) {
   EXPECT_EQ(summary.already_anchored, 1u);
 }
 
+// A refused batch is sent again one by one, and the next one is on the stream by then.
+TEST(ImportTest, ANewerVersionNeverComesBeforeAnOlderOne) {
+  FakeNode node;
+  node.poison = "bad";
+  ImportOptions options;
+  options.batch_items = 2;
+  const std::string stopped = R"({"resourceType":"MedicationRequest","id":"rx","status":"stopped"})";
+  auto summary = import_all(node,
+                            {R"({"resourceType":"Observation","id":"bad"})",
+                             R"({"resourceType":"MedicationRequest","id":"rx","status":"active"})", stopped},
+                            options);
+  EXPECT_EQ(summary.anchored, 2u);
+  EXPECT_EQ(summary.refused, 1u);
+  EXPECT_EQ(node.current("rx"), stopped);
+}
+
+TEST(ImportTest, AHistoryIsAnchoredOldestFirst) {
+  FakeNode node;
+  import_all(node, {R"({"resourceType":"Bundle","type":"history","entry":[
+    {"fullUrl":"https://a.example/Observation/o","resource":{"resourceType":"Observation","id":"o","v":2}},
+    {"fullUrl":"https://a.example/Observation/o","resource":{"resourceType":"Observation","id":"o","v":1}}]})"});
+  EXPECT_EQ(node.current("o"), R"({"resourceType":"Observation","id":"o","v":2})");
+}
+
 TEST(ImportTest, LostAnswersAndMissingQuorumsChangeNoCount) {
   FakeNode node;
   node.lose_answer_every = 3;
