@@ -18,16 +18,20 @@ constexpr std::uint64_t kPromptUs = 500'000;
 BlockSync::BlockSync(const Identity& identity, Health& health, Ports ports)
     : identity_(identity), health_(health), ports_(std::move(ports)), keys_(identity.context.suite, identity.members()) {}
 
+// The core of who follows without a vote hears of no certificate and wants the next block only, four times a second:
+// how far the chain is, and whether a snapshot takes the place of its blocks, the members' EXECUTED say.
 void BlockSync::fetch(const consensus::Effects::FetchBlocks& wanted) {
-  if (!ports_.may_fetch(wanted.to - wanted.from + 1)) return;
+  const auto& members = identity_.members();
+  const auto to = std::max(wanted.to, health_.vouched_height(members.size(), members.faults()));
+  if (!ports_.may_fetch(to - wanted.from + 1)) return;
   std::lock_guard lock(mutex_);
   auto now = system_clock().monotonic_us();
   if (running_ && now < running_->asked_us + kAnswerTimeoutUs) {
-    running_->to = std::max(running_->to, wanted.to);
+    running_->to = std::max(running_->to, to);
     return;
   }
   // After a timeout another peer is asked than the one that did not answer.
-  ask(wanted.from, wanted.to, running_ ? after(running_->peer) : wanted.hint);
+  ask(wanted.from, to, running_ ? after(running_->peer) : wanted.hint);
 }
 
 void BlockSync::follow(MemberIndex ahead, Height next) {

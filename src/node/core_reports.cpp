@@ -108,8 +108,10 @@ void CoreLoop::publish_status() {
   out.view_timeout_ms = status.view_timeout_ms;
   out.committed_height = status.committed;
   std::optional<std::string> behind;
-  if (status.highest_known > status.executed + kCatchingUpBlocks)
-    behind = fmt::format("executed {} of {} blocks", status.executed, status.highest_known);
+  const auto& members = identity_.members();
+  const auto known = std::max(status.highest_known, health_.vouched_height(members.size(), members.faults()));
+  if (known > status.executed + kCatchingUpBlocks)
+    behind = fmt::format("executed {} of {} blocks", status.executed, known);
   switch (status.mode) {
     case consensus::Mode::fresh:
       out.mode = galen::v1::NODE_MODE_FRESH;

@@ -8,10 +8,12 @@ namespace galen::node {
 namespace {
 
 /// False: it is not here, or the answer is full.
-Result<bool> add(const ledger::View& view, Height height, BlocksWriter& answer) {
+Result<bool> add(const ledger::View& view, Height height, BlocksWriter& answer, bool& certified) {
   GALEN_ASSIGN(auto block, view.block_bytes(height));
   GALEN_ASSIGN(auto certificate, view.commit_certificate(height));
-  return block && answer.add(*block, certificate);
+  if (!block || !answer.add(*block, certificate)) return false;
+  certified |= certificate.has_value();
+  return true;
 }
 
 }  // namespace
@@ -34,13 +36,15 @@ Result<std::optional<Bytes>> answer_fetch_blocks(const ledger::View& view, ByteS
   GALEN_ASSIGN(auto request, decode_fetch_blocks(body));
   BlocksWriter answer;
   const auto count_max = std::min(request.count_max, kFetchBlocksMax);
+  bool certified = false;
   for (auto height = std::max<Height>(1, request.from); height <= view.height() && answer.count() < count_max;
        ++height) {
-    auto added = add(view, height, answer);
+    auto added = add(view, height, answer, certified);
     if (!added && !is_not_here(added.error())) return added.error();
     if (!added || !*added) break;
   }
-  if (answer.count() == 0) return std::optional<Bytes>();
+  // Blocks from before this node joined may lack their certificates, and without one nobody could believe the answer.
+  if (!certified) return std::optional<Bytes>();
   return std::optional(std::move(answer).take());
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <string>
@@ -46,7 +47,7 @@ struct SyncStatus {
 /// Monotone counters since start. Times in microseconds.
 struct Counters {
   std::atomic<std::uint64_t> blocks{0}, transactions{0}, batches_made{0}, turns{0}, fsyncs{0}, log_bytes{0};
-  std::atomic<std::uint64_t> fsync_us{0}, execute_us{0}, verify_us{0}, core_us{0}, intake_us{0}, order_us{0};
+  std::atomic<std::uint64_t> fsync_us{0}, execute_us{0}, verify_us{0}, core_us{0}, intake_us{0};
   std::atomic<std::uint64_t> batches_offered{0}, offers_fetched{0}, view_changes{0}, frames_dropped{0}, frames_invalid{0}, catch_up_blocks{0}, checkpoints{0};
 };
 
@@ -113,6 +114,14 @@ class Health {
   Height peer_height(MemberIndex member) const {
     std::lock_guard lock(mutex_);
     return member < peer_heights_.size() ? peer_heights_[member] : 0;
+  }
+  /// The highest that more than `faults` of the first `voters` members say: one of these does not lie.
+  Height vouched_height(std::size_t voters, std::size_t faults) const {
+    std::lock_guard lock(mutex_);
+    auto heights = peer_heights_;
+    heights.resize(voters);
+    std::sort(heights.begin(), heights.end(), std::greater<>());
+    return faults < heights.size() ? heights[faults] : 0;
   }
   /// Members without a connection, this node never among them.
   std::vector<MemberIndex> missing(std::size_t members, MemberIndex self) const {

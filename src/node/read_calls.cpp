@@ -327,7 +327,6 @@ Result<std::string> Queries::get_status(const ledger::View& view) {
   out["verify_us"] = c.verify_us;
   out["core_us"] = c.core_us;
   out["intake_us"] = c.intake_us;
-  out["order_us"] = c.order_us;
   out["view_changes"] = c.view_changes;
   out["batches_offered"] = c.batches_offered;
   out["offers_fetched"] = c.offers_fetched;

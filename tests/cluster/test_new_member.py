@@ -10,6 +10,24 @@ from membership import PATIENCE, approve, retried, wait_for_epoch
 from newcomer import Newcomer
 
 REFUSED = "reason=MEMBER_REMOVED"
+LAG_MAX = 30  # blocks: those of half a second or so, on a busy machine
+
+
+def follows(consortium):
+    """What the learner does in ten seconds under load, once it has caught up: it asks four times a second, for all there is."""
+    def behind():
+        others = consortium.json("node", "status", node="A")
+        return others["height"] - consortium.json("node", "status", node="E")["height"], others["height"]
+    deadline = time.monotonic() + PATIENCE
+    while behind()[0] > LAG_MAX:
+        check(time.monotonic() < deadline, f"the learner does not catch up with the others: {behind()[0]} blocks")
+        time.sleep(0.2)
+    began, lags = behind()[1], []
+    for _ in range(20):
+        time.sleep(0.5)
+        lags.append(behind())
+    check(max(lag for lag, _ in lags) <= LAG_MAX, f"the learner falls behind: {[lag for lag, _ in lags]}")
+    return f"{max(lag for lag, _ in lags)} of {lags[-1][1] - began} blocks"
 
 
 def test():
@@ -23,6 +41,7 @@ def test():
             approve(consortium, "add", "--paper", newcomer.admission(), by=["A", "B", "C"])
             consortium.start("E")
             newcomer.wait_for("role=learner")
+            lag = follows(consortium)
             newcomer.show_readiness()
             approve(consortium, "promote", "--member", "E", by=["A", "B", "C"])
             wait_for_epoch(consortium, 2, names)
@@ -43,7 +62,7 @@ def test():
         check(refused <= 8, f"the node of a removed member asked {refused} times in a few seconds to be let in")
         consortium.ctl("dev", "down", node="E")  # it goes on until it is told to stop
         print(f"4, 5 and 4 members; {len(load.acknowledged)} imports acknowledged, {load.refused} not, longest gap "
-              f"{load.longest_gap:.1f} s; E was refused {refused} times; height {height}, root {root[:12]}")
+              f"{load.longest_gap:.1f} s; the learner was at most {lag} behind; E was refused {refused} times; height {height}, root {root[:12]}")
 
 
 main(test)

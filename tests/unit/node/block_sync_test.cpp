@@ -67,6 +67,23 @@ TEST_F(BlockSyncTest, NothingIsAskedForThatASnapshotReplaces) {
   EXPECT_EQ(asked.size(), 1u);
 }
 
+// The core of a learner wants the next block, one at a time: it would never come up with a busy chain, nor take a
+// snapshot.
+TEST_F(BlockSyncTest, AskedForIsAllThatMembersHaveExecuted) {
+  health.set_peer_height(1, 1'000'000);
+  health.set_peer_height(2, 6);
+  health.set_peer_height(3, 5);
+  health.set_peer_height(4, 1'000'000);
+  sync.fetch({.from = 2, .to = 2, .hint = 2});
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].request.count_max, 5u) << "up to 6: one voter may lie, and who has no vote does not count";
+  EXPECT_TRUE(sync.on_blocks(2, answer({2, 3, 4, 5, 6}, {6})));
+  EXPECT_EQ(asked.size(), 1u);
+  too_many = 5;
+  sync.fetch({.from = 2, .to = 2, .hint = 2});
+  EXPECT_EQ(asked.size(), 1u) << "a snapshot replaces them";
+}
+
 TEST_F(BlockSyncTest, OneCertificateAtTheEndCoversTheAnswerAndTheRestIsAskedFor) {
   sync.fetch({.from = 2, .to = 6, .hint = 2});
   ASSERT_EQ(asked.size(), 1u);

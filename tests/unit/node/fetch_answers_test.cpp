@@ -28,6 +28,12 @@ class FetchAnswersTest : public ExecutionTest {
     });
   }
 
+  std::size_t blocks_told_from(Height from) {
+    const auto question = encode_fetch_blocks({.from = from, .count_max = kFetchBlocksMax});
+    auto answer = execution::test::take(answer_fetch_blocks(node.view(), ByteSpan(question).subspan(1)));
+    return answer ? execution::test::take(decode_blocks(ByteSpan(*answer).subspan(1))).size() : 0;
+  }
+
   BatchPool pool{2};
   std::size_t room = 100, sent_bytes = 0;
   int refused = 0;
@@ -60,6 +66,16 @@ TEST_F(FetchAnswersTest, NothingMoreIsMadeForWhoHasNoRoom) {
   room = 3;
   EXPECT_TRUE(ask(wanted));
   EXPECT_EQ(refused, 1);
+}
+
+// Who joined by snapshot lacks certificates of the blocks before: to whom it told these it would look like a liar.
+TEST_F(FetchAnswersTest, BlocksThatNoCertificateCoversAreNoAnswer) {
+  run({});
+  EXPECT_EQ(blocks_told_from(1), 0u);
+  EXPECT_TRUE(node.store().put_certificate(chain.commit_certificate(chain.blocks[0]->skeleton.header)));
+  run({});
+  EXPECT_EQ(blocks_told_from(1), 3u) << "with what stands above the certificate";
+  EXPECT_EQ(blocks_told_from(2), 0u);
 }
 
 TEST_F(FetchAnswersTest, ADigestThatStandsThereTwiceIsNoQuestion) {

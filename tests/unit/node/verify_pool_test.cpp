@@ -151,6 +151,7 @@ TEST_F(VerifyPoolTest, TheCoreSetsItsTimersByWhatIsMeasured) {
 
 TEST_F(VerifyPoolTest, OnlyVotesTravelAmongTheVotes) {
   const auto question = encode_fetch_blocks({.from = 1, .count_max = 1});
+  EXPECT_TRUE(node.store().put_certificate(chain.commit_certificate(chain.blocks[0]->skeleton.header)));
   verify->start();
   verify->on_frame(frame(2, net::Lane::votes, question));
   EXPECT_TRUE(wait_for([&] { return health.counters.frames_invalid == 1; }));
