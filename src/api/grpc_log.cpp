@@ -87,6 +87,9 @@ void on_grpc_log(gpr_log_func_args* line) {
   const std::string_view text(line->message);
   if (text.starts_with(kRefused)) {
     on_refused(text.substr(kRefused.size()));
+  } else if (text.find("factory creation failed") != std::string_view::npos) {
+    // What certificate_files.cpp found good: gRPC goes on with what it had, if there was anything.
+    log::error("gRPC does not take the API certificate, key or client CA that were read grpc=\"{}\"", text);
   } else if (line->severity == GPR_LOG_SEVERITY_ERROR && text.find("andshak") == std::string_view::npos) {
     static LineBudget budget;
     if (auto dropped = budget.take()) log::warn("grpc dropped_lines={} {}", *dropped, text);

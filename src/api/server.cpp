@@ -6,21 +6,23 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
-#include <grpcpp/security/tls_certificate_provider.h>
-#include <grpcpp/security/tls_credentials_options.h>
 
-#include <fstream>
-
+#include "api/certificate_files.hpp"
 #include "api/health_schema.hpp"
 #include "api/services.hpp"
+#include "api/tls_credentials.hpp"
+#include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
 
 namespace galen::api {
 
 struct Server::State {
-  explicit State(const ServerOptions& given) : options(given) {}
+  explicit State(const ServerOptions& given)
+      : options(given), certificates({given.certificate_path, given.key_path, given.client_ca_path}) {}
 
   const ServerOptions options;
+  CertificateFiles certificates;
+  std::shared_ptr<grpc::ServerCredentials> credentials;  // outlives the server, as do the files
   std::unique_ptr<Gateway> gateway;
   std::unique_ptr<Front> front;
   Services services;
@@ -36,23 +38,6 @@ struct Server::State {
 };
 
 namespace {
-
-Status check_readable(const std::string& path, const char* what) {
-  std::ifstream file(path);
-  if (file && file.peek() != std::ifstream::traits_type::eof()) return {};
-  return make_error(ErrorCode::CONFIG_INVALID, fmt::format("{} {} cannot be read or is empty", what, path));
-}
-
-std::shared_ptr<grpc::ServerCredentials> make_credentials(const ServerOptions& options) {
-  using namespace grpc::experimental;
-  auto provider = std::make_shared<FileWatcherCertificateProvider>(options.key_path, options.certificate_path,
-                                                                   options.client_ca_path, options.reload_s);
-  TlsServerCredentialsOptions tls(std::move(provider));
-  tls.watch_root_certs();
-  tls.watch_identity_key_cert_pairs();
-  tls.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  return TlsServerCredentials(tls);
-}
 
 // gRPC's reflection library serves reflection in every process that loads it, so it is loaded only where it is wanted.
 void load_reflection() {
@@ -90,9 +75,7 @@ void Server::State::configure(grpc::ServerBuilder& builder) {
 }
 
 Status Server::State::build() {
-  GALEN_TRY(check_readable(options.certificate_path, "the server certificate"));
-  GALEN_TRY(check_readable(options.key_path, "the server key"));
-  GALEN_TRY(check_readable(options.client_ca_path, "the clients' CA certificate"));
+  GALEN_TRY(certificates.load(static_cast<std::int64_t>(system_clock().wall_ms() / 1000)));
   GALEN_ASSIGN(services, make_services(*front));
 
   grpc::EnableDefaultHealthCheckService(true);
@@ -102,7 +85,7 @@ Status Server::State::build() {
   }
   grpc::ServerBuilder builder;
   configure(builder);
-  const auto credentials = make_credentials(options);
+  credentials = make_tls_credentials(certificates);
   std::vector<int> ports(options.listen.size(), 0);
   for (std::size_t i = 0; i < options.listen.size(); ++i)
     builder.AddListeningPort(options.listen[i], credentials, &ports[i]);
@@ -117,6 +100,7 @@ Status Server::State::build() {
     addresses.push_back(with_port(options.listen[i], ports[i]));
   }
   if (!built) return make_error(ErrorCode::CONFIG_INVALID, "gRPC did not start: see the log lines before this one");
+  certificates.watch(options.reload_s);
   std::lock_guard lock(mutex);
   server = std::move(built);
   return {};

@@ -14,7 +14,7 @@ namespace galen::api {
 
 struct ServerOptions {
   std::vector<std::string> listen;  ///< "host:port", port 0 for any; at least one
-  std::string certificate_path;     ///< PEM chain, read again when it changes
+  std::string certificate_path;     ///< PEM chain; what changes in it and in the next two is used if it is good
   std::string key_path;             ///< PKCS#8 PEM
   std::string client_ca_path;       ///< PEM, the member's CA: only its certificates may connect
   bool reflection = true;
@@ -32,6 +32,7 @@ struct ServerOptions {
 class Server {
  public:
   /// Serves on all addresses, then greets the node. `on_closed`: the node's channel ended, the process should too.
+  /// CONFIG_INVALID or KEY_FILE_READABLE names the file that cannot be used, or the address.
   static Result<std::unique_ptr<Server>> start(int node_fd, const ServerOptions& options,
                                                std::function<void(const Error&)> on_closed);
   ~Server();  ///< stop(500)

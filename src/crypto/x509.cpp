@@ -97,6 +97,25 @@ std::string principal_uri(const PrincipalId& id) { return std::string(kPrincipal
 
 Result<CertificateInfo> parse_certificate(std::string_view pem) { return info_of(read_pem(pem).get()); }
 
+Result<std::vector<CertificateInfo>> parse_certificates(std::string_view pem) {
+  if (pem.size() > kPemBytesMax) return {ErrorCode::BAD_CERTIFICATE, "the text is too long for certificates"};
+  auto bio = bio_over(pem);
+  std::vector<CertificateInfo> out;
+  ERR_clear_error();
+  while (X509Ptr certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+    GALEN_ASSIGN(auto info, info_of(certificate.get()));
+    out.push_back(std::move(info));
+  }
+  // Of the end OpenSSL says that nothing begins any more; one that is cut off or garbled must not pass for the end.
+  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  ERR_clear_error();
+  if (!at_end)
+    return {ErrorCode::BAD_CERTIFICATE,
+            "certificate " + std::to_string(out.size() + 1) + " of the text cannot be read"};
+  if (out.empty()) return {ErrorCode::BAD_CERTIFICATE, "no certificate in PEM"};
+  return out;
+}
+
 Result<CertificateInfo> parse_certificate_der(ByteSpan der) {
   const auto* data = der.data();
   X509Ptr certificate(der.size() > kPemBytesMax ? nullptr : d2i_X509(nullptr, &data, static_cast<long>(der.size())));

@@ -1,4 +1,4 @@
-// "host:port" texts and their resolution. A lookup may hang for as long as the name servers do, so each runs on a
+// The resolution of "host:port" texts. A lookup may hang for as long as the name servers do, so each runs on a
 // thread of its own that nobody waits for: stopping the mesh must not depend on a name server.
 #pragma once
 
@@ -12,17 +12,11 @@
 #include <vector>
 
 #include "galen/base/result.hpp"
+#include "galen/net/address.hpp"
 
 namespace galen::net {
 
 using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
-
-struct HostPort {
-  std::string host;
-  std::string port;
-};
-/// "host:port", "1.2.3.4:port" or "[v6]:port".
-Result<HostPort> split_address(const std::string& address);
 
 /// Blocks. `passive`: for listening. UNAVAILABLE with the resolver's own words.
 Result<Endpoints> resolve_now(const HostPort& address, bool passive);

@@ -12,7 +12,7 @@
 
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
-#include "galen/crypto/x509.hpp"
+#include "galen/crypto/x509_tls.hpp"
 #include "net/wire.hpp"
 
 namespace galen::net {
@@ -199,8 +199,9 @@ Status TlsContext::judge_own(const MeshOptions& options) const {
     return config_error(fmt::format("the TLS certificate {} will be refused by the others: {} ({})",
                                     options.certificate_path, meaning(why), X509_verify_cert_error_string(error)));
   if (error != X509_V_OK)
-    log::error("own TLS certificate is outside its validity, the others will refuse it certificate={} why={}",
-               options.certificate_path, to_reason(why));
+    log::error(
+        "own TLS certificate is outside its validity, the others will refuse it certificate={} why={} not_after={}",
+        options.certificate_path, to_reason(why), crypto::time_text(not_after_s_));
   // One that was away while its CA changed does not know it yet, and has to be able to show what the others expect.
   const auto pinned = member.ca_pem.empty() ? std::optional(member.ca_fingerprint) : fingerprint_of(pin.anchors.front().get());
   const bool below_the_pin = std::any_of(pin.anchors.begin(), pin.anchors.end(), [&](const auto& anchor) {

@@ -14,6 +14,7 @@
 #include <toml++/toml.h>
 
 #include "galen/base/nearest.hpp"
+#include "galen/net/address.hpp"
 #include "galen/socket/front_end_limits.hpp"
 
 namespace galen::node {
@@ -174,14 +175,37 @@ std::string resolve(const std::string& base, const std::string& value) {
   return (fs::path(base) / value).lexically_normal().string();
 }
 
+enum class Use { listen, dial };
+
+// The libraries would take a port for its last 16 bits, or a missing one for 443.
+Status check_address(const std::string& path, const toml::node& node, std::string_view key, const std::string& address,
+                     Use use) {
+  auto parts = net::split_address(address);
+  if (!parts) return at(path, node, fmt::format("{} must be \"host:port\": {}", key, parts.error().message));
+  if (parts->port.find_first_not_of('0') == std::string::npos)
+    return at(path, node, fmt::format("{}: address \"{}\": port 0 is none that others could know", key, address));
+  if (parts->host.empty() && use == Use::dial)
+    return at(path, node, fmt::format("{} must be \"host:port\": address \"{}\": the host is missing", key, address));
+  return {};
+}
+
+Status check_own_addresses(const std::string& path, const toml::table& root, const Config& config) {
+  const auto check = [&](const char* key, const std::string& address) {
+    return check_address(path, *root.at_path(key).node(), key, address, Use::listen);
+  };
+  GALEN_TRY(check("peers.listen", config.peers.listen));
+  return config.api.enabled ? check("api.listen", config.api.listen) : Status();
+}
+
 Status read_addresses(const std::string& path, const toml::table& root, Config& config) {
   const auto* addresses = root.at_path(kAddressesTable).as_table();
   if (addresses == nullptr)
     return Error{ErrorCode::CONFIG_INVALID, fmt::format("{}: the table [peers.addresses] is missing", path)};
   for (const auto& [name, node] : *addresses) {
+    const auto key = fmt::format("{}.{}", kAddressesTable, std::string(name.str()));
     auto value = node.value<std::string>();
-    if (!value || value->rfind(':') == std::string::npos)
-      return at(path, node, fmt::format("peers.addresses.{} must be \"host:port\"", std::string(name.str())));
+    if (!value) return at(path, node, fmt::format("{} must be \"host:port\"", key));
+    GALEN_TRY(check_address(path, node, key, *value, Use::dial));
     config.peers.addresses[std::string(name.str())] = *value;
   }
   return {};
@@ -238,6 +262,7 @@ Result<Loaded> load(const std::string& path) {
     out.values.push_back({setting.key, setting.get(out.config), source});
   }
   GALEN_TRY(check_log_level(path, root, out.config.log_level));
+  GALEN_TRY(check_own_addresses(path, root, out.config));
   GALEN_TRY(read_addresses(path, root, out.config));
   GALEN_TRY(read_cas(path, root, out.config));
   for (const auto& [name, address] : out.config.peers.addresses)

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "galen/base/log.hpp"
-#include "galen/crypto/x509.hpp"
+#include "galen/crypto/x509_tls.hpp"
 
 namespace galen::node {
 namespace {
@@ -67,6 +67,15 @@ Result<net::MeshOptions> mesh_options(const Config& config, const Identity& iden
     member->more_ca_pems.push_back(std::move(pem));
   }
   return out;
+}
+
+Status check_renewal(const Config& config, std::int64_t now_s) {
+  const auto certificate = crypto::parse_certificate(text_of(config.keys.tls_cert));
+  if (!certificate) return {};  // the mesh says what is wrong with it
+  auto valid = crypto::check_validity(*certificate, now_s);
+  if (valid) return {};
+  return {ErrorCode::CONFIG_INVALID,
+          fmt::format("the TLS certificate {}: {}", config.keys.tls_cert, valid.error().message)};
 }
 
 }  // namespace galen::node

@@ -1,4 +1,4 @@
-// A node's life: made, started, and stopped; what becomes of a block; the end of its epoch.
+// A node's life: made, started, and stopped; what becomes of a block; its certificate; the end of its epoch.
 
 #include "galen/node/node.hpp"
 
@@ -7,6 +7,7 @@
 #include "galen/base/log.hpp"
 #include "galen/socket/method.hpp"
 #include "node/ledger_mending.hpp"
+#include "node/mesh_options.hpp"
 #include "node/node_state.hpp"
 #include "node/participants.hpp"
 
@@ -143,6 +144,8 @@ void Node::on_fatal(std::function<void(const Error&)> handler) {
 }
 
 Result<std::unique_ptr<Node>> Node::make(const Config& config, std::unique_ptr<Interposer> interposer) {
+  // The front end would refuse it again and again; who runs the node learns it here, at once.
+  if (config.api.enabled) GALEN_TRY(crypto::check_key_file(config.api.key));
   GALEN_ASSIGN(auto identity, load_identity(config));
   GALEN_ASSIGN(auto opened, open_data_dir(config, identity));
   log::info("epoch={} members={} role={} base={}", identity.context.epoch, identity.members().size(), to_name(identity.role()),
@@ -184,14 +187,39 @@ Status Node::start() {
 }
 
 void Node::renew_certificate(bool always) {
-  auto& s = *state_;
-  if (!s.own_certificate.changed() && !always) return;
-  if (auto status = s.mesh->reload_certificate(); !status) {
-    log::error("the renewed TLS certificate cannot be used, the old one stays reason={} error=\"{}\"",
-               to_reason(status.error().code), status.error().message);
+  state_->read_certificate_again(always);
+  state_->say_expiry();
+}
+
+// What was refused is tried again at each look: a certificate that is not valid yet will be.
+void Node::State::read_certificate_again(bool always) {
+  const bool changed = own_certificate.changed() || always;
+  if (!changed && refused_renewal.empty()) return;
+  auto status = check_renewal(config, wall_s());
+  if (status) status = mesh->reload_certificate();
+  if (status) {
+    refused_renewal.clear();
+    log::info("own TLS certificate read again not_after={}", crypto::time_text(mesh->certificate_not_after_s()));
     return;
   }
-  log::info("own TLS certificate read again not_after={}", s.mesh->certificate_not_after_s());
+  if (changed || status.error().message != refused_renewal)
+    log::error("the renewed TLS certificate cannot be used, the old one stays reason={} error=\"{}\"",
+               to_reason(status.error().code), status.error().message);
+  refused_renewal = status.error().message;
+}
+
+void Node::State::say_expiry() {
+  const auto not_after_s = mesh->certificate_not_after_s();
+  switch (own_expiry.look(not_after_s, wall_s())) {
+    case crypto::ExpiryWatch::Word::none:
+      return;
+    case crypto::ExpiryWatch::Word::soon:
+      return log::warn("own TLS certificate expires soon not_after={} days_left={} file={}: renew it",
+                       crypto::time_text(not_after_s), crypto::days_left(not_after_s, wall_s()), config.keys.tls_cert);
+    case crypto::ExpiryWatch::Word::over:
+      return log::error("own TLS certificate has expired, the others refuse it not_after={} file={}: renew it",
+                        crypto::time_text(not_after_s), config.keys.tls_cert);
+  }
 }
 
 void Node::stop() {

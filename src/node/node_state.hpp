@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "galen/base/clock.hpp"
+#include "galen/crypto/x509_tls.hpp"
 #include "galen/node/front_end.hpp"
 #include "galen/node/node.hpp"
 #include "node/block_sync.hpp"
@@ -35,6 +36,8 @@ struct Node::State {
   const Identity identity;
   Opened opened;
   FileWatch own_certificate;
+  crypto::ExpiryWatch own_expiry;
+  std::string refused_renewal;  ///< why the changed certificate is not in use; empty: it is, or nothing has changed
   IdentityWatch identity_watch;
   const ledger::SnapshotFiles snapshot_files;
   Health health;
@@ -78,6 +81,7 @@ struct Node::State {
   std::atomic<bool> stopping{false};  ///< new calls are refused
 
   static std::uint64_t now_ms() { return system_clock().monotonic_us() / 1000; }
+  static std::int64_t wall_s() { return static_cast<std::int64_t>(system_clock().wall_ms() / 1000); }
 
   // wiring.cpp: which thread hands what to which.
   void make_loops();
@@ -99,13 +103,15 @@ struct Node::State {
   void accept_next_cas(const MemberSet& next);
   std::optional<std::uint64_t> base_timeout_ms() const;
 
-  // node.cpp: blocks, calls, and the end of an epoch or of the process.
+  // node.cpp: blocks, calls, the own certificate, and the end of an epoch or of the process.
   void commit(CommittedBlock block, LogSeq needed_from);
   void executed(std::shared_ptr<const execution::ExecutedBlock> block);
   bool is_log_long() const;
   Status checkpointed(Height durable);
   void on_call(galen::node::v1::Call&& call);
   void refuse(std::uint64_t call_id, const Error& why, std::uint32_t retry_after_ms);
+  void read_certificate_again(bool always);
+  void say_expiry();
   void look_at_participants();
   void wait_for_last_certificate();
   void reopen();

@@ -26,6 +26,8 @@ struct CertificateInfo {
 };
 /// First certificate of a PEM text.
 Result<CertificateInfo> parse_certificate(std::string_view pem);
+/// All of them, in the order of the text. BAD_CERTIFICATE if there is none, or one that cannot be read.
+Result<std::vector<CertificateInfo>> parse_certificates(std::string_view pem);
 /// The bytes must be those of one certificate in DER, whole: what stands behind it, or a length in another form, is no
 /// part of what its issuer signed, and would make other bytes of the same certificate.
 Result<CertificateInfo> parse_certificate_der(ByteSpan der);

@@ -183,7 +183,8 @@ class Mesh {
   Status pin_also(MemberIndex member, const Hash& ca_fingerprint);
   /// The epoch said in later hellos.
   void set_epoch(Epoch epoch);
-  /// Reads certificate and key again and uses them for new handshakes; on an error the old ones stay (D18).
+  /// Reads certificate and key again and uses them for new handshakes; on an error the old ones stay (D18). One that
+  /// has ended is no error here, as at the start: whoever has a good one in use looks at the dates before.
   Status reload_certificate();
   /// Unix seconds when the own certificate ends.
   std::int64_t certificate_not_after_s() const;

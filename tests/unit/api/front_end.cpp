@@ -58,7 +58,10 @@ Identity Pki::issue(const std::string& name, std::optional<PrincipalId> principa
           key.to_pem()};
 }
 
-void Pki::write(const std::string& name, const std::string& text) const { std::ofstream(path(name)) << text; }
+void Pki::write(const std::string& name, const std::string& text) const {
+  std::ofstream(path(name)) << text;
+  std::filesystem::permissions(path(name), std::filesystem::perms{0600});  // keys that everybody can read are refused
+}
 
 FakeNode::FakeNode(int fd, std::uint32_t write_credits, std::uint32_t read_credits, Answer answer)
     : answer_(std::move(answer)) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -102,6 +103,34 @@ TEST_F(ConfigTest, NumbersHaveTheirRanges) {
     for (auto value : {min, max})
       refused(std::string(key) + " = " + std::to_string(value) + "\n", {"the key \"member\" is missing"});
   }
+}
+
+TEST_F(ConfigTest, AddressesAreHostAndPort) {
+  struct Place {
+    std::string key, line;
+  };
+  for (const auto& [key, line] : {Place{"peers.listen", "listen = \"0.0.0.0:7400\""},
+                                  {"peers.addresses.B", "B = \"galen.hospital-b.example:7400\""},
+                                  {"api.listen", "listen = \"127.0.0.1:7401\""}}) {
+    const auto with = [&, name = line.substr(0, line.find(' '))](const std::string& address) {
+      return changed(line, name + " = \"" + address + "\"");
+    };
+    const auto before = example().substr(0, example().find(line));
+    const auto place = path() + ":" + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) + ": " + key;
+    for (const char* port : {":70000", ":65536", ":", ":http", ":-1", ""})
+      refused(with(std::string("127.0.0.1") + port), {place, "port"});
+    refused(with("127.0.0.1:0"), {place, "port 0"});
+    refused(with("::1:7400"), {place, "[::1]:port"});
+    for (const char* fine : {"127.0.0.1:65535", "[::1]:1", "localhost:7400"}) {
+      auto config = load(with(fine));
+      EXPECT_TRUE(config) << key << " " << fine << ": " << config.error().message;
+    }
+  }
+  refused(changed("galen.hospital-b.example:7400", ":7400"), {"peers.addresses.B", "host is missing"});
+  EXPECT_TRUE(load(changed("listen = \"0.0.0.0:7400\"", "listen = \":7400\""))) << "every address of this host";
+  auto off = changed("# enabled = true", "enabled = false");
+  off.replace(off.find("127.0.0.1:7401"), 14, "");
+  EXPECT_TRUE(load(off)) << "nobody listens there";
 }
 
 TEST_F(ConfigTest, WhatIsMissingIsNamed) {
