@@ -2,9 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace galen {
+namespace {
+
+// A message that says what to do needs no second advice: "run galend init" beside "put back the backup" misleads.
+bool says_what_to_do(std::string_view message) {
+  constexpr std::string_view kWords[] = {"galend repair", "backup", "runuser", "put back the genesis.json"};
+  return std::any_of(std::begin(kWords), std::end(kWords),
+                     [&](auto words) { return message.find(words) != std::string_view::npos; });
+}
+
+}  // namespace
 
 int exit_code(ErrorCode code) {
   switch (code) {
@@ -22,10 +33,8 @@ int exit_code(ErrorCode code) {
 
 int complain(const Error& error) {
   fmt::print(stderr, "galend: {} ({})\n", error.message, to_reason(error.code));
-  // A message that says what to do needs no second advice: "run galend init" beside "put back the backup" misleads.
-  const bool says_what_to_do =
-      error.message.find("galend repair") != std::string::npos || error.message.find("backup") != std::string::npos;
-  if (auto text = advice(error.code); !text.empty() && !says_what_to_do) fmt::print(stderr, "  {}\n", text);
+  if (auto text = advice(error.code); !text.empty() && !says_what_to_do(error.message))
+    fmt::print(stderr, "  {}\n", text);
   return exit_code(error.code);
 }
 

@@ -50,8 +50,15 @@ Result<std::unique_ptr<node::Node>> make_again(node::Config& config) {
   return node::Node::make(config);
 }
 
+/// What became of config.log_file, as what is wrong with that setting.
+Status of_log_file(const node::Config& config, const Status& status) {
+  if (status) return {};
+  return {ErrorCode::CONFIG_INVALID, fmt::format("{}: log_file: {}", config.path, status.error().message)};
+}
+
 int run(node::Config config) {
-  log::init({.level = config.log_level, .file = config.log_file, .name = config.member});
+  const auto opened = log::try_init({.level = config.log_level, .file = config.log_file, .name = config.member});
+  if (auto ready = of_log_file(config, opened); !ready) return complain(ready.error());
   // Threads inherit the mask; only this one waits for the signals.
   sigset_t signals;
   sigemptyset(&signals);
@@ -175,6 +182,9 @@ int main(int argc, char** argv) {
   if (check) {
     auto checked = node::check_config(*config);
     if (!checked) return complain(checked.error());
+    if (!config->log_file.empty())
+      if (auto usable = of_log_file(*config, log::check_file(config->log_file)); !usable)
+        return complain(usable.error());
     fmt::print("{}: fine; member {} of chain {} \"{}\"\n", config_path, config->member, checked->genesis.short_chain_id(),
                checked->genesis.name);
     return 0;

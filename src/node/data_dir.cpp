@@ -2,6 +2,7 @@
 #include "galen/node/data_dir.hpp"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,17 +14,83 @@
 namespace galen::node {
 namespace {
 
-Error failure(const char* what, const std::string& path) {
-  return make_error(ErrorCode::IO_ERROR, std::string("cannot ") + what + " " + path + ": " + std::strerror(errno));
+std::string name_of(uid_t user) {
+  const passwd* entry = ::getpwuid(user);
+  return entry != nullptr ? entry->pw_name : "user " + std::to_string(user);
 }
-bool is_directory(const std::string& path) {
+
+/// Whose it is, or whose the nearest folder above it is that can be looked at.
+std::string whose(std::string path) {
   struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  while (::stat(path.c_str(), &info) != 0) {
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos || slash == 0) return {};
+    path.resize(slash);
+  }
+  return path + " belongs to " + name_of(info.st_uid) + ", and ";
+}
+
+}  // namespace
+
+// Files that root made or copied are the usual reason, and nothing is lost then.
+std::string about_rights(const std::string& path, int reason) {
+  if (reason != EACCES && reason != EPERM) return {};
+  return "; " + whose(path) + "this process runs as " + name_of(::geteuid()) +
+         ": run it as the node's user (runuser -u USER -- galend ...), or give all of its files to that user "
+         "(chown -R, chmod -R u+rwX)";
+}
+
+namespace {
+
+Error failure(const char* what, const std::string& path) {
+  const int reason = errno;
+  return make_error(ErrorCode::IO_ERROR, std::string("cannot ") + what + " " + path + ": " + std::strerror(reason) +
+                                             about_rights(path, reason));
+}
+
+/// Any other reason (rights, a link in a circle, the disk) does not say that it is not there.
+bool says_missing(int reason) { return reason == ENOENT || reason == ENOTDIR; }
+
+/// What is there, 0: nothing.
+Result<mode_t> look_at(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) return info.st_mode;
+  if (says_missing(errno)) return mode_t{0};
+  return failure("look at", path);
 }
 Status make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || (errno == EEXIST && is_directory(path))) return {};
-  return failure("create", path);
+  if (::mkdir(path.c_str(), 0700) == 0) return {};
+  if (errno != EEXIST) return failure("create", path);
+  GALEN_ASSIGN(const auto present, look_at(path));
+  if (S_ISDIR(present)) return {};
+  return {ErrorCode::IO_ERROR, "cannot create " + path + ": what has this name is no directory"};
 }
+
+/// What is opened first of each part, and what has to be allowed there.
+struct Part {
+  const char* name;
+  int to_read, to_write;
+};
+constexpr int kList = R_OK | X_OK, kFill = R_OK | W_OK | X_OK, kChange = R_OK | W_OK;
+constexpr Part kParts[] = {{"", kList, kFill},
+                           {"/wal", kList, kFill},
+                           {"/wal/manifest", R_OK, kChange},
+                           {"/ledger", kList, kFill},
+                           {"/ledger/CURRENT", R_OK, R_OK},
+                           {"/ledger/LOCK", F_OK, kChange},
+                           {"/vault", kList, kList},
+                           {"/vault/index", kList, kFill},
+                           {"/vault/index/CURRENT", R_OK, R_OK},
+                           {"/vault/index/LOCK", F_OK, kChange},
+                           {"/keyring", kList, kList},
+                           {"/keyring/keyring.bin", R_OK, kChange}};
+
+/// What is not there is for its own part to say.
+Status check_access(const std::string& path, int wanted) {
+  if (::access(path.c_str(), wanted) == 0 || says_missing(errno)) return {};
+  return failure((wanted & W_OK) != 0 ? "read and write" : "read", path);
+}
+
 std::string holder_of(int fd) {
   char text[32] = {};
   const auto count = ::pread(fd, text, sizeof(text) - 1, 0);
@@ -40,9 +107,15 @@ Status take_lock(int fd, const std::string& path) {
 
 }  // namespace
 
-Status DataDir::create(const std::string& path) {
-  if (is_directory(path + "/wal"))
+Status DataDir::check_new(const std::string& path) {
+  GALEN_ASSIGN(const auto manifest, look_at(path + "/wal/manifest"));
+  if (manifest != 0)
     return {ErrorCode::ALREADY_EXISTS, "the data directory " + path + " was initialised before; it is left as it is"};
+  return {};
+}
+
+Status DataDir::create(const std::string& path) {
+  GALEN_TRY(check_new(path));
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
     GALEN_TRY(make_directory(path.substr(0, slash)));
   GALEN_TRY(make_directory(path));
@@ -50,18 +123,26 @@ Status DataDir::create(const std::string& path) {
   return {};
 }
 
-Status DataDir::check_parts(const std::string& path) {
-  if (!is_directory(path))
+Status DataDir::check_parts(const std::string& path, Use use) {
+  GALEN_ASSIGN(const auto directory, look_at(path));
+  if (!S_ISDIR(directory))
     return {ErrorCode::DATA_DIR_MISSING, "there is no data directory " + path + ", or its volume is not mounted"};
-  if (!is_directory(path + "/wal"))
+  GALEN_ASSIGN(const auto log, look_at(path + "/wal"));
+  if (!S_ISDIR(log))
     return {ErrorCode::DATA_DIR_MISSING, "the data directory " + path +
                                               " holds no log: it was never initialised, or the log is lost; galend repair "
                                               "--log makes a new one for a member that had one"};
+  for (const auto& part : kParts)
+    GALEN_TRY(check_access(path + part.name, use == Use::write ? part.to_write : part.to_read));
   return {};
 }
 
 Result<DataDir> DataDir::open(const std::string& path) {
-  GALEN_TRY(check_parts(path));
+  GALEN_TRY(check_parts(path, Use::write));
+  return lock_to_write(path);
+}
+
+Result<DataDir> DataDir::lock_to_write(const std::string& path) {
   const std::string lock = path + "/lock";
   const int fd = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return failure("open", lock);
@@ -74,8 +155,8 @@ Result<DataDir> DataDir::open(const std::string& path) {
 }
 
 Result<DataDir> DataDir::open_to_read(const std::string& path) {
-  GALEN_TRY(check_parts(path));
-  if (::access(path.c_str(), W_OK) == 0 || (errno != EROFS && errno != EACCES)) return open(path);
+  GALEN_TRY(check_parts(path, Use::read));
+  if (::access(path.c_str(), W_OK) == 0 || (errno != EROFS && errno != EACCES)) return lock_to_write(path);
   const std::string lock = path + "/lock";
   const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
   // Where none can be made no node runs either.

@@ -5,20 +5,22 @@
 #include "galen/node/data_dir.hpp"
 #include "galen/node/init.hpp"
 #include "galen/node/log.hpp"
-#include "galen/vault/records.hpp"
 #include "node/ledger_mending.hpp"
+#include "node/startup.hpp"
 
 namespace galen::node {
 Status repair_ledger(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
+  GALEN_TRY(check_copy(config, checked.genesis));
   return make_ledger_anew(lock.path(), checked.genesis);
 }
 
 Status mend_suspected_ledger(const Config& config) {
   if (!is_ledger_suspect(config.data_dir)) return {};
-  GALEN_ASSIGN(const auto genesis, Genesis::load(config.genesis));
-  GALEN_ASSIGN([[maybe_unused]] const bool mended, mend_ledger(config.data_dir, genesis));
+  GALEN_ASSIGN(const auto genesis, load_genesis(config));
+  GALEN_TRY(check_copy(config, genesis));
+  if (auto mended = mend_ledger(config.data_dir, genesis); !mended) return of_genesis(config, mended.error());
   return {};
 }
 
@@ -26,8 +28,11 @@ Status repair_log(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
   std::error_code error;
   const auto wal = config.data_dir + "/wal";
-  std::filesystem::create_directories(wal, error);
-  if (error) return Error{ErrorCode::IO_ERROR, "cannot create " + wal + ": " + error.message()};
+  // Not the folder around it: a volume that is not mounted gets no log of its own.
+  std::filesystem::create_directory(wal, error);
+  if (error)
+    return Error{ErrorCode::IO_ERROR,
+                 "cannot create " + wal + ": " + error.message() + about_rights(wal, error.value())};
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
   return create_log(lock.path(), config, checked.genesis);
 }
@@ -35,10 +40,7 @@ Status repair_log(const Config& config) {
 Status accept_older_vault(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
-  GALEN_ASSIGN(auto vault, vault::RecordVault::open({.keyring_directory = lock.keyring(),
-                                                     .vault_directory = lock.vault(),
-                                                     .master_key_file = config.keys.master,
-                                                     .suite = checked.genesis.suite}));
+  GALEN_ASSIGN(auto vault, open_vault(config, lock, checked.genesis.suite));
   GALEN_ASSIGN(auto opened, Log::open(lock.path(), [](const ReplayedRecord&) {}));
   GALEN_ASSIGN(auto seq, vault.flush(opened.log->log_id(), opened.log->stats().oldest_seq));
   (void)seq;

@@ -325,30 +325,41 @@ Result<Identity> load_identity(const Config& config) {
   return identity;
 }
 
+Result<vault::RecordVault> open_vault(const Config& config, const DataDir& data_dir, crypto::Suite suite,
+                                      std::shared_ptr<FailureBell> failures) {
+  auto vault = vault::RecordVault::open({.keyring_directory = data_dir.keyring(),
+                                         .vault_directory = data_dir.vault(),
+                                         .master_key_file = config.keys.master,
+                                         .suite = suite,
+                                         .failures = std::move(failures)});
+  // Only the master key's own file is looked for by its name.
+  if (!vault && vault.error().code == ErrorCode::NOT_FOUND)
+    return of_setting(config, "keys.master", config.keys.master, vault.error());
+  return vault;
+}
+
 namespace {
 
 /// `damaged`: the ledger is what it fails for.
 Result<Opened> open_parts(const Config& config, Identity& identity, bool& damaged) {
   GALEN_ASSIGN(auto data_dir, DataDir::open(config.data_dir));
-  GALEN_ASSIGN(bool copied, keep_genesis_copy(config));
-  if (copied) log::warn("the copy of genesis.json in the data directory is written again");
   auto failures = std::make_shared<FailureBell>();
   GALEN_TRY(finish_ledger_made_anew(data_dir.path()));
   GALEN_ASSIGN(bool joined, ledger::install_joined(data_dir.path()));
   if (joined) log::info("the ledger is the one of a snapshot now");
-  GALEN_ASSIGN(auto store,
-               of_ledger(config, damaged,
+  auto found = of_ledger(config, damaged,
                          ledger::Store::open({.directory = data_dir.path(),
                                               .context = identity.context,
                                               .block_cache_bytes = std::size_t{config.limits.block_cache_mib} << 20,
-                                              .failures = failures})));
+                                              .failures = failures}));
+  if (!found) return of_genesis(config, std::move(found).error());
+  auto store = std::move(*found);
+  // Not before: under another genesis.json than the ledger's, the copy is the good one.
+  GALEN_ASSIGN(bool copied, keep_genesis_copy(config));
+  if (copied) log::warn("the copy of genesis.json in the data directory is written again");
   auto executor = std::make_unique<execution::Executor>(identity.genesis, *store);
   GALEN_ASSIGN(auto applied, of_ledger(config, damaged, executor->start()));
-  GALEN_ASSIGN(auto vault, vault::RecordVault::open({.keyring_directory = data_dir.keyring(),
-                                                     .vault_directory = data_dir.vault(),
-                                                     .master_key_file = config.keys.master,
-                                                     .suite = identity.context.suite,
-                                                     .failures = failures}));
+  GALEN_ASSIGN(auto vault, open_vault(config, data_dir, identity.context.suite, failures));
   LogReplay replay;
   GALEN_ASSIGN(auto opened, Log::open(data_dir.path(), [&](const ReplayedRecord& record) { replay.add(record); }));
   log::info("data directory open ledger_height={} log_records={} log={}", applied, opened.verdict.records,
@@ -404,8 +415,10 @@ Result<Opened> open_data_dir(const Config& config, Identity& identity) {
   bool damaged = false;
   auto opened = open_parts(config, identity, damaged);
   if (!damaged) return opened;
-  GALEN_ASSIGN(const bool mended, mend_ledger(config.data_dir, identity.genesis));
-  if (!mended) return opened;
+  GALEN_TRY(check_copy(config, identity.genesis));
+  const auto mended = mend_ledger(config.data_dir, identity.genesis);
+  if (!mended) return of_genesis(config, mended.error());
+  if (!*mended) return opened;
   identity = as_in_genesis;
   return open_parts(config, identity, damaged);
 }

@@ -31,6 +31,9 @@ struct Opened {
 
 /// As genesis has it: what the ledger says of later epochs comes with open_data_dir.
 Result<Identity> load_identity(const Config& config);
+/// CONFIG_INVALID where the master key's file is not there.
+Result<vault::RecordVault> open_vault(const Config& config, const DataDir& data_dir, crypto::Suite suite,
+                                      std::shared_ptr<FailureBell> failures = nullptr);
 /// `identity` becomes that of the epoch that the ledger leads to.
 Result<Opened> open_data_dir(const Config& config, Identity& identity);
 

@@ -3,8 +3,11 @@
 // the old key is left in the file.
 #include "galen/vault/keyring.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "galen/base/crc32c.hpp"
 #include "galen/base/log.hpp"
@@ -18,7 +21,7 @@ constexpr std::size_t kSlotBytes = 512;
 constexpr std::size_t kCopyBytes = kSlotBytes * kSlots;
 constexpr std::string_view kMagic = "GKEY";
 constexpr std::size_t kWrappedBytes = 60;
-constexpr std::size_t kKindOffset = 6;
+constexpr std::size_t kHeadBytes = 14;
 /// What an operator can do: nothing makes lost keys again, galend init least of all.
 constexpr std::string_view kAdvice = ": put back the newest backup of keyring/";
 
@@ -54,31 +57,30 @@ bool all_zero(ByteSpan bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t b) { return b == 0; });
 }
 
-/// As far as it can be told without the master key.
-bool is_sound(ByteSpan bytes) {
-  return all_zero(bytes) || (as_text(bytes.first(kMagic.size())) == kMagic &&
-                             ByteReader(bytes.last(4)).u32() == crc32c(bytes.first(kSlotBytes - 4)));
-}
-
-bool is_epoch(ByteSpan sound) { return sound[kKindOffset] == static_cast<std::uint8_t>(SlotKind::epoch); }
-
-enum class Copy { damaged, foreign_key, good };
-Copy decode(crypto::Suite suite, const MasterKey& master, SlotIndex index, ByteSpan bytes, Slot* out) {
-  if (all_zero(bytes)) {
-    *out = Slot{};
-    return Copy::good;
-  }
+/// What a copy of a slot says without the master key, its kind and version; nothing: it is damaged.
+std::optional<Slot> read_head(SlotIndex index, ByteSpan bytes) {
+  Slot out;
+  if (all_zero(bytes)) return out;
   ByteReader in(bytes);
   const auto magic = in.raw(kMagic.size());
   const auto format = in.u16();
-  out->kind = static_cast<SlotKind>(in.u8());
+  out.kind = static_cast<SlotKind>(in.u8());
   in.u8();
   const auto stored_index = in.u16();
-  out->version = in.u32();
-  const auto wrapped = in.raw(kWrappedBytes);
+  out.version = in.u32();
   const bool sound = as_text(magic) == kMagic && format == 1 && stored_index == index &&
                      ByteReader(bytes.last(4)).u32() == crc32c(bytes.first(kSlotBytes - 4));
-  if (!sound || out->kind < SlotKind::index || out->kind > SlotKind::epoch) return Copy::damaged;
+  if (!sound || out.kind < SlotKind::index || out.kind > SlotKind::epoch) return std::nullopt;
+  return out;
+}
+
+enum class Copy { damaged, foreign_key, good };
+Copy decode(crypto::Suite suite, const MasterKey& master, SlotIndex index, ByteSpan bytes, Slot* out) {
+  const auto head = read_head(index, bytes);
+  if (!head) return Copy::damaged;
+  *out = *head;
+  if (out->kind == SlotKind::free) return Copy::good;
+  const auto wrapped = bytes.subspan(kHeadBytes, kWrappedBytes);
   auto key = crypto::open(suite, master.key(), wrapped, associated_data(out->kind, index, out->version));
   if (!key) return Copy::foreign_key;
   const auto fixed = crypto::AeadKey::from(ByteSpan(*key));
@@ -88,6 +90,25 @@ Copy decode(crypto::Suite suite, const MasterKey& master, SlotIndex index, ByteS
 }
 
 std::string path_in(const std::string& directory) { return directory + "/keyring.bin"; }
+
+/// Of a whole keyring.
+class KeyCount {
+ public:
+  void add(SlotKind kind) { ++of_kind_[static_cast<std::size_t>(kind)]; }
+  bool complete() const {
+    return of(SlotKind::index) == 1 && of(SlotKind::patient_table) == 1 && of(SlotKind::epoch) > 0;
+  }
+
+ private:
+  int of(SlotKind kind) const { return of_kind_[static_cast<std::size_t>(kind)]; }
+  std::array<int, 4> of_kind_{};
+};
+constexpr const char* kKeysMissing = "keys are missing in the keyring";
+
+/// Then nobody knows whether anything is lost, and a backup put over it would lose what is newer.
+bool is_out_of_reach(const std::string& path) {
+  return ::access(path.c_str(), R_OK) != 0 && errno != ENOENT && errno != ENOTDIR;
+}
 
 }  // namespace
 
@@ -154,40 +175,46 @@ Result<Keyring> Keyring::open(const std::string& directory, const MasterKey& mas
   if (content->size() != 2 * kCopyBytes) return refusal(ErrorCode::CORRUPT, "the keyring has the wrong length");
   GALEN_ASSIGN(auto file, InPlaceFile::open(path_in(directory)));
   auto state = std::unique_ptr<State>(new State{suite, master, std::move(file), {}, 0, 0, 0});
-  int index_keys = 0, table_keys = 0, epochs = 0;
+  KeyCount keys;
   for (SlotIndex i = 0; i < kSlots; ++i) {
     GALEN_TRY(state->load_slot(*content, i));
     const auto kind = state->slots[i].kind;
-    if (kind == SlotKind::index) state->index_slot = i, ++index_keys;
-    if (kind == SlotKind::patient_table) state->table_slot = i, ++table_keys;
-    if (kind == SlotKind::epoch) state->current_epoch = i, ++epochs;
+    if (kind == SlotKind::index) state->index_slot = i;
+    if (kind == SlotKind::patient_table) state->table_slot = i;
+    if (kind == SlotKind::epoch) state->current_epoch = i;
+    keys.add(kind);
   }
-  if (index_keys != 1 || table_keys != 1 || epochs == 0)
-    return refusal(ErrorCode::CORRUPT, "keys are missing in the keyring");
+  if (!keys.complete()) return refusal(ErrorCode::CORRUPT, kKeysMissing);
   return Keyring(std::move(state));
 }
 
 Keyring::Inspection Keyring::inspect(const std::string& directory) {
   auto content = read_file(path_in(directory), 2 * kCopyBytes);
+  if (!content && is_out_of_reach(path_in(directory))) return {{content.error().message}, {}};
   if (!content) return {{content.error().message.append(kAdvice)}, {}};
   if (content->size() != 2 * kCopyBytes) return {{std::string("the keyring has the wrong length").append(kAdvice)}, {}};
   Inspection out;
   out.epochs.emplace();
+  KeyCount keys;
   bool readable = true;
   for (SlotIndex i = 0; i < kSlots; ++i) {
     const auto first = ByteSpan(*content).subspan(i * kSlotBytes, kSlotBytes);
     const auto second = ByteSpan(*content).subspan(kCopyBytes + i * kSlotBytes, kSlotBytes);
-    const bool first_sound = is_sound(first), second_sound = is_sound(second);
+    const auto first_head = read_head(i, first), second_head = read_head(i, second);
     const auto slot = "slot " + std::to_string(i) + " of the keyring ";
-    if (!first_sound && !second_sound)
+    if (!first_head && !second_head)
       out.findings.push_back((slot + "is damaged in both copies").append(kAdvice));
-    else if (!first_sound || !second_sound)
+    else if (!first_head || !second_head)
       out.findings.push_back(slot + "is damaged in one copy; a start writes it anew from the other");
     else if (!std::equal(first.begin(), first.end(), second.begin()))
       out.findings.push_back(slot + "has two different copies; a start takes the newer");
-    readable = readable && (first_sound || second_sound);
-    if ((first_sound && is_epoch(first)) || (second_sound && is_epoch(second))) out.epochs->push_back(i);
+    readable = readable && (first_head || second_head);
+    const bool take_first = first_head && (!second_head || first_head->version >= second_head->version);
+    const auto kind = (take_first ? first_head : second_head).value_or(Slot{}).kind;
+    keys.add(kind);
+    if (kind == SlotKind::epoch) out.epochs->push_back(i);
   }
+  if (readable && !keys.complete()) out.findings.push_back(std::string(kKeysMissing).append(kAdvice));
   if (!readable) out.epochs.reset();
   return out;
 }

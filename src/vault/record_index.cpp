@@ -50,6 +50,19 @@ Status to_status(const rocksdb::Status& status, const char* what) {
   return {ErrorCode::CORRUPT, message.append(kIndexAdvice)};
 }
 
+Status check_present(const std::string& directory) {
+  std::error_code error;
+  const auto current = directory + "/index/CURRENT";
+  const auto type = std::filesystem::status(current, error).type();
+  if (type == std::filesystem::file_type::not_found)
+    return {ErrorCode::DATA_DIR_MISSING, std::string("the vault's index is missing").append(kIndexAdvice)};
+  if (error) return {ErrorCode::IO_ERROR, "cannot look at " + current + ": " + error.message()};
+  return {};
+}
+
+// A file that is gone, or a name that leads nowhere, is no corruption to RocksDB.
+bool is_loss(const rocksdb::Status& status) { return !status.IsIOError() || status.IsPathNotFound(); }
+
 rocksdb::Options database_options() {
   rocksdb::Options options;
   options.env = storage::checked_env();
@@ -235,8 +248,7 @@ Status RecordIndex::create(const std::string& directory) {
 
 Result<RecordIndex> RecordIndex::open(const std::string& directory, std::shared_ptr<FailureBell> failures) {
   // An index that is missing is lost, not empty: importing again would anchor everything twice.
-  if (!std::filesystem::exists(directory + "/index/CURRENT"))
-    return {ErrorCode::DATA_DIR_MISSING, std::string("the vault's index is missing").append(kIndexAdvice)};
+  GALEN_TRY(check_present(directory));
   auto options = database_options();
   if (failures) options.listeners.push_back(std::make_shared<FailureListener>(std::move(failures)));
   auto state = std::make_unique<State>();
@@ -244,9 +256,7 @@ Result<RecordIndex> RecordIndex::open(const std::string& directory, std::shared_
   const auto status =
       rocksdb::DB::Open(options, directory + "/index", family_descriptors(options), &state->families, &database);
   auto opened = to_status(status, "be opened");
-  // A file that is gone, or a name that leads nowhere, is no corruption to RocksDB.
-  if (!opened && !status.IsCorruption() && (!status.IsIOError() || status.IsPathNotFound()))
-    opened.error().message.append(kIndexAdvice);
+  if (!opened && !status.IsCorruption() && is_loss(status)) opened.error().message.append(kIndexAdvice);
   GALEN_TRY(opened);
   state->database.reset(database);
   GALEN_ASSIGN(state->applied, state->read_applied());

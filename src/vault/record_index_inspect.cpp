@@ -84,16 +84,16 @@ std::vector<std::string> RecordIndex::damaged_files(const Pause& pause) const {
 }
 
 RecordIndex::Inspection RecordIndex::inspect(const std::string& directory) {
-  std::error_code error;
-  if (!std::filesystem::exists(directory + "/index/CURRENT", error))
-    return {{std::string("the vault's index is missing").append(kIndexAdvice)}, {}, {}};
+  if (auto present = check_present(directory); !present) return {{present.error().message}, {}, {}};
   const auto options = database_options();
   State state;
   rocksdb::DB* database = nullptr;
   auto status = rocksdb::DB::OpenForReadOnly(options, directory + "/index", family_descriptors(options),
                                              &state.families, &database);
-  if (!status.ok())
-    return {{("the vault's index cannot be opened: " + status.ToString()).append(kIndexAdvice)}, {}, {}};
+  if (!status.ok()) {
+    const auto what = "the vault's index cannot be opened: " + status.ToString();
+    return {{is_loss(status) ? what + std::string(kIndexAdvice) : what}, {}, {}};
+  }
   state.database.reset(database);
   Inspection out;
   auto& findings = out.findings;

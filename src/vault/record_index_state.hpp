@@ -24,6 +24,10 @@ inline constexpr const char* kFamilyNames[kFamilies] = {"default", "sources",  "
 inline constexpr std::string_view kAppliedKey = "applied";
 /// Of a row in kPointers; the second one has the count of lossy numbers behind the first one's fields.
 inline constexpr std::uint8_t kRowFormat = 1, kLossyRowFormat = 2;
+/// DATA_DIR_MISSING where there is no index, IO_ERROR where nobody can say: who may not look knows nothing.
+Status check_present(const std::string& directory);
+/// Whether what it failed to open for is gone or damaged, and no matter of rights, of the lock or of the disk.
+bool is_loss(const rocksdb::Status& status);
 /// What an operator can do about an index whose bytes are not what was written.
 inline constexpr std::string_view kIndexAdvice = ": put back vault/ from the newest backup";
 

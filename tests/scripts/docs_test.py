@@ -60,6 +60,13 @@ def check_exits(operations):
             problems.append(f"docs/operations.md: the exit code of {name} is {exits.get(name, 1)}, not {told}")
 
 
+def check_counters(operations):
+    reader = (ROOT / "src/node/read_calls.cpp").read_text()
+    for name in re.findall(r'out\["([\w.]+)"', reader):
+        if f"`{name}" not in operations:
+            problems.append(f"docs/operations.md: the counter {name} is missing")
+
+
 def check_settings(operations):
     reader = (ROOT / "src/node/config.cpp").read_text()
     keys = re.findall(r'(?:text|path|number|flag)_setting\("([\w.]+)"', reader)
@@ -110,6 +117,7 @@ text = (ROOT / "docs/operations.md").read_text()
 check_reasons(text)
 check_exits(text)
 check_settings(text)
+check_counters(text)
 check_full_runs()
 if len(sys.argv) > 2:
     check_example(sys.argv[2])

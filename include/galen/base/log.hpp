@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "galen/base/result.hpp"
+
 namespace galen::log {
 
 struct Options {
@@ -13,8 +15,14 @@ struct Options {
   std::string file;            ///< empty: stderr
   std::string name = "galen";  ///< stands in every line, e.g. the member's name
 };
-/// Replaces the process-wide logger. Call once, before threads start.
+/// Replaces the process-wide logger. Call once, before threads start. IO_ERROR: the file cannot be opened, and nothing
+/// is replaced.
+Status try_init(const Options& options);
+/// The same; where the file cannot be opened, with standard error in its place.
 void init(const Options& options);
+/// Whether try_init could open the file, as far as it can be told without making it: IO_ERROR. No folder is made for
+/// it.
+Status check_file(const std::string& path);
 
 using spdlog::critical;
 using spdlog::debug;

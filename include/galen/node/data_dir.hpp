@@ -8,12 +8,19 @@
 
 namespace galen::node {
 
+/// Why the system denied it, to end a message with: whose the path is, who asked, and what to do. Empty for a `reason`
+/// (errno) that is no matter of rights.
+std::string about_rights(const std::string& path, int reason);
+
 class DataDir {
  public:
-  /// Makes the directory and its parts, mode 0700. ALREADY_EXISTS if a log is there.
+  /// ALREADY_EXISTS if a log is there whole: its manifest is the last thing that galend init makes.
+  static Status check_new(const std::string& path);
+  /// Makes the directory and its parts, mode 0700, unless it is not new. What there is of them stays, so that an init
+  /// that failed may be run again.
   static Status create(const std::string& path);
   /// Locks it. DATA_DIR_MISSING (no such directory, or never initialised), DATA_DIR_LOCKED (names the holder's process
-  /// id), IO_ERROR.
+  /// id), IO_ERROR, also when this user may not open a part of it: those below would take it for lost.
   static Result<DataDir> open(const std::string& path);
   /// The same for one who only reads. Where nothing may be written, a copy that is mounted read-only say, an existing
   /// lock is honoured and none is made.
@@ -28,7 +35,9 @@ class DataDir {
   std::string vault() const { return path_ + "/vault"; }
 
  private:
-  static Status check_parts(const std::string& path);
+  enum class Use { read, write };
+  static Status check_parts(const std::string& path, Use use);
+  static Result<DataDir> lock_to_write(const std::string& path);
   DataDir(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
   std::string path_;
   int lock_fd_ = -1;

@@ -17,9 +17,20 @@ struct Checked {
   std::vector<crypto::PrivateKey> consensus_keys;
 };
 Result<Checked> check_config(const Config& config);
+/// genesis.json as the configuration names it. CONFIG_INVALID, also where it is not there.
+Result<Genesis> load_genesis(const Config& config);
 
-/// ALREADY_EXISTS if there is a log. Makes wal/, ledger/ with block 0, keyring/, vault/, the master key and a copy of
-/// genesis.json beside them (for offline checks).
+/// Of a file that a setting names: one that is not there is CONFIG_INVALID, and each message says which setting it is.
+Error of_setting(const Config& config, std::string_view setting, const std::string& path, const Error& error);
+/// Of the ledger: one of another genesis says which file has to be put back.
+Error of_genesis(const Config& config, Error error);
+/// Before a ledger is made anew, which does not say of which chain the one before it was: WRONG_CHAIN if the data
+/// directory's copy of genesis.json is a sound one of another chain.
+Status check_copy(const Config& config, const Genesis& genesis);
+
+/// Makes ledger/ with block 0, the master key, keyring/, vault/, a copy of genesis.json (for offline checks) and wal/,
+/// in this order. Where an earlier call failed the whole parts it made are kept. ALREADY_EXISTS if there is a log, or
+/// parts that no init leaves so: whoever has them had a node before.
 Status init_data_dir(const Config& config);
 
 /// Makes ledger/ of a data directory with block 0, durable on return. Also what `galend repair --ledger` does.

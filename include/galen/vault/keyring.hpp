@@ -41,7 +41,7 @@ class Keyring {
     std::vector<std::string> findings;             ///< what is wrong with the file, one sentence each
     std::optional<std::vector<SlotIndex>> epochs;  ///< its epoch slots; nothing where a slot cannot be read
   };
-  /// Needs no key, so it sees damage and not a foreign master key.
+  /// Needs no key, so it sees damage and missing keys, and not a foreign master key.
   static Inspection inspect(const std::string& directory);
   Keyring(Keyring&&) noexcept;
   Keyring& operator=(Keyring&&) noexcept;

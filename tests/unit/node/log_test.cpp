@@ -653,6 +653,8 @@ TEST(DataDirTest, OneOwnerAndClearRefusals) {
   const auto dir = temp.path() + "/a/node";
   EXPECT_EQ(DataDir::open(dir).error().code, ErrorCode::DATA_DIR_MISSING);
   ASSERT_TRUE(DataDir::create(dir));
+  EXPECT_TRUE(DataDir::create(dir)) << "an init that failed may be run again";
+  ASSERT_TRUE(Log::create(dir, {256 * 1024, 2}));
   EXPECT_EQ(DataDir::create(dir).error().code, ErrorCode::ALREADY_EXISTS);
   {
     auto first = DataDir::open(dir);

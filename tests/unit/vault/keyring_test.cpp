@@ -95,6 +95,41 @@ TEST_F(KeyringTest, InspectNamesEveryFlippedByteOfAUsedSlotWithoutAKey) {
   EXPECT_EQ(Keyring::inspect(directory_).findings.size(), 1u);
 }
 
+TEST_F(KeyringTest, InspectCountsTheKeysAsAStartDoes) {
+  const auto whole = content();
+  for (SlotIndex slot = 0; slot < 3; ++slot) {
+    auto lacking = whole;
+    for (std::size_t copy : {std::size_t{0}, kSecondCopy}) lacking.replace(copy + slot * kSlot, kSlot, kSlot, '\0');
+    std::ofstream(file(), std::ios::binary) << lacking;
+    const auto findings = Keyring::inspect(directory_).findings;
+    ASSERT_EQ(findings.size(), 1u) << slot;
+    EXPECT_EQ(findings[0], Keyring::open(directory_, master_, galen::test::suite()).error().message);
+    EXPECT_NE(findings[0].find("keys are missing in the keyring: put back"), std::string::npos) << findings[0];
+  }
+  std::ofstream(file(), std::ios::binary) << std::string(whole.size(), '\0');
+  EXPECT_EQ(Keyring::inspect(directory_).findings.size(), 1u);
+}
+
+TEST_F(KeyringTest, ASoundSlotInAnothersPlaceIsDamageToBoth) {
+  auto moved = content();
+  for (std::size_t copy : {std::size_t{0}, kSecondCopy}) moved.replace(copy + 3 * kSlot, kSlot, moved, copy, kSlot);
+  std::ofstream(file(), std::ios::binary) << moved;
+  const auto refused = Keyring::open(directory_, master_, galen::test::suite());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(Keyring::inspect(directory_).findings.at(0), refused.error().message);
+}
+
+// A circle of links: root cannot open it either.
+TEST_F(KeyringTest, OneThatCannotBeOpenedIsNotToldAsLost) {
+  std::filesystem::remove(file());
+  std::filesystem::create_symlink("keyring.bin", file());
+  for (const auto& said : {Keyring::open(directory_, master_, galen::test::suite()).error().message,
+                           Keyring::inspect(directory_).findings.at(0)}) {
+    EXPECT_NE(said.find(file()), std::string::npos) << said;
+    EXPECT_EQ(said.find("backup"), std::string::npos) << said;
+  }
+}
+
 TEST_F(KeyringTest, AnOlderCopyLacksASlotInUse) {
   const auto before = content();
   const auto slot = Keyring::open(directory_, master_, galen::test::suite()).value().add_epoch().value();
