@@ -129,6 +129,14 @@ class Consortium:
             time.sleep(0.01)
         raise Failure(f"{node} did not end")
 
+    def set_sync(self, interval, behind):
+        """Snapshots every so many blocks, taken by who is so many behind; all nodes stop for it and start again."""
+        self.ctl("dev", "down")
+        for node in self.names:
+            with open(self.folder(node) / "node.toml", "a") as toml:
+                toml.write(f"\n[sync]\nsnapshot_interval_blocks = {interval}\njoin_behind_blocks = {behind}\n")
+        self.ctl("dev", "up", "--wait", "90", timeout=120)
+
     def start(self, node):
         self.ctl("dev", "up", "--wait", "60", node=node, timeout=90)
 

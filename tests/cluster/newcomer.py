@@ -54,7 +54,7 @@ class Newcomer:
         os.chmod(key, 0o600)
         return certificate, key
 
-    def write_config(self, others=()):
+    def write_config(self, others=(), join_behind=10_000):
         addresses = (self.consortium.folder("A") / "node.toml").read_text().split("[peers.addresses]")[1].split("[api]")[0]
         addresses += "".join(f'{other.name} = "127.0.0.1:{other.port}"\n' for other in (self, *others))
         (self.folder / "node.toml").write_text(f"""member = "{self.name}"
@@ -75,6 +75,8 @@ listen = "127.0.0.1:{self.api_port}"
 cert = "{self.certificate}"
 key = "{self.key}"
 client_ca = "{self.ca}"
+[sync]
+join_behind_blocks = {join_behind}
 """)
 
     def admission(self):

@@ -125,14 +125,6 @@ class Joiner:
         return len(re.findall(text, self.consortium.log(self.node)))
 
 
-def set_sync(consortium):
-    consortium.ctl("dev", "down")
-    for node in consortium.names:
-        with open(consortium.folder(node) / "node.toml", "a") as toml:
-            toml.write(f"\n[sync]\nsnapshot_interval_blocks = {INTERVAL}\njoin_behind_blocks = {BEHIND}\n")
-    consortium.ctl("dev", "up", "--wait", "90", timeout=120)
-
-
 def fill(consortium):
     """Records in bulk, as fast as node A takes them; returns about how many."""
     seconds, done = 20, 0
@@ -212,7 +204,7 @@ def check_directory(consortium, joiner):
 def test():
     rng = random.Random(SEED)
     with Consortium(params=[f"ttl_max_ms={TTL_MS}", "clock_skew_max_ms=2000"]) as consortium:
-        set_sync(consortium)
+        consortium.set_sync(INTERVAL, BEHIND)
         for name in consortium.names:
             retried(consortium, "member", "admin-key", node=name)
         joiner = Joiner(consortium, "D")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A hospital joins a running consortium and leaves it. E's node is made with nothing but genesis, its keys and a CA of its own; it
-follows as a learner, shows that it does, is given a vote and takes part as the fifth; then it is removed, and its node, refused by
+takes a snapshot and follows as a learner, shows that it does, is given a vote and takes part as the fifth; then it is removed, and its node, refused by
 the others, goes on with what it has. All the time a load of anchors runs, and none that was acknowledged is lost."""
 import json
 import time
@@ -33,17 +33,27 @@ def follows(consortium):
     return f"{max(lag for lag, _ in lags)} of {lags[-1][1] - began} blocks"
 
 
+def wait_for_height(consortium, height):
+    deadline = time.monotonic() + 2 * PATIENCE
+    while consortium.json("node", "status", node="A")["height"] < height:
+        check(time.monotonic() < deadline, f"the chain does not come to height {height}")
+        time.sleep(0.5)
+
+
 def test():
-    with Consortium() as consortium:
+    with Consortium(params=["ttl_max_ms=12000", "clock_skew_max_ms=2000"]) as consortium:
+        consortium.set_sync(interval=25, behind=100)
         names = list(consortium.names)
         for name in names:
             retried(consortium, "member", "admin-key", node=name)
         newcomer = Newcomer(consortium, stock.Pki(consortium), "E")
-        newcomer.write_config()
+        newcomer.write_config(join_behind=100)
         with AnchorLoad(consortium, names=names) as load:
             approve(consortium, "add", "--paper", newcomer.admission(), by=["A", "B", "C"])
+            wait_for_height(consortium, 250)
             consortium.start("E")
             newcomer.wait_for("role=learner")
+            newcomer.wait_for("joined height=")
             lag = follows(consortium)
             newcomer.show_readiness()
             approve(consortium, "promote", "--member", "E", by=["A", "B", "C"])
