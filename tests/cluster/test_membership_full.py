@@ -109,8 +109,10 @@ def remove_one_that_is_down(world, name):
     while f"removed member={name}" not in world.log(name)[seen:]:
         check(time.monotonic() < until, f"{name} does not learn that it was removed:\n{world.log(name)[seen:][-2500:]}")
         time.sleep(0.2)
-    status = world.status(name)
-    check(status and status["mode"] == "NO_MEMBER" and "removed" in status["mode_detail"], f"{status}")
+    # The line comes first, and the mode with the next turn of the core.
+    while not (status := world.status(name)) or status["mode"] != "NO_MEMBER" or "removed" not in status["mode_detail"]:
+        check(time.monotonic() < until, f"{name} does not say that it was removed: {status}")
+        time.sleep(0.2)
     return seen
 
 
