@@ -1,11 +1,11 @@
-// Two processes of one member: a copy of a data directory that was started, a machine restored beside its original. The one
-// that is connected stays while it lives; a new one is let in when the old one does not answer (docs/spec/wire.md 3). All on
-// the net thread.
-#include <fmt/chrono.h>
+// Two processes of one member: a copy of a data directory that was started, a machine restored beside its original. The
+// one that is connected stays while it lives; a new one is let in when the old one does not answer (docs/spec/wire.md
+// 3). All on the net thread.
 #include <fmt/format.h>
 
 #include "galen/base/clock.hpp"
 #include "galen/base/log.hpp"
+#include "galen/crypto/x509_tls.hpp"
 #include "net/mesh_impl.hpp"
 
 namespace galen::net {
@@ -15,10 +15,6 @@ namespace {
 /// So many timers make up probe_ms: when the whole process was stopped meanwhile, the answer that lies in the socket is read
 /// before the last of them.
 constexpr int kProbeTurns = 2;
-
-std::string when(std::int64_t wall_ms) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)));
-}
 
 }  // namespace
 
@@ -78,7 +74,7 @@ void Mesh::Impl::refuse_second_process(Peer& peer, const ConnectionPtr& connecti
     const auto& status = peer.status;
     note_second_process(peer.status, *connection);
     text = fmt::format("another live process of {} is connected from {} since {}", options_.members[peer.index].name,
-                       status.remote_address, when(status.since_ms));
+                       status.remote_address, crypto::time_text(status.since_ms / 1000));
   }
   if (auto end = lines_.admit(peer.index, "two processes"))
     log::error("two processes answer for member={}: the one from {} is refused, {}{}", options_.members[peer.index].name,
