@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 namespace galen::sim {
@@ -41,6 +43,30 @@ constexpr std::array kRows{
     Row{17, "anyone_leads", "PREPARE for proposals of members that do not lead the view (R1, V6)"},
 };
 
+std::string program_of(const MutationOptions& options, const Row& row) {
+  return options.folder + "/galen-sim-mutant-" + row.name;
+}
+
+/// Those asked for. Nothing: one is not there, and why is said.
+std::optional<std::vector<Row>> rows_to_run(const MutationOptions& options) {
+  std::vector<Row> out;
+  for (const auto& row : kRows)
+    if (options.only.empty() || options.only == row.name) out.push_back(row);
+  if (out.empty()) {
+    std::fprintf(stderr, "there is no mutation %s; there are:", options.only.c_str());
+    for (const auto& row : kRows) std::fprintf(stderr, " %s", row.name);
+    std::fprintf(stderr, "\n");
+    return std::nullopt;
+  }
+  for (const auto& row : out) {
+    const auto program = program_of(options, row);
+    if (::access(program.c_str(), X_OK) == 0) continue;
+    std::fprintf(stderr, "%s is not there: scripts/build.sh release galen-sim-mutants makes it\n", program.c_str());
+    return std::nullopt;
+  }
+  return out;
+}
+
 struct Caught {
   std::uint64_t seeds = 0;
   std::string by;
@@ -49,8 +75,8 @@ struct Caught {
 /// Runs the mutated program until its first failure. Nothing: it survived. An abort counts as caught, with no seed
 /// known.
 std::optional<Caught> first_failure(const MutationOptions& options, const Row& row, std::uint64_t first) {
-  auto command = fmt::format("'{}/galen-sim-mutant-{}' run --first {} --seeds {} --jobs {} --until-failure --json 2>&1",
-                             options.folder, row.name, first, options.budget * row.budgets, options.jobs);
+  auto command = fmt::format("'{}' run --first {} --seeds {} --jobs {} --until-failure --json 2>&1",
+                             program_of(options, row), first, options.budget * row.budgets, options.jobs);
   std::string output;
   auto* pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) return std::nullopt;
@@ -68,11 +94,12 @@ std::optional<Caught> first_failure(const MutationOptions& options, const Row& r
 }  // namespace
 
 int run_mutations(const MutationOptions& options) {
+  const auto rows = rows_to_run(options);
+  if (!rows) return -1;
   std::printf("| | weakened rule | caught within seeds: median | worst of %u | by |\n|---|---|---|---|---|\n",
               options.starts);
   int survivors = 0;
-  for (const auto& row : kRows) {
-    if (!options.only.empty() && options.only != row.name) continue;
+  for (const auto& row : *rows) {
     std::vector<std::uint64_t> needed;
     std::vector<std::string> by;
     unsigned survived = 0;

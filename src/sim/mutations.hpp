@@ -15,7 +15,8 @@ struct MutationOptions {
   unsigned jobs = 1;
 };
 
-/// Prints the table as markdown; the number of mutations that survived or could not be run.
+/// Prints the table as markdown; the number of mutations that survived. Below zero: there is no such mutation, or a
+/// program of one is not there, and nothing was run.
 int run_mutations(const MutationOptions& options);
 
 }  // namespace galen::sim

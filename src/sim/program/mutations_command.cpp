@@ -35,7 +35,10 @@ void add_mutations(CLI::App& app, int& code) {
       ->capture_default_str();
   command->add_option("--jobs", options->jobs, "threads")->check(CLI::Range(1, 256))->capture_default_str();
   command->add_option("--programs", options->folder, "where the mutated programs stand");
-  command->callback([options, &code] { code = run_mutations(*options) == 0 ? 0 : 1; });
+  command->callback([options, &code] {
+    auto survivors = run_mutations(*options);
+    code = survivors < 0 ? 2 : (survivors > 0 ? 1 : 0);
+  });
 }
 
 void add_regressions(CLI::App& app, int& code) {
