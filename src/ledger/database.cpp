@@ -109,8 +109,15 @@ std::string one_line(const rocksdb::Status& status) {
   return text;
 }
 
+/// RocksDB has no code for it. The path, which may be any word, stands in its text as well.
+bool is_held_elsewhere(const rocksdb::Status& status) {
+  const auto text = status.ToString();
+  return status.IsIOError() && (text.find("While lock file") != std::string::npos ||
+                                text.find("lock hold by current process") != std::string::npos);
+}
+
 Error open_error(const rocksdb::Status& status, const std::string& path) {
-  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos)
+  if (is_held_elsewhere(status))
     return make_error(ErrorCode::DATA_DIR_LOCKED, "The ledger in " + path + " is in use by another process.");
   // It names a file that is not there, or what it names is damaged.
   if (status.IsCorruption() || status.IsPathNotFound())
@@ -166,7 +173,9 @@ Result<HeightAndHash> HeightAndHash::decode(ByteSpan bytes) {
 Result<std::shared_ptr<Database>> Database::open(const StoreOptions& options, Mode mode) {
   auto path = (std::filesystem::path(options.directory) / "ledger").string();
   auto* environment = options.environment != nullptr ? options.environment : storage::checked_env();
-  bool exists = environment->FileExists(path + "/CURRENT").ok();
+  const auto there = environment->FileExists(path + "/CURRENT");
+  if (!there.ok() && !there.IsNotFound()) return to_error(there, "looking for the ledger in " + path);
+  const bool exists = there.ok();
   if (mode == Mode::create && exists)
     return make_error(ErrorCode::ALREADY_EXISTS, "There is a ledger in " + path + " already.");
   if (mode != Mode::create && !exists)

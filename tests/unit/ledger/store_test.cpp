@@ -98,6 +98,24 @@ TEST_F(StoreTest, opensOnlyWhatInitMadeForThisChain) {
   EXPECT_TRUE(Store::open(chain_.options(dir_)).has_value());
 }
 
+// RocksDB tells of it by its words alone, and the path stands among them.
+TEST_F(StoreTest, onlyALedgerThatIsHeldIsInUse) {
+  TempDir dir;
+  auto options = chain_.options(dir);
+  options.directory += "/blockchain";
+  std::filesystem::create_directories(options.directory);
+  ASSERT_TRUE(Store::create(options).has_value());
+  {
+    const auto held = Store::open(options);
+    ASSERT_OK(held);
+    EXPECT_EQ(Store::open(options).error().code, ErrorCode::DATA_DIR_LOCKED);
+  }
+  const auto lock = options.directory + "/ledger/LOCK";
+  std::filesystem::remove(lock);
+  std::filesystem::create_directory(lock);
+  EXPECT_EQ(Store::open(options).error().code, ErrorCode::IO_ERROR);
+}
+
 // As after a disk that never did what it said: the file that CURRENT names, or a table that the manifest names, is not there.
 TEST_F(StoreTest, aMissingFileIsToldInOneLineWithWhatToDo) {
   advance(12);
