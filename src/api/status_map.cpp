@@ -112,6 +112,7 @@ grpc::StatusCode to_grpc(ErrorCode code) {
     case ErrorCode::PROPOSAL_CLOSED:
     case ErrorCode::TOO_MANY_PROPOSALS:
     case ErrorCode::CANNOT_SIGN:
+    case ErrorCode::VAULT_DAMAGED:
       return grpc::FAILED_PRECONDITION;
   }
   return grpc::UNKNOWN;  // a number outside the list; a test keeps the list whole

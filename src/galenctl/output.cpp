@@ -60,6 +60,7 @@ int exit_code_of(ErrorCode code) {
     case ErrorCode::DIVERGED:
     case ErrorCode::EPOCH_END_REFUSED:
     case ErrorCode::CANNOT_SIGN:
+    case ErrorCode::VAULT_DAMAGED:
     case ErrorCode::MEMBER_NOT_ACTIVE:
     case ErrorCode::MEMBERS_LIMIT:
     case ErrorCode::PROPOSAL_CLOSED:

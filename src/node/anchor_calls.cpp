@@ -86,7 +86,7 @@ Status Intake::anchor(Call& call, std::uint64_t deadline_us, bool resumed) {
   auto planned = plan_items(work);
   auto earlier = earlier_of(work.id);
   if (!planned || !earlier || work.again || work.validate_only || (*earlier && !resumed) || work.operations.empty())
-    vault_.abandon(work.group);
+    vault_->abandon(work.group);
   if (!planned) return planned;
   if (!earlier) return earlier.error();
 
@@ -211,7 +211,7 @@ Status Intake::plan_items(AnchorWork& work) {
     vault::Source source{item.source().system(), item.source().type(), item.source().id()};
     if (auto status = check_content(item); !status)
       return Error{status.error().code, fmt::format("items[{}]: {}", i, status.error().message)};
-    auto outcome = vault_.plan_anchor(work.group, source, subject, content_of(item), standing);
+    auto outcome = vault_->plan_anchor(work.group, source, subject, content_of(item), standing);
     if (!outcome) return Error{outcome.error().code, fmt::format("items[{}]: {}", i, outcome.error().message)};
     galen::v1::AnchoredItem anchored;
     if (auto* already = std::get_if<vault::AlreadyAnchored>(&*outcome)) {
@@ -254,7 +254,8 @@ Status Intake::plan_items(AnchorWork& work) {
       work.operations.push_back(std::move(operation));
     }
     if (item.lossy()) {
-      GALEN_ASSIGN(auto lossy_numbers, vault_.lossy_numbers(*PointerId::from(std::string_view(anchored.pointer_id()))));
+      GALEN_ASSIGN(auto lossy_numbers,
+                   vault_->lossy_numbers(*PointerId::from(std::string_view(anchored.pointer_id()))));
       anchored.set_lossy_numbers(lossy_numbers.value_or(0));
     }
     work.anchored.push_back(std::move(anchored));

@@ -79,6 +79,8 @@ void CoreLoop::note_no_vote(CoreStatus& status) const {
     status.mode = learns ? galen::v1::NODE_MODE_LEARNER : galen::v1::NODE_MODE_NO_MEMBER;
     status.detail = learns ? "has no vote: follows and executes until it is promoted (galenctl member list)"
                            : "no member of this epoch: follows as long as the others let it";
+    if (identity_.vault_damage)
+      status.detail += fmt::format("; {}: {}", to_reason(ErrorCode::VAULT_DAMAGED), *identity_.vault_damage);
   } else if (const auto told = health_.removed_by(); told.size() > identity_.members().faults()) {
     std::string names;
     for (auto member : told) names += (names.empty() ? "" : ", ") + identity_.member_name(member);
@@ -87,6 +89,11 @@ void CoreLoop::note_no_vote(CoreStatus& status) const {
         "this member was removed, say {}: the node keeps what it has and is told nothing new; stop it when "
         "it is not needed any more",
         names);
+  } else if (identity_.vault_damage) {
+    status.mode = galen::v1::NODE_MODE_RECOVERING;
+    status.detail = fmt::format("{} ({}): follows and executes without voting, and takes on no work: {}",
+                                to_reason(ErrorCode::VAULT_DAMAGED), static_cast<unsigned>(ErrorCode::VAULT_DAMAGED),
+                                *identity_.vault_damage);
   } else if (!identity_.can_sign) {
     const auto key = identity_.participants->all[identity_.self].member.consensus_key.hex();
     status.mode = galen::v1::NODE_MODE_RECOVERING;

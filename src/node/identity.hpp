@@ -38,6 +38,8 @@ struct Identity {
   std::optional<Participants> participants = std::nullopt;  ///< nothing: the members of genesis
   /// Whether consensus_key is the one that the epoch names for the own member. Without it the node follows and signs nothing.
   bool can_sign = true;
+  /// What is wrong with the vault's index, if something is: the node follows without it, and signs nothing.
+  std::optional<std::string> vault_damage = std::nullopt;
 
   /// The voters.
   const MemberSet& members() const { return participants ? participants->voters : genesis.member_set; }
@@ -58,8 +60,8 @@ struct Identity {
     return participants && self < members().size() + participants->learners ? Role::learner : Role::none;
   }
   bool is_voter() const { return role() == Role::voter; }
-  /// What it says counts in this epoch: it has a vote, and the key to give it with.
-  bool votes() const { return is_voter() && can_sign; }
+  /// What it says counts in this epoch: it has a vote, the key to give it with, and its data.
+  bool votes() const { return is_voter() && can_sign && !vault_damage; }
 };
 
 }  // namespace galen::node

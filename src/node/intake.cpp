@@ -27,7 +27,7 @@ constexpr std::size_t kEvidenceBytes = 64u << 10;
 
 }  // namespace
 
-Intake::Intake(const Identity& identity, const ledger::Store& store, vault::RecordVault& vault, Health& health,
+Intake::Intake(const Identity& identity, const ledger::Store& store, vault::RecordVault* vault, Health& health,
                DiskWatch disk, Ports ports, std::size_t open_bytes_max)
     : identity_(identity),
       store_(store),
@@ -126,7 +126,7 @@ void Intake::handle(Event& event) {
   } else if (auto* block = std::get_if<std::shared_ptr<const execution::ExecutedBlock>>(&event)) {
     settle_block(**block);
   } else if (auto* logged = std::get_if<Logged>(&event)) {
-    for (const auto& id : logged->ids) vault_.logged(id, logged->seq);
+    for (const auto& id : logged->ids) vault_->logged(id, logged->seq);
   } else if (auto* evidence = std::get_if<consensus::Effects::Evidence>(&event)) {
     accusations_.add(*evidence);
   }
@@ -142,6 +142,8 @@ void Intake::handle_call(Call call, std::uint64_t deadline_us) {
   if (auto status = health_.may_serve(); !status) return reply_error(call, status.error());
   if (health_.disk_low)
     return reply_error(call, {ErrorCode::DISK_LOW, "too little space is left on the node's volume to take on work"});
+  if (vault_ == nullptr)
+    return reply_error(call, {ErrorCode::VAULT_DAMAGED, identity_.vault_damage.value_or("the vault is not open")});
   if (identity_.is_voter() && !identity_.can_sign)
     return reply_error(call, {ErrorCode::CANNOT_SIGN, "this node lacks the consensus key of its member in this epoch"});
   if (auto missing = no_quorum()) return reply_error(call, *missing);
@@ -249,7 +251,7 @@ void Intake::refuse(const std::vector<execution::Notice>& notices, const Error& 
 // Another member may have brought the id before, with another body: then what was planned for it here does not exist.
 Result<bool> Intake::stands_as_bound(const TransactionId& id) const {
   if (!records_.contains(id)) return true;
-  const auto record = vault_.bound(id);
+  const auto record = vault_->bound(id);
   return record ? stands_in_state(*record) : Result<bool>(true);
 }
 
@@ -267,7 +269,7 @@ void Intake::watch_records(const TransactionId& id, TimestampMs valid_until_ms) 
 Status Intake::settle_records(const TransactionId& id, vault::Outcome outcome) {
   auto found = records_.find(id);
   if (found == records_.end()) return {};
-  GALEN_TRY(vault_.on_outcome(id, outcome));
+  GALEN_TRY(vault_->on_outcome(id, outcome));
   forget_records(id);
   outbox_.erase(id);
   return {};

@@ -71,7 +71,8 @@ class Intake {
     std::function<void(const Error&)> fatal;       ///< a disk failed: the process stops
   };
 
-  Intake(const Identity& identity, const ledger::Store& store, vault::RecordVault& vault, Health& health,
+  /// `vault`: nothing while its index is damaged; then no call is taken.
+  Intake(const Identity& identity, const ledger::Store& store, vault::RecordVault* vault, Health& health,
          DiskWatch disk, Ports ports, std::size_t open_bytes_max = kOpenBytesMax);
   ~Intake();
 
@@ -200,7 +201,7 @@ class Intake {
 
   const Identity& identity_;
   const ledger::Store& store_;
-  vault::RecordVault& vault_;
+  vault::RecordVault* const vault_;  ///< there for every call that was taken
   Health& health_;
   DiskWatch disk_;
   const Ports ports_;

@@ -10,6 +10,7 @@
 #include "node/mesh_options.hpp"
 #include "node/node_state.hpp"
 #include "node/participants.hpp"
+#include "node/vault_damage.hpp"
 
 namespace galen::node {
 namespace {
@@ -69,10 +70,14 @@ void Node::State::wait_for_last_certificate() {
 
 bool Node::State::is_log_long() const { return store_loop->live_bytes() > 2 * config.limits.log_segment_bytes(); }
 
+Result<LogSeq> Node::State::needed_for_vault() {
+  if (!opened.vault) return store_loop->next_seq();  // what it needs is kept elsewhere
+  return opened.vault->flush(opened.log->log_id(), store_loop->next_seq());
+}
+
 // The ledger is durable up to `durable`, and the vault's index up to now: older log segments are free.
 Status Node::State::checkpointed(Height durable) {
-  GALEN_ASSIGN(auto vault_needs, opened.vault->flush(opened.log->log_id(), store_loop->next_seq()));
-  LogSeq keep_from = vault_needs;
+  GALEN_ASSIGN(LogSeq keep_from, needed_for_vault());
   {
     std::lock_guard lock(needed_mutex);
     while (!needed.empty() && needed.front().height <= durable) needed.pop_front();
@@ -113,7 +118,10 @@ void Node::State::refuse(std::uint64_t call_id, const Error& why, std::uint32_t 
 }
 
 void Node::State::fatal(const Error& error) {
-  if (error.code == ErrorCode::CORRUPT) suspect_ledger(config.data_dir);
+  if (error.code == ErrorCode::CORRUPT) {
+    suspect_ledger(config.data_dir);
+    suspect_vault(config.data_dir);
+  }
   std::function<void(const Error&)> handler;
   {
     std::lock_guard lock(fatal_mutex);
@@ -167,7 +175,7 @@ Status Node::start() {
   // The rest of an interrupted life comes first: what this member owed the ledger, and its batches that no block holds.
   s.store_loop->start();
   s.exec->start();
-  s.intake->resume(s.opened.vault->pending());
+  if (s.opened.vault) s.intake->resume(s.opened.vault->pending());
   s.intake->take_up(std::move(s.opened.left_over));
   s.core->start();
   s.intake->start();
@@ -250,10 +258,10 @@ void Node::stop() {
   s.store_loop->stop();
   s.exec->stop();
   auto height = s.opened.store->checkpoint();
-  if (height) {
+  if (height && s.opened.vault) {
     if (auto flushed = s.opened.vault->flush(s.opened.log->log_id(), s.store_loop->next_seq()); !flushed)
       log::error("the vault's index is not durable reason={}", to_reason(flushed.error().code));
-  } else {
+  } else if (!height) {
     log::error("the ledger is not durable: the log will be replayed reason={}", to_reason(height.error().code));
   }
 }

@@ -107,6 +107,7 @@ struct Node::State {
   void commit(CommittedBlock block, LogSeq needed_from);
   void executed(std::shared_ptr<const execution::ExecutedBlock> block);
   bool is_log_long() const;
+  Result<LogSeq> needed_for_vault();
   Status checkpointed(Height durable);
   void on_call(galen::node::v1::Call&& call);
   void refuse(std::uint64_t call_id, const Error& why, std::uint32_t retry_after_ms);

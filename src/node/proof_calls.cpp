@@ -71,7 +71,8 @@ Result<std::string> Queries::open_record(const ledger::View& view, const std::st
   GALEN_ASSIGN(auto request, parse<galen::v1::OpenRecordRequest>(bytes));
   GALEN_ASSIGN(auto id, pointer_of(request.pointer_id(), request.has_source(), request.source()));
   GALEN_ASSIGN(auto record, load_record(view, id));
-  GALEN_ASSIGN(auto opening, vault_.open_record(id, as_bytes(request.content())));
+  GALEN_ASSIGN(const auto* vault, usable_vault());
+  GALEN_ASSIGN(auto opening, vault->open_record(id, as_bytes(request.content())));
   galen::v1::OpenRecordResponse response;
   response.set_pointer_id(record.pointer_id());
   response.set_record_key(opening.key.str());

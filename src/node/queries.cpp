@@ -39,7 +39,7 @@ bool waits_for_certificate(std::uint32_t method) {
 
 }  // namespace
 
-Queries::Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault& vault, Health& health,
+Queries::Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault* vault, Health& health,
                  ReadBarrier& barrier, Options options, Ports ports)
     : identity_(identity),
       store_(store),

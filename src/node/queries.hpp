@@ -46,7 +46,8 @@ class Queries {
     std::size_t items_max = 20'000, bytes_max = 128u << 20;  ///< of the calls that are here
   };
 
-  Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault& vault, Health& health,
+  /// `vault`: nothing while its index is damaged; what needs it is refused then, all else is answered.
+  Queries(const Identity& identity, const ledger::Store& store, const vault::RecordVault* vault, Health& health,
           ReadBarrier& barrier, Options options, Ports ports);
   ~Queries();
 
@@ -142,6 +143,8 @@ class Queries {
                             std::set<std::string>& listed, galen::v1::ListRecordVersionsResponse& out) const;
   Result<galen::v1::PointerRecord> load_record(const ledger::View& view, const PointerId& id) const;
   Result<PointerId> pointer_of(const std::string& pointer_id, bool has_source, const galen::v1::SourceId& source) const;
+  /// VAULT_DAMAGED where there is none.
+  Result<const vault::RecordVault*> usable_vault() const;
   Result<TransactionId> transaction_of(const PrincipalId& caller, const std::string& id, const std::string& author,
                                        const std::string& request_id) const;
   /// NOT_YOURS_TO_READ unless the transaction concerns the caller's member; one that is not there may be asked for.
@@ -149,7 +152,7 @@ class Queries {
 
   const Identity& identity_;
   const ledger::Store& store_;
-  const vault::RecordVault& vault_;
+  const vault::RecordVault* const vault_;
   Health& health_;
   ReadBarrier& barrier_;
   const Options options_;

@@ -65,11 +65,18 @@ Status set_body(Disclosure& disclosure, const Block& block, galen::v1::GetBlockR
 
 }  // namespace
 
+Result<const vault::RecordVault*> Queries::usable_vault() const {
+  if (vault_ == nullptr)
+    return Error{ErrorCode::VAULT_DAMAGED, identity_.vault_damage.value_or("the vault is not open")};
+  return vault_;
+}
+
 Result<PointerId> Queries::pointer_of(const std::string& pointer_id, bool has_source,
                                       const galen::v1::SourceId& source) const {
   if (!pointer_id.empty()) return parse_id<PointerId>(pointer_id, "pointer_id");
   if (!has_source) return invalid("give pointer_id or source");
-  GALEN_ASSIGN(auto pointers, vault_.pointers_of({source.system(), source.type(), source.id()}));
+  GALEN_ASSIGN(const auto* vault, usable_vault());
+  GALEN_ASSIGN(auto pointers, vault->pointers_of({source.system(), source.type(), source.id()}));
   if (pointers.empty()) return Error{ErrorCode::RECORD_NOT_FOUND, "this member has anchored nothing of that source"};
   return pointers.front();
 }
@@ -89,8 +96,12 @@ Result<std::string> Queries::get_record(const ledger::View& view, const std::str
   GALEN_ASSIGN(auto id, pointer_of(request.pointer_id(), request.has_source(), request.source()));
   galen::v1::GetRecordResponse response;
   GALEN_ASSIGN(*response.mutable_record(), load_record(view, id));
-  GALEN_ASSIGN(auto lossy_numbers, vault_.lossy_numbers(id));
-  response.set_lossy_numbers(lossy_numbers.value_or(0));
+  // Of another member's record nothing of it is known here.
+  if (response.record().state().custodian() == identity_.member_id().str()) {
+    GALEN_ASSIGN(const auto* vault, usable_vault());
+    GALEN_ASSIGN(auto lossy_numbers, vault->lossy_numbers(id));
+    response.set_lossy_numbers(lossy_numbers.value_or(0));
+  }
   Disclosure disclosure(view, identity_.member_id());
   GALEN_TRY(narrow(disclosure, *response.mutable_record()));
   if (request.with_proof() && response.record().narrowed()) return not_yours_to_read("the record that the proof shows");
@@ -140,11 +151,12 @@ Result<std::string> Queries::verify_record(const ledger::View& view, const std::
   GALEN_ASSIGN(auto id, pointer_of(request.pointer_id(), request.has_source(), request.source()));
   galen::v1::VerifyRecordResponse response;
   GALEN_ASSIGN(*response.mutable_record(), load_record(view, id));
-  auto verdict = vault_.verify(id, as_bytes(request.content()));
+  GALEN_ASSIGN(const auto* vault, usable_vault());
+  auto verdict = vault->verify(id, as_bytes(request.content()));
   if (!verdict && verdict.error().code != ErrorCode::COMMITMENT_MISMATCH) return verdict.error();
   response.set_match(verdict.has_value());
   if (!verdict) response.set_message(verdict.error().message);
-  GALEN_ASSIGN(auto lossy_numbers, vault_.lossy_numbers(id));
+  GALEN_ASSIGN(auto lossy_numbers, vault->lossy_numbers(id));
   response.set_lossy_numbers(lossy_numbers.value_or(0));
   Disclosure disclosure(view, identity_.member_id());
   GALEN_TRY(narrow(disclosure, *response.mutable_record()));

@@ -50,7 +50,7 @@ Status Intake::register_patient(Call& call, std::uint64_t deadline_us) {
     // The patient table's lookup is system and value; the type is part of the value, so that Patient/1 and MRN 1
     // differ.
     auto value = request.source().type() + "/" + request.source().id();
-    auto outcome = vault_.plan_patient(*group, request.source().system(), value, wanted);
+    auto outcome = vault_->plan_patient(*group, request.source().system(), value, wanted);
     if (!outcome) return outcome.error();
     if (auto* known = std::get_if<vault::KnownPatient>(&*outcome)) {
       response->set_pseudonym(known->pseudonym.str());
@@ -74,7 +74,7 @@ Status Intake::register_patient(Call& call, std::uint64_t deadline_us) {
   registration->set_kind(ledger::v1::PRINCIPAL_KIND_PATIENT);
   registration->set_key(request.key());
   if (request.validate_only()) {
-    if (group) vault_.abandon(*group);
+    if (group) vault_->abandon(*group);
     if (wanted) response->set_pseudonym(wanted->str());  // one that was drawn will never exist
     GALEN_TRY(validate_only(author, request_id, {operation}));
     reply_ok(call, *response);

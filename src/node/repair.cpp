@@ -6,7 +6,7 @@
 #include "galen/node/init.hpp"
 #include "galen/node/log.hpp"
 #include "node/ledger_mending.hpp"
-#include "node/startup.hpp"
+#include "node/vault_startup.hpp"
 
 namespace galen::node {
 Status repair_ledger(const Config& config) {
@@ -42,8 +42,11 @@ Status accept_older_vault(const Config& config) {
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
   GALEN_ASSIGN(auto vault, open_vault(config, lock, checked.genesis.suite));
   GALEN_ASSIGN(auto opened, Log::open(lock.path(), [](const ReplayedRecord&) {}));
-  GALEN_ASSIGN(auto seq, vault.flush(opened.log->log_id(), opened.log->stats().oldest_seq));
-  (void)seq;
+  auto reach = reach_of(*opened.log, false);
+  // What was kept of the log while the vault was away is taken up by the start.
+  GALEN_ASSIGN(const auto kept, load_kept_outbox(lock.path()));
+  if (kept) reach = kept->reach;
+  GALEN_ASSIGN([[maybe_unused]] const auto seq, vault.flush(reach.log_id, reach.oldest_seq));
   return {};
 }
 

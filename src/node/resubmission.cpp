@@ -86,10 +86,10 @@ void Intake::resubmit(const vault::OutboxRecord& record) {
     return;
   }
   // Its client was told EXPIRED, and may have brought the same again: then this would be a second one.
-  auto outrun = vault_.is_outrun(record, [this](const PointerId& id) { return status_of(id); });
+  auto outrun = vault_->is_outrun(record, [this](const PointerId& id) { return status_of(id); });
   if (!outrun) return ports_.fatal(outrun.error());
   if (*outrun) {
-    if (auto status = vault_.on_outcome(record.transaction_id, vault::Outcome::rejected); !status)
+    if (auto status = vault_->on_outcome(record.transaction_id, vault::Outcome::rejected); !status)
       ports_.fatal(status.error());
     return;
   }
@@ -100,7 +100,7 @@ void Intake::resubmit(const vault::OutboxRecord& record) {
                                      .operations = transaction->operations()});
   auto fresh = Transaction::decode(identity_.context.suite, identity_.context.chain_id, bytes);
   GALEN_ASSERT(fresh.has_value());
-  auto outbox = vault_.rebind(record.transaction_id, *fresh);
+  auto outbox = vault_->rebind(record.transaction_id, *fresh);
   if (!outbox) return log::error("outbox record cannot be taken up again reason={}", to_reason(outbox.error().code));
   outbox_.emplace(fresh->id(), std::move(*outbox));
   watch_records(fresh->id(), fresh->valid_until_ms());

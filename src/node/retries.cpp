@@ -82,7 +82,7 @@ Status Intake::retry_registration(Call& call, std::uint64_t deadline_us,
            before.key() == request.key() && (request.pseudonym().empty() || before.id() == request.pseudonym());
     if (same && request.has_source()) {
       auto known =
-          vault_.pseudonym_of(request.source().system(), request.source().type() + "/" + request.source().id());
+          vault_->pseudonym_of(request.source().system(), request.source().type() + "/" + request.source().id());
       same = !known || !*known || (*known)->str() == before.id();
     }
     response->set_pseudonym(before.id());

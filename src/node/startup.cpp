@@ -17,7 +17,8 @@
 #include "node/log_records.hpp"
 #include "node/log_replay.hpp"
 #include "node/participants.hpp"
-#include "node/vault_position.hpp"
+#include "node/vault_damage.hpp"
+#include "node/vault_startup.hpp"
 
 namespace galen::node {
 
@@ -325,19 +326,6 @@ Result<Identity> load_identity(const Config& config) {
   return identity;
 }
 
-Result<vault::RecordVault> open_vault(const Config& config, const DataDir& data_dir, crypto::Suite suite,
-                                      std::shared_ptr<FailureBell> failures) {
-  auto vault = vault::RecordVault::open({.keyring_directory = data_dir.keyring(),
-                                         .vault_directory = data_dir.vault(),
-                                         .master_key_file = config.keys.master,
-                                         .suite = suite,
-                                         .failures = std::move(failures)});
-  // Only the master key's own file is looked for by its name.
-  if (!vault && vault.error().code == ErrorCode::NOT_FOUND)
-    return of_setting(config, "keys.master", config.keys.master, vault.error());
-  return vault;
-}
-
 namespace {
 
 /// `damaged`: the ledger is what it fails for.
@@ -359,15 +347,25 @@ Result<Opened> open_parts(const Config& config, Identity& identity, bool& damage
   if (copied) log::warn("the copy of genesis.json in the data directory is written again");
   auto executor = std::make_unique<execution::Executor>(identity.genesis, *store);
   GALEN_ASSIGN(auto applied, of_ledger(config, damaged, executor->start()));
-  GALEN_ASSIGN(auto vault, open_vault(config, data_dir, identity.context.suite, failures));
+  std::unique_ptr<vault::RecordVault> vault;
+  if (identity.vault_damage) {
+    GALEN_TRY(check_vault_keys(config, data_dir, identity.context.suite));
+  } else {
+    GALEN_ASSIGN(auto found_vault, open_vault(config, data_dir, identity.context.suite, failures));
+    vault = std::make_unique<vault::RecordVault>(std::move(found_vault));
+  }
   LogReplay replay;
   GALEN_ASSIGN(auto opened, Log::open(data_dir.path(), [&](const ReplayedRecord& record) { replay.add(record); }));
   log::info("data directory open ledger_height={} log_records={} log={}", applied, opened.verdict.records,
             opened.verdict.reason.empty() ? "clean" : opened.verdict.reason);
 
-  // A log that lost segments begins too late by itself, and says so.
-  if (opened.verdict.kind != LogVerdict::Kind::amnesia)
-    GALEN_TRY(check_vault_follows(vault.applied_position(), *opened.log, replay.started_over));
+  std::optional<KeptOutbox> kept;
+  if (vault) {
+    GALEN_ASSIGN(kept, load_kept_outbox(data_dir.path()));
+    GALEN_TRY(replay_outbox(*vault, opened, replay, kept));
+  } else {
+    GALEN_TRY(keep_outbox(data_dir.path(), opened, replay));
+  }
   GALEN_ASSIGN(auto bodies, LoggedBatches::index(identity, replay));
   GALEN_TRY(of_ledger(config, damaged, replay_blocks(identity, replay, bodies, *executor, *store)));
   GALEN_ASSIGN(auto checked, check_config(config));
@@ -378,12 +376,16 @@ Result<Opened> open_parts(const Config& config, Identity& identity, bool& damage
              .failures = std::move(failures),
              .store = std::move(store),
              .executor = std::move(executor),
-             .vault = std::make_unique<vault::RecordVault>(std::move(vault)),
+             .vault = std::move(vault),
              .log = std::move(opened.log),
              .pool = std::make_unique<BatchPool>(identity.members().size()),
              .recovered = consensus::Recovered(),
              .left_over = {}};
-  for (const auto& record : replay.outbox) GALEN_TRY(out.vault->replay(out.log->log_id(), record.seq, record.bytes));
+  if (!out.vault)
+    log::error(
+        "cannot vote reason=VAULT_DAMAGED error=\"{}\": this node follows and executes, and votes again with a vault "
+        "that is whole",
+        *identity.vault_damage);
 
   GALEN_TRY(of_ledger(config, damaged, load_ledger(identity, *out.store, out.recovered)));
   auto safety = recover_safety(identity, *out.store, replay);
@@ -393,14 +395,17 @@ Result<Opened> open_parts(const Config& config, Identity& identity, bool& damage
     // The blocks that the ledger has of that log are not carried over.
     GALEN_ASSIGN([[maybe_unused]] auto durable, out.store->checkpoint());
     std::vector<Bytes> outbox;
-    for (const auto& record : out.vault->pending()) outbox.push_back(record.encode());
+    if (out.vault)
+      for (const auto& record : out.vault->pending()) outbox.push_back(record.encode());
     safety = begin_log_anew(identity, bodies, *out.store, out.recovered, outbox, *out.log);
     if (!safety) return safety.error();
-    GALEN_TRY(out.vault->move_to_log(out.log->log_id(), out.log->stats().oldest_seq));
+    if (out.vault) GALEN_TRY(out.vault->move_to_log(out.log->log_id(), out.log->stats().oldest_seq));
   } else {
     GALEN_TRY(begin_epoch(identity, replay, *safety, *out.log));
+    if (kept) GALEN_TRY(carry_into(*out.log, *out.vault, *safety));
   }
-  out.vault->log_goes_on(out.log->stats().next_seq);
+  if (kept) GALEN_TRY(remove_kept_outbox(out.data_dir.path()));
+  if (out.vault) out.vault->log_goes_on(out.log->stats().next_seq);
   out.recovered.safety = std::move(*safety);
   GALEN_TRY(load_pending(identity, bodies, *out.pool, out.recovered));
   GALEN_ASSIGN(out.left_over, of_ledger(config, damaged, load_left_over(identity, bodies, *out.store, out.recovered)));
@@ -409,18 +414,30 @@ Result<Opened> open_parts(const Config& config, Identity& identity, bool& damage
 
 }  // namespace
 
-// Of the ledger the others have all.
+// Of the ledger the others have all. Of the vault nobody else has anything, and the node can follow without it.
 Result<Opened> open_data_dir(const Config& config, Identity& identity) {
   const auto as_in_genesis = identity;
-  bool damaged = false;
-  auto opened = open_parts(config, identity, damaged);
-  if (!damaged) return opened;
-  GALEN_TRY(check_copy(config, identity.genesis));
-  const auto mended = mend_ledger(config.data_dir, identity.genesis);
-  if (!mended) return of_genesis(config, mended.error());
-  if (!*mended) return opened;
-  identity = as_in_genesis;
-  return open_parts(config, identity, damaged);
+  auto vault_damage = find_suspected_vault_damage(config.data_dir);
+  for (bool ledger_mended = false;;) {
+    identity = as_in_genesis;
+    identity.vault_damage = vault_damage;
+    bool ledger_damaged = false;
+    auto opened = open_parts(config, identity, ledger_damaged);
+    if (opened) return opened;
+    if (ledger_damaged && !ledger_mended) {
+      GALEN_TRY(check_copy(config, identity.genesis));
+      const auto mended = mend_ledger(config.data_dir, identity.genesis);
+      if (!mended) return of_genesis(config, mended.error());
+      if (!*mended) return opened;
+      ledger_mended = true;
+    } else if (!ledger_damaged && !vault_damage && opened.error().code == ErrorCode::CORRUPT) {
+      auto found = find_vault_damage(config.data_dir);
+      if (!found || !*found) return opened;
+      vault_damage = std::move(*found);
+    } else {
+      return opened;
+    }
+  }
 }
 
 }  // namespace galen::node

@@ -21,7 +21,7 @@ struct Opened {
   std::shared_ptr<FailureBell> failures;  ///< rung by the databases' own threads
   std::unique_ptr<ledger::Store> store;
   std::unique_ptr<execution::Executor> executor;
-  std::unique_ptr<vault::RecordVault> vault;
+  std::unique_ptr<vault::RecordVault> vault;  ///< nothing where its index is damaged
   std::unique_ptr<Log> log;
   std::unique_ptr<BatchPool> pool;
   consensus::Recovered recovered;
@@ -31,10 +31,8 @@ struct Opened {
 
 /// As genesis has it: what the ledger says of later epochs comes with open_data_dir.
 Result<Identity> load_identity(const Config& config);
-/// CONFIG_INVALID where the master key's file is not there.
-Result<vault::RecordVault> open_vault(const Config& config, const DataDir& data_dir, crypto::Suite suite,
-                                      std::shared_ptr<FailureBell> failures = nullptr);
-/// `identity` becomes that of the epoch that the ledger leads to.
+/// `identity` becomes that of the epoch that the ledger leads to. With a damaged index of the vault the node is opened
+/// without it, and `identity` says so (docs/adr/0018).
 Result<Opened> open_data_dir(const Config& config, Identity& identity);
 
 }  // namespace galen::node

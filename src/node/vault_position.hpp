@@ -6,9 +6,16 @@
 
 namespace galen::node {
 
+/// From where on nothing is missing of what a log held.
+struct LogReach {
+  RequestId log_id;
+  LogSeq oldest_seq = 0;
+  bool started_over = false;  ///< it was begun anew in place of one that was damaged, and took over what the vault owed
+};
+LogReach reach_of(const Log& log, bool started_over);
+
 /// An index that ends before the log begins is an older copy: what was anchored in between would be unknown to it, and
-/// anchored again. CORRUPT, with what can be done. `started_over`: the log was begun anew, in place of one that was
-/// damaged, and took over what the vault owed.
-Status check_vault_follows(const vault::AppliedPosition& applied, const Log& log, bool started_over);
+/// anchored again. CORRUPT, with what can be done.
+Status check_vault_follows(const vault::AppliedPosition& applied, const LogReach& log);
 
 }  // namespace galen::node

@@ -3,6 +3,7 @@
 #include "galen/node/log.hpp"
 #include "galen/vault/keyring.hpp"
 #include "galen/vault/record_index.hpp"
+#include "node/kept_outbox.hpp"
 #include "node/log_records.hpp"
 #include "node/vault_position.hpp"
 
@@ -101,8 +102,11 @@ void FilesCheck::check_outbox() {
 
 void FilesCheck::check_position() {
   if (!index_.findings.empty() || !index_.applied || !log_) return;
-  if (auto status = check_vault_follows(*index_.applied, *log_, started_over_); !status)
-    found("vault", kIndexFolder, status.error().message);
+  auto status = check_vault_follows(*index_.applied, reach_of(*log_, started_over_));
+  const auto kept = load_kept_outbox(data_dir_);
+  if (!kept) found("vault", "/vault.outbox", kept.error().message);
+  if (!status && kept && *kept) status = check_vault_follows(*index_.applied, (*kept)->reach);
+  if (!status) found("vault", kIndexFolder, status.error().message);
 }
 
 /// The index names slots of the keyring, and so do records on their way to it.

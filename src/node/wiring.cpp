@@ -51,7 +51,7 @@ void Node::State::make_loops() {
                             return opened.store->unflushed_bytes() > kCheckpointBytes || is_log_long();
                           },
                       .checkpointed = [this](Height durable) { return checkpointed(durable); },
-                      .has_keys_to_flush = [this] { return !health.disk_full && opened.vault->has_unflushed(); },
+                      .has_keys_to_flush = [this] { return !health.disk_full && opened.vault && opened.vault->has_unflushed(); },
                       .flush_keys = [this]() -> Status {
                         GALEN_TRY(opened.vault->flush(opened.log->log_id(), store_loop->next_seq()));
                         return {};
@@ -98,6 +98,8 @@ void Node::State::make_menders() {
   PeerQuestion::Send ask = [this](MemberIndex to, Bytes bytes) {
     return mesh->send(to, net::Lane::bulk, std::move(bytes));
   };
+  std::function<std::vector<std::string>(const Scrubber::Pause&)> vault_damage;
+  if (opened.vault) vault_damage = [this](const Scrubber::Pause& pause) { return opened.vault->damaged_files(pause); };
   divergence = std::make_unique<Divergence>(identity, *opened.store, health, config.data_dir, ask);
   scrubber = std::make_unique<Scrubber>(
       identity, *opened.store, health,
@@ -106,14 +108,14 @@ void Node::State::make_menders() {
           .send = ask,
           .checkpoint = [this] { exec->want_checkpoint(); },
           .fatal = [this](const Error& error) { fatal(error); },
-          .vault_damage = [this](const Scrubber::Pause& pause) { return opened.vault->damaged_files(pause); }});
+          .vault_damage = std::move(vault_damage)});
 }
 
 void Node::State::make_callers() {
   auto on_fatal = [this](const Error& error) { fatal(error); };
   auto reply = [this](const galen::node::v1::Reply& answer) { front_end->reply(answer); };
   intake = std::make_unique<Intake>(
-      identity, *opened.store, *opened.vault, health, DiskWatch(config.data_dir, disk_reserve_bytes(config), health),
+      identity, *opened.store, opened.vault.get(), health, DiskWatch(config.data_dir, disk_reserve_bytes(config), health),
       Intake::Ports{.reply = reply,
                     .submit = [this](OwnBatch batch) { core->on_own_batch(std::move(batch)); },
                     .fatal = on_fatal});
@@ -124,7 +126,7 @@ void Node::State::make_callers() {
           .own = [this](std::uint64_t nonce) { return high_answer(nonce); },
           .now_ms = now_ms});
   queries = std::make_unique<Queries>(
-      identity, *opened.store, *opened.vault, health, *barrier, Queries::Options{.data_dir = config.data_dir},
+      identity, *opened.store, opened.vault.get(), health, *barrier, Queries::Options{.data_dir = config.data_dir},
       Queries::Ports{.reply = reply,
                      .fatal = on_fatal,
                      .peers = [this] { return mesh->peers(); },

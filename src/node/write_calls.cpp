@@ -68,7 +68,7 @@ Result<TransactionId> Intake::make_transaction(const PrincipalId& author, const 
                                                std::vector<Operation> operations,
                                                std::optional<vault::PlanGroup> group) {
   auto give_up = [&](Error error) {
-    if (group) vault_.abandon(*group);
+    if (group) vault_->abandon(*group);
     return error;
   };
   auto admitted = admission_.admit(*view_, request_of(identity_, author, request_id, std::move(operations)));
@@ -79,13 +79,13 @@ Result<TransactionId> Intake::make_transaction(const PrincipalId& author, const 
   // Bound first: what is in the pool leaves, and may not leave without its outbox record.
   std::optional<Bytes> outbox;
   if (group) {
-    auto bound = vault_.bind(*group, admitted->item.transaction);
+    auto bound = vault_->bind(*group, admitted->item.transaction);
     if (!bound) return give_up(bound.error());
     outbox = std::move(*bound);
   }
   auto added = mempool_.add(std::move(admitted->item), system_clock().monotonic_us());
   if (!added) {
-    if (outbox) vault_.take_back(id);
+    if (outbox) vault_->take_back(id);
     return added.error();
   }
   if (outbox) {

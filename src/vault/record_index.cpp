@@ -26,8 +26,8 @@ class FailureListener : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status->IsShutdownInProgress()) return;
     auto message = "the vault's index failed in the background: " + status->ToString();
-    if (status->IsCorruption()) message.append(kIndexAdvice);
-    bell_->ring({ErrorCode::IO_ERROR, std::move(message)});
+    if (!status->IsCorruption()) return bell_->ring({ErrorCode::IO_ERROR, std::move(message)});
+    bell_->ring({ErrorCode::CORRUPT, message.append(kIndexAdvice)});
   }
 
  private:
@@ -256,7 +256,8 @@ Result<RecordIndex> RecordIndex::open(const std::string& directory, std::shared_
   const auto status =
       rocksdb::DB::Open(options, directory + "/index", family_descriptors(options), &state->families, &database);
   auto opened = to_status(status, "be opened");
-  if (!opened && !status.IsCorruption() && is_loss(status)) opened.error().message.append(kIndexAdvice);
+  if (!opened && !status.IsCorruption() && is_loss(status))
+    return Error{ErrorCode::CORRUPT, opened.error().message.append(kIndexAdvice)};
   GALEN_TRY(opened);
   state->database.reset(database);
   GALEN_ASSIGN(state->applied, state->read_applied());

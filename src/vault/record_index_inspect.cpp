@@ -84,7 +84,7 @@ std::vector<std::string> RecordIndex::damaged_files(const Pause& pause) const {
 }
 
 RecordIndex::Inspection RecordIndex::inspect(const std::string& directory) {
-  if (auto present = check_present(directory); !present) return {{present.error().message}, {}, {}};
+  if (auto present = check_present(directory); !present) return {{present.error().message}, true, {}, {}};
   const auto options = database_options();
   State state;
   rocksdb::DB* database = nullptr;
@@ -92,17 +92,22 @@ RecordIndex::Inspection RecordIndex::inspect(const std::string& directory) {
                                              &state.families, &database);
   if (!status.ok()) {
     const auto what = "the vault's index cannot be opened: " + status.ToString();
-    return {{is_loss(status) ? what + std::string(kIndexAdvice) : what}, {}, {}};
+    const bool lost = is_loss(status);
+    return {{lost ? what + std::string(kIndexAdvice) : what}, !lost, {}, {}};
   }
   state.database.reset(database);
   Inspection out;
   auto& findings = out.findings;
   for (std::size_t i = 0; i < kFamilies; ++i)
-    if (auto read = state.each(static_cast<Family>(i), [](ByteSpan, ByteSpan) { return Status(); }); !read)
+    if (auto read = state.each(static_cast<Family>(i), [](ByteSpan, ByteSpan) { return Status(); }); !read) {
       findings.push_back(std::string(kFamilyNames[i]) + ": " + read.error().message);
+      out.unreadable |= read.error().code == ErrorCode::IO_ERROR;
+    }
   if (findings.empty()) status = database->VerifyFileChecksums(rocksdb::ReadOptions());
-  if (findings.empty() && !status.ok() && !status.IsNotSupported())
+  if (findings.empty() && !status.ok() && !status.IsNotSupported()) {
     findings.push_back(("a file of the vault's index is damaged: " + status.ToString()).append(kIndexAdvice));
+    out.unreadable = !is_loss(status);
+  }
   if (findings.empty()) state.check_references(findings);
   if (auto applied = state.read_applied()) out.applied = *applied;
   if (auto slots = state.slots_in_use()) out.slots_in_use = std::move(*slots);

@@ -20,6 +20,12 @@ Status RecordVault::create(const Options& options) {
   return RecordIndex::create(options.vault_directory);
 }
 
+Status RecordVault::check_keys(const Options& options) {
+  GALEN_ASSIGN(const auto master, MasterKey::load(options.master_key_file));
+  GALEN_ASSIGN([[maybe_unused]] const auto keyring, Keyring::open(options.keyring_directory, master, options.suite));
+  return {};
+}
+
 Result<RecordVault> RecordVault::open(const Options& options) {
   GALEN_ASSIGN(const auto master, MasterKey::load(options.master_key_file));
   GALEN_ASSIGN(auto keyring, Keyring::open(options.keyring_directory, master, options.suite));

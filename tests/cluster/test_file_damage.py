@@ -226,8 +226,13 @@ class Damage:
         check(named or dead or former, f"{what}: not named by verify: {said[-300:]}")
         check(not named or self.names(name, said), f"{what}: found, but not in this file: {said[-500:]}")
         outcome, why = self.start(what)
+        vault = class_of(name).startswith("vault ")
+        if vault and outcome == "refuses" and (data / "vault.suspect").exists():  # it ended at a byte that it read as it ran
+            outcome, why = self.start(f"{what}, once more")
         if outcome == "refuses" and class_of(name).startswith(("vault", "keyring")):
             check("backup" in why and "galend init" not in why, f"{what}: what to do is not said: {why}")
+        # Without CURRENT there is no index, and its volume may not be mounted.
+        check(outcome != "refuses" or not vault or (kind, class_of(name)) == ("missing", "vault CURRENT"), f"{what}: it does not follow: {why}")
         ledger = class_of(name).startswith("ledger ")
         if ledger and outcome == "refuses" and (data / "ledger.suspect").exists():  # it ended at a byte that it read as it ran
             outcome, why = self.start(f"{what}, once more")
@@ -266,12 +271,26 @@ class Damage:
         check(mode is not None, f"{what}: it neither serves nor ends: {life.log()[-600:]}")
         return {"VOTING": "votes", "RECOVERING": "follows, no vote"}.get(mode, mode), ""
 
+    def check_refusals(self, what, status):
+        """Of a node that follows without its vault: it says what to do, takes on no work, and answers nothing that it cannot know."""
+        world = self.world
+        check("put back vault/" in status["mode_detail"], f"{what}: what to do is not said: {status['mode_detail']}")
+        source = next(source for source, (node, _) in self.answers.items() if node == self.victim)
+        document = world.documents(1, "unwanted")
+        for asked in (("get", "--source", source), ("import", "--retry-for", "0", document)):
+            done = world.run("--json", "--timeout", "5", "record", *asked, node=self.victim)
+            check(done.returncode != 0 and "VAULT_DAMAGED" in done.stdout + done.stderr,
+                  f"{what}: record {asked[0]} is not refused: {done.returncode} {done.stdout[-300:]} {done.stderr[-300:]}")
+        document.unlink()
+
     def check_answers(self, what, keys):
         """`keys`: the member's own index must know its documents."""
         world = self.world
         status, other = world.status(self.victim), world.status(next(n for n in world.names if n != self.victim))
         if status and other and status["height"] == other["height"]:
             check(status["state_root"] == other["state_root"], f"{what}: another state root is served")
+        if status and status["mode_detail"].startswith("VAULT_DAMAGED"):
+            self.check_refusals(what, status)
         for source, (node, pointer) in list(self.answers.items())[:3]:
             options = ("--source", source) if node == self.victim else ("--pointer", pointer)
             done = world.run("--json", "--timeout", "5", "record", "get", *options, node=self.victim)

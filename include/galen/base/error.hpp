@@ -85,6 +85,7 @@ namespace galen {
   X(DISK_LOW, 504, "Free disk space on the node's volume.") \
   X(EPOCH_END_REFUSED, 505, "A peer sent what no release sends: compare its version with this one.") \
   X(BACKFILLING, 506, "Older blocks are still on their way to this node: use another node or wait.") \
+  X(VAULT_DAMAGED, 507, "Stop the node, put back vault/ from its newest backup, and start it; other nodes answer meanwhile.") \
   X(CURSOR_EXPIRED, 520, "Begin at the earliest cursor named, or ask a node that keeps older blocks.") \
   X(IDENTITY_IN_USE, 530, "Stop one of the two for good: a member runs one node. To move it, stop it first, and never start a copy.") \
   X(HEIGHT_NOT_REACHED, 531, "Ask again with a longer deadline, or another node.") \

@@ -34,6 +34,7 @@ class RecordIndex {
   static Result<RecordIndex> open(const std::string& directory, std::shared_ptr<FailureBell> failures = nullptr);
   struct Inspection {
     std::vector<std::string> findings;       ///< what is wrong with its files, one sentence each
+    bool unreadable = false;                 ///< one of them tells of what could not be read, whoever's fault that is
     std::optional<AppliedPosition> applied;  ///< of the last flush; nothing where that cannot be read
     std::vector<SlotIndex> slots_in_use;     ///< as far as they can be read
   };

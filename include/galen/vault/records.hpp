@@ -91,6 +91,8 @@ class RecordVault {
   static Status create(const Options& options);
   /// DATA_DIR_MISSING, CORRUPT (also when the keyring is older than the index), IO_ERROR …
   static Result<RecordVault> open(const Options& options);
+  /// Whether master key and keyring can be used, whatever the index is; the errors of open().
+  static Status check_keys(const Options& options);
   RecordVault(RecordVault&&) noexcept;
   RecordVault& operator=(RecordVault&&) noexcept;
   ~RecordVault();

@@ -48,7 +48,7 @@ class BackfillingTest : public ExecutionTest {
   }
   std::unique_ptr<Intake> intake_on(ledger::Store& store) {
     auto intake =
-        std::make_unique<Intake>(identity, store, *records, health, DiskWatch(dir.path(), 0, health),
+        std::make_unique<Intake>(identity, store, &*records, health, DiskWatch(dir.path(), 0, health),
                                  Intake::Ports{.reply = [this](const Reply& reply) { replies.put(reply); },
                                                .submit = [this](OwnBatch batch) { batches.put(std::move(batch)); },
                                                .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }});

@@ -41,7 +41,7 @@ class IntakeTest : public ExecutionTest {
   }
 
   void start(std::size_t open_bytes_max = Intake::kOpenBytesMax) {
-    intake.emplace(identity, node.store(), *records, health, DiskWatch(dir.path(), 0, health),
+    intake.emplace(identity, node.store(), records ? &*records : nullptr, health, DiskWatch(dir.path(), 0, health),
                    Intake::Ports{.reply = [this](const Reply& reply) { replies.put(reply); },
                                  .submit = [this](OwnBatch batch) { batches.put(std::move(batch)); },
                                  .fatal = [](const Error& error) { ADD_FAILURE() << error.message; }},
@@ -211,6 +211,20 @@ TEST_F(IntakeTest, WhoMayNotWriteIsToldWhy) {
   EXPECT_EQ(refusal(Method::register_service, service_a), ErrorCode::PERMISSION_DENIED);
   EXPECT_EQ(refusal(Method::get_head, service_a), ErrorCode::UNIMPLEMENTED) << "a read";
   EXPECT_EQ(refusal(Method::anchor_record, service_a, "\xff\xff"), ErrorCode::MALFORMED);
+  EXPECT_TRUE(batches.empty());
+}
+
+TEST_F(IntakeTest, WithoutItsVaultTheNodeTakesOnNothingAndSaysWhatIsDamaged) {
+  intake.reset();
+  records.reset();
+  identity.vault_damage = "a file of the vault's index is damaged";
+  start();
+  call(Method::anchor_record, service_a, anchor_request(chain.request_id(), "content"));
+  const auto reply = replies.next();
+  EXPECT_EQ(static_cast<ErrorCode>(reply.code()), ErrorCode::VAULT_DAMAGED);
+  EXPECT_EQ(reply.message(), *identity.vault_damage);
+  EXPECT_EQ(refusal(Method::decide, service_a), ErrorCode::VAULT_DAMAGED) << "of every kind";
+  run(1, {chain.item(service_b, {anchor()})});
   EXPECT_TRUE(batches.empty());
 }
 

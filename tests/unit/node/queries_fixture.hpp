@@ -48,7 +48,7 @@ class QueriesTest : public ExecutionTest {
                                              .own = [](std::uint64_t nonce) { return HighAnswer{.nonce = nonce, .counts = true}; },
                                              .now_ms = [] { return system_clock().monotonic_us() / 1000; }});
       queries[i].emplace(
-          *identities[i], node.store(), *vaults[i], health, *barriers[i], Queries::Options{.data_dir = dirs[i].path()},
+          *identities[i], node.store(), &*vaults[i], health, *barriers[i], Queries::Options{.data_dir = dirs[i].path()},
           Queries::Ports{
               .reply = [this](const Reply& reply) { answered.set_value(reply); },
               .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },
@@ -108,7 +108,7 @@ class QueriesTest : public ExecutionTest {
   /// Another of member 0, with bounds of its own, which tells `replies`.
   std::unique_ptr<Queries> make_bounded(std::size_t items_max, std::size_t bytes_max) {
     auto out = std::make_unique<Queries>(
-        *identities[0], node.store(), *vaults[0], health, *barriers[0],
+        *identities[0], node.store(), vaults[0] ? &*vaults[0] : nullptr, health, *barriers[0],
         Queries::Options{.data_dir = dirs[0].path(), .items_max = items_max, .bytes_max = bytes_max},
         Queries::Ports{.reply = [this](const Reply& reply) { replies.put(reply); },
                        .fatal = [](const Error& error) { ADD_FAILURE() << error.message; },

@@ -263,6 +263,45 @@ TEST_F(QueriesTest, AProofIsWaitedForAndNeedsNotTheHead) {
                                  to_bytes(proved.proof().value()), as_bytes(proved.proof().proof())));
 }
 
+TEST_F(QueriesTest, WithoutItsVaultTheNodeAnswersFromTheLedgerAlone) {
+  const auto pointer = random_id<PointerId>(chain.rng);
+  commit(0, chain.item(service_a, {anchor(pointer)}));
+  vaults[0].reset();
+  identities[0]->vault_damage = "a file of the vault's index is damaged";
+  const auto without = make_bounded(10, 1u << 20);
+  const auto code_of = [&](Method method, const google::protobuf::Message& request) {
+    auto call = head_call(1, 0);
+    if (method == Method::open_record) call.set_principal(chain.admin(0).str());
+    call.set_method(static_cast<std::uint32_t>(method));
+    call.set_request(request.SerializeAsString());
+    EXPECT_TRUE(without->on_call(std::move(call)));
+    return static_cast<ErrorCode>(replies.next().code());
+  };
+  EXPECT_EQ(code_of(Method::get_head, head_request()), ErrorCode::OK);
+  const auto foreign = random_id<PointerId>(chain.rng);
+  auto anchored = anchor(foreign);
+  anchored.mutable_anchor_record()->set_custodian(chain.member(1).str());
+  commit(1, chain.item(service_b, {anchored}));
+  galen::v1::GetRecordRequest by_source, by_pointer, of_another;
+  of_another.set_pointer_id(foreign.str());
+  EXPECT_EQ(code_of(Method::get_record, of_another), ErrorCode::OK);
+  by_source.mutable_source()->set_system("urn:ehr");
+  by_pointer.set_pointer_id(pointer.str());
+  EXPECT_EQ(code_of(Method::get_record, by_source), ErrorCode::VAULT_DAMAGED);
+  EXPECT_EQ(code_of(Method::get_record, by_pointer), ErrorCode::VAULT_DAMAGED)
+      << "whether numbers were changed is not known";
+  galen::v1::ListRecordVersionsRequest versions;
+  versions.set_pointer_id(pointer.str());
+  EXPECT_EQ(code_of(Method::list_record_versions, versions), ErrorCode::OK);
+  galen::v1::VerifyRecordRequest verified;
+  verified.set_pointer_id(pointer.str());
+  verified.set_content("content");
+  EXPECT_EQ(code_of(Method::verify_record, verified), ErrorCode::VAULT_DAMAGED);
+  galen::v1::OpenRecordRequest opened;
+  opened.set_pointer_id(pointer.str());
+  EXPECT_EQ(code_of(Method::open_record, opened), ErrorCode::VAULT_DAMAGED);
+}
+
 TEST_F(QueriesTest, AnEndBeforeTheChainBeganIsAMistake) {
   auto asked = chain.item(service_a, {anchor()});
   commit(0, asked);

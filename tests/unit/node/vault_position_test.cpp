@@ -19,8 +19,8 @@ TEST_F(VaultPositionTest, AnIndexFromBeforeTheLogsFirstRecordIsRefusedWithWhatTo
   append(*opened->log, {kFiller, true, Bytes(8)});
   const auto& log = *opened->log;
   ASSERT_GT(log.stats().oldest_seq, 1u);
-  EXPECT_TRUE(check_vault_follows({log.log_id(), log.stats().oldest_seq}, log, false));
-  const auto refused = check_vault_follows({log.log_id(), log.stats().oldest_seq - 1}, log, false);
+  EXPECT_TRUE(check_vault_follows({log.log_id(), log.stats().oldest_seq}, reach_of(log, false)));
+  const auto refused = check_vault_follows({log.log_id(), log.stats().oldest_seq - 1}, reach_of(log, false));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::CORRUPT);
   for (const auto* what : {"vault/ from the newest backup", "galend repair --older-vault"})
