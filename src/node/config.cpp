@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <stdexcept>
 
@@ -230,12 +231,43 @@ Status check_log_level(const std::string& path, const toml::table& root, const s
   return at(path, *root.at_path("log_level").node(), "log_level must be trace, debug, info, warn or error");
 }
 
+/// The line of a character that TOML has no place for: outside of comments and of strings of one line all is ASCII. The
+/// library would take some of those for what its tables do not cover, which is undefined.
+std::optional<std::size_t> find_foreign_character(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  std::size_t line = 1;
+  char within = 0;  // the quote that ends a string, or '#'
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      within = 0;
+    } else if (within == '"' && c == '\\') {
+      if (i + 1 < text.size() && text[i + 1] != '\n') ++i;
+    } else if (within == 0 && (c == '"' || c == '\'' || c == '#')) {
+      within = c;
+    } else if (within == c && c != '#') {
+      within = 0;
+    } else if (within == 0 && static_cast<unsigned char>(c) >= 0x80) {
+      return line;
+    }
+  }
+  return std::nullopt;
+}
+
 struct Loaded {
   Config config;
   std::vector<ConfigValue> values;
 };
 
 Result<Loaded> load(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  if (const auto line = find_foreign_character(text))
+    return Error{
+        ErrorCode::CONFIG_INVALID,
+        fmt::format("{}:{}: a character that is not ASCII stands outside of quotes and comments", path, *line)};
   toml::table root;
   try {
     root = toml::parse_file(path);

@@ -87,19 +87,22 @@ TEST(EvidenceTest, EncodingIsWhatWasDecoded) {
   }
 }
 
-/// Another true statement: an absent row of another key, or another block of the file that proves the same.
+/// Another true statement: an absent row of another kind or key, or another block of the file that proves the same.
 bool also_true(const Bytes& changed, const Bytes& good) {
   if (evidence_kind(good) == EvidenceKind::state) {
     auto file = *StateProofFile::decode(changed);
-    if (!file.proof.value) file.proof.key = StateProofFile::decode(good)->proof.key;
+    const auto original = StateProofFile::decode(good)->proof;
+    if (!file.proof.value) file.proof.kind = original.kind, file.proof.key = original.key;
     return file.encode() == good;
   }
   if (evidence_kind(good) != EvidenceKind::bundle) return false;
   auto bundle = *EvidenceBundle::decode(changed), original = *EvidenceBundle::decode(good);
   for (std::size_t i = 0; i < original.transactions.size(); ++i)
     bundle.transactions[i].block = original.transactions[i].block;
-  for (std::size_t i = 0; i < original.states.size(); ++i)
-    if (!bundle.states[i].proof.value) bundle.states[i].proof.key = original.states[i].proof.key;
+  for (std::size_t i = 0; i < original.states.size(); ++i) {
+    auto& proof = bundle.states[i].proof;
+    if (!proof.value) proof.kind = original.states[i].proof.kind, proof.key = original.states[i].proof.key;
+  }
   return bundle.encode() == good;
 }
 
