@@ -107,6 +107,15 @@ class DataDirTest : public testing::Test {
   static void append(Log& log, const OwnedLogRecord& record) {
     ASSERT_TRUE(log.append_turn(std::vector{record}).has_value());
   }
+  /// One bit of a byte of a file.
+  static void flip(const std::string& path, std::streamoff offset) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(offset);
+    const auto byte = static_cast<char>(file.get() ^ 0x10);
+    file.seekp(offset);
+    file.put(byte);
+    ASSERT_TRUE(file.good()) << path;
+  }
   void lose_manifest() const { std::filesystem::remove(config.data_dir + "/wal/manifest"); }
   Result<Opened> open() {
     if (auto mended = mend_suspected_ledger(config); !mended) return mended.error();

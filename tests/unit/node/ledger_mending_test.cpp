@@ -11,14 +11,6 @@ using test::take;
 
 class LedgerMendingTest : public test::DataDirTest {
  protected:
-  static void flip(const std::string& path, std::streamoff offset) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekg(offset);
-    const auto byte = static_cast<char>(file.get() ^ 0x10);
-    file.seekp(offset);
-    file.put(byte);
-    ASSERT_TRUE(file.good()) << path;
-  }
   /// What every start reads first.
   void damage_ledger() const { flip(ledger() + "/CURRENT", 0); }
   /// The largest table of the ledger, in its middle.

@@ -32,14 +32,6 @@ class VaultDamageTest : public test::DataDirTest {
     fs::remove_all(vault());
     fs::rename(backup, vault());
   }
-  static void flip(const std::string& path, std::streamoff offset) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekg(offset);
-    const auto byte = static_cast<char>(file.get() ^ 0x10);
-    file.seekp(offset);
-    file.put(byte);
-    ASSERT_TRUE(file.good()) << path;
-  }
   /// The index's largest table, among its rows.
   void damage_a_table() const {
     fs::path largest;
