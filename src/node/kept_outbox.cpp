@@ -36,18 +36,18 @@ std::optional<KeptOutbox> decode_copy(ByteSpan copy) {
 
 }  // namespace
 
-bool KeptOutbox::holds(const RequestId& log_id, LogSeq seq) const {
-  return std::ranges::any_of(records, [&](const Record& one) { return one.seq == seq && one.log_id == log_id; });
+LogSeq KeptOutbox::end_of(const RequestId& log_id) const {
+  LogSeq out = 0;
+  for (const auto& record : records)
+    if (record.log_id == log_id) out = std::max(out, record.seq + 1);
+  return out;
 }
 
 bool KeptOutbox::add(const RequestId& log_id, std::span<const LogReplay::Entry> of_log) {
   const std::size_t before = records.size();
-  // Both are in the order of the log, and all that is here of this log comes before what is not.
-  LogSeq next = 0;
-  for (const auto& record : records)
-    if (record.log_id == log_id) next = std::max(next, record.seq + 1);
+  const auto end = end_of(log_id);  // both are in the order of the log
   for (const auto& entry : of_log)
-    if (entry.seq >= next) records.push_back({log_id, entry.seq, entry.bytes});
+    if (entry.seq >= end) records.push_back({log_id, entry.seq, entry.bytes});
   return records.size() > before;
 }
 

@@ -26,7 +26,8 @@ struct KeptOutbox {
 
   /// Those of `records` that are not here yet; true if there were some.
   bool add(const RequestId& log_id, std::span<const LogReplay::Entry> records);
-  bool holds(const RequestId& log_id, LogSeq seq) const;
+  /// Records of that log below it are here.
+  LogSeq end_of(const RequestId& log_id) const;
 
   Bytes encode() const;
   /// CORRUPT when both copies are damaged.

@@ -58,10 +58,11 @@ Status replay_outbox(vault::RecordVault& vault, const Log::Opened& opened, const
     GALEN_TRY(follows);
   }
   const auto& log_id = opened.log->log_id();
+  const LogSeq end_of_kept = kept ? kept->end_of(log_id) : 0;
   if (kept)
     for (const auto& record : kept->records) GALEN_TRY(vault.replay(record.log_id, record.seq, record.bytes));
   for (const auto& record : replay.outbox)
-    if (!kept || !kept->holds(log_id, record.seq)) GALEN_TRY(vault.replay(log_id, record.seq, record.bytes));
+    if (record.seq >= end_of_kept) GALEN_TRY(vault.replay(log_id, record.seq, record.bytes));
   return {};
 }
 

@@ -32,8 +32,9 @@ TEST_F(KeptOutboxTest, WhatIsHereAlreadyIsNotAddedAgain) {
   ASSERT_EQ(kept.records.size(), 4u);
   const std::vector<LogSeq> expected{7, 9, 30, 9};
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(kept.records[i].seq, expected[i]);
-  EXPECT_TRUE(kept.holds(other, 9));
-  EXPECT_FALSE(kept.holds(other, 7));
+  EXPECT_EQ(kept.end_of(log), 31u);
+  EXPECT_EQ(kept.end_of(other), 10u);
+  EXPECT_EQ(kept.end_of(random_id<RequestId>(rng)), 0u);
 }
 
 TEST_F(KeptOutboxTest, ComesBackFromTheFileThoughOneCopyIsDamaged) {
