@@ -101,10 +101,11 @@ void FilesCheck::check_outbox() {
 }
 
 void FilesCheck::check_position() {
-  if (!index_.findings.empty() || !index_.applied || !log_) return;
-  auto status = check_vault_follows(*index_.applied, reach_of(*log_, started_over_));
+  // Also beside a damaged index: that is what it is there for.
   const auto kept = load_kept_outbox(data_dir_);
   if (!kept) found("vault", "/vault.outbox", kept.error().message);
+  if (!index_.findings.empty() || !index_.applied || !log_) return;
+  auto status = check_vault_follows(*index_.applied, reach_of(*log_, started_over_));
   if (!status && kept && *kept) status = check_vault_follows(*index_.applied, (*kept)->reach);
   if (!status) found("vault", kIndexFolder, status.error().message);
 }

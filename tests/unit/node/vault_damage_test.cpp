@@ -2,6 +2,7 @@
 // holds.
 #include "node/vault_damage.hpp"
 
+#include "galen/node/verify_files.hpp"
 #include "node/kept_outbox.hpp"
 #include "unit/node/data_dir_fixture.hpp"
 
@@ -21,6 +22,12 @@ class VaultDamageTest : public test::DataDirTest {
     return kept ? kept->records.size() : 0;
   }
   std::string mark() const { return config.data_dir + "/vault.suspect"; }
+  /// A busy chain: nothing that stood in the log is in it any more.
+  static void turn_over(Log& log) {
+    for (int turn = 0; turn < 40; ++turn) append(log, {kFiller, false, Bytes(8'000)});
+    log.recycle(log.stats().next_seq);
+    append(log, {kFiller, true, Bytes(8)});
+  }
   /// What every start reads first; returns where the backup is.
   std::string damage_index() const {
     const auto backup = dir.path() + "/backup";
@@ -84,9 +91,7 @@ TEST_F(VaultDamageTest, TheLogGoesOnAndTheBackupMissesNothing) {
   for (int start = 0; start < 2; ++start) {
     auto opened = open();
     ASSERT_TRUE(opened) << opened.error().message;
-    for (int turn = 0; turn < 40; ++turn) append(*opened->log, {kFiller, false, Bytes(8'000)});
-    opened->log->recycle(opened->log->stats().next_seq);
-    append(*opened->log, {kFiller, true, Bytes(8)});
+    turn_over(*opened->log);
     EXPECT_GT(opened->log->stats().oldest_seq, 3u);
     EXPECT_EQ(kept(), 3u);
   }
@@ -136,9 +141,7 @@ TEST_F(VaultDamageTest, ABackupFromBeforeTheLogIsRefusedAsEverAndAcceptedWithWha
   for (int start = 0; start < 2; ++start) {
     const auto opened = open();
     ASSERT_TRUE(opened);
-    for (int turn = 0; turn < 40; ++turn) append(*opened->log, {kFiller, false, Bytes(8'000)});
-    opened->log->recycle(opened->log->stats().next_seq);
-    append(*opened->log, {kFiller, true, Bytes(8)});
+    turn_over(*opened->log);
   }
   put_back(empty);
   const auto refused = open();
@@ -164,6 +167,22 @@ TEST_F(VaultDamageTest, ALogThatIsBegunAnewMeanwhileHoldsWhatTheOldOneHeld) {
   auto opened = open();
   ASSERT_TRUE(opened) << opened.error().message;
   EXPECT_EQ(opened->vault->pending().size(), 3u);
+}
+
+TEST_F(VaultDamageTest, WhatIsKeptIsCheckedBesideTheDamagedIndex) {
+  live(3, {});
+  damage_index();
+  ASSERT_TRUE(open());
+  const auto names_kept = [this] {
+    const auto findings = verify_files(config.data_dir);
+    return std::any_of(findings.begin(), findings.end(),
+                       [](const auto& one) { return one.file.ends_with("/vault.outbox"); });
+  };
+  EXPECT_FALSE(names_kept());
+  const auto path = config.data_dir + "/vault.outbox";
+  flip(path, 1);
+  flip(path, static_cast<std::streamoff>(fs::file_size(path) / 2 + 1));
+  EXPECT_TRUE(names_kept());
 }
 
 TEST_F(VaultDamageTest, WithADamagedLedgerBothAreSeenTo) {
