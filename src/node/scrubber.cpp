@@ -15,6 +15,7 @@
 #include "node/ledger_mending.hpp"
 #include "node/log_scrub.hpp"
 #include "node/stored_fetch.hpp"
+#include "node/vault_damage.hpp"
 
 namespace galen::node {
 namespace {
@@ -219,6 +220,7 @@ bool Scrubber::scrub_vault() {
     if (std::find(again->begin(), again->end(), what) == again->end()) continue;
     found(what);
     left(what);
+    suspect_vault(options_.data_dir);  // what is known to be damaged is not to wait for the read that ends the node
   }
   return true;
 }
