@@ -63,9 +63,11 @@ Bytes KeptOutbox::encode() const {
 
 Result<KeptOutbox> KeptOutbox::decode(ByteSpan bytes) {
   const auto half = bytes.size() / 2;
-  for (const auto copy : {bytes.first(half), bytes.subspan(half)})
-    if (auto kept = decode_copy(copy)) return std::move(*kept);
-  return Error{ErrorCode::CORRUPT, "both of its copies are damaged"};
+  auto first = decode_copy(bytes.first(half)), second = decode_copy(bytes.subspan(half));
+  auto& whole = first ? first : second;
+  if (!whole) return Error{ErrorCode::CORRUPT, "both of its copies are damaged"};
+  whole->copy_damaged = !first || !second;
+  return std::move(*whole);
 }
 
 Result<std::optional<KeptOutbox>> load_kept_outbox(const std::string& data_dir) {

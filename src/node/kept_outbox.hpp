@@ -23,6 +23,7 @@ struct KeptOutbox {
   };
   LogReach reach;               ///< of the log when it began to be kept: a vault that follows that log misses nothing
   std::vector<Record> records;  ///< in the order of the log
+  bool copy_damaged = false;    ///< of the file it was read from: one of its two
 
   /// Those of `records` that are not here yet; true if there were some.
   bool add(const RequestId& log_id, std::span<const LogReplay::Entry> records);
@@ -30,7 +31,7 @@ struct KeptOutbox {
   LogSeq end_of(const RequestId& log_id) const;
 
   Bytes encode() const;
-  /// CORRUPT when both copies are damaged.
+  /// From the first copy that is whole. CORRUPT when neither is.
   static Result<KeptOutbox> decode(ByteSpan bytes);
 };
 

@@ -45,7 +45,8 @@ Status keep_outbox(const std::string& data_dir, const Log::Opened& opened, const
     kept->reach = reach_of(*opened.log, replay.started_over);
     if (opened.verdict.kind == LogVerdict::Kind::amnesia) kept->reach.oldest_seq = 1;
   }
-  if (!kept->add(opened.log->log_id(), replay.outbox) && !is_new) return {};
+  const bool grew = kept->add(opened.log->log_id(), replay.outbox);
+  if (!grew && !is_new && !kept->copy_damaged) return {};
   return save_kept_outbox(data_dir, *kept);
 }
 

@@ -104,6 +104,8 @@ void FilesCheck::check_position() {
   // Also beside a damaged index: that is what it is there for.
   const auto kept = load_kept_outbox(data_dir_);
   if (!kept) found("vault", "/vault.outbox", kept.error().message);
+  if (kept && *kept && (*kept)->copy_damaged)
+    found("vault", "/vault.outbox", "one of its two copies is damaged; a start writes both anew");
   if (!index_.findings.empty() || !index_.applied || !log_) return;
   auto status = check_vault_follows(*index_.applied, reach_of(*log_, started_over_));
   if (!status && kept && *kept) status = check_vault_follows(*index_.applied, (*kept)->reach);

@@ -180,8 +180,15 @@ TEST_F(VaultDamageTest, WhatIsKeptIsCheckedBesideTheDamagedIndex) {
   };
   EXPECT_FALSE(names_kept());
   const auto path = config.data_dir + "/vault.outbox";
+  const auto half = static_cast<std::streamoff>(fs::file_size(path) / 2);
+  for (const std::streamoff offset : {std::streamoff{1}, half + 1}) {
+    flip(path, offset);
+    EXPECT_TRUE(names_kept()) << "one copy";
+    ASSERT_TRUE(open());
+    EXPECT_FALSE(names_kept()) << "written anew";
+  }
   flip(path, 1);
-  flip(path, static_cast<std::streamoff>(fs::file_size(path) / 2 + 1));
+  flip(path, half + 1);
   EXPECT_TRUE(names_kept());
 }
 
