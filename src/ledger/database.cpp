@@ -29,9 +29,10 @@ class FailureListener : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     // Closing in the middle of a flush is no failure: what was not flushed is replayed.
     if (status->IsShutdownInProgress()) return;
-    failed_->store(true);
     log::error("ledger storage failed why=\"{}\"", status->ToString());
+    // First who acts on what it was; a write that is refused knows only that it was something.
     if (bell_) bell_->ring(Database::to_error(*status, "writing the ledger in the background"));
+    failed_->store(true);
   }
 
  private:

@@ -3,10 +3,12 @@
 // again.
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "galen/base/failure_bell.hpp"
 #include "ledger/store_state.hpp"
 #include "unit/ledger/test_chain.hpp"
 
@@ -216,6 +218,21 @@ TEST_F(StoreCrashTest, aFailedDatabaseRefusesEveryWrite) {
   EXPECT_EQ((*database)->put(Family::meta, "row", as_bytes("other")).error().code, ErrorCode::IO_ERROR);
   EXPECT_EQ((*database)->flush().error().code, ErrorCode::IO_ERROR);
   EXPECT_EQ((*database)->get(Family::meta, "row").value(), to_bytes("value"));
+}
+
+TEST_F(StoreCrashTest, whatFailedIsToldBeforeWritesAreRefusedForIt) {
+  TestChain chain;
+  auto with_bell = options(chain);
+  with_bell.failures = std::make_shared<FailureBell>();
+  auto database = Database::open(with_bell, Database::Mode::create);
+  ASSERT_OK(database);
+  std::optional<bool> refused;
+  with_bell.failures->listen([&](const Error&) { refused = (*database)->failed(); });
+  ASSERT_TRUE((*database)->put(Family::meta, "row", as_bytes("value")).has_value());
+  std::filesystem::remove_all(with_bell.directory);
+  EXPECT_FALSE((*database)->flush());
+  EXPECT_EQ(refused, false);
+  EXPECT_TRUE((*database)->failed());
 }
 
 }  // namespace
