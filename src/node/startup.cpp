@@ -328,14 +328,19 @@ Result<Identity> load_identity(const Config& config) {
 
 namespace {
 
-/// `damaged`: the ledger is what it fails for.
-Result<Opened> open_parts(const Config& config, Identity& identity, bool& damaged) {
+/// What a start fails for, where that is something a node can do without, or get again.
+struct AtFault {
+  bool ledger = false;
+  bool vault = false;  ///< whole, and older than what the log begins with
+};
+
+Result<Opened> open_parts(const Config& config, Identity& identity, AtFault& at_fault) {
   GALEN_ASSIGN(auto data_dir, DataDir::open(config.data_dir));
   auto failures = std::make_shared<FailureBell>();
   GALEN_TRY(finish_ledger_made_anew(data_dir.path()));
   GALEN_ASSIGN(bool joined, ledger::install_joined(data_dir.path()));
   if (joined) log::info("the ledger is the one of a snapshot now");
-  auto found = of_ledger(config, damaged,
+  auto found = of_ledger(config, at_fault.ledger,
                          ledger::Store::open({.directory = data_dir.path(),
                                               .context = identity.context,
                                               .block_cache_bytes = std::size_t{config.limits.block_cache_mib} << 20,
@@ -346,7 +351,7 @@ Result<Opened> open_parts(const Config& config, Identity& identity, bool& damage
   GALEN_ASSIGN(bool copied, keep_genesis_copy(config));
   if (copied) log::warn("the copy of genesis.json in the data directory is written again");
   auto executor = std::make_unique<execution::Executor>(identity.genesis, *store);
-  GALEN_ASSIGN(auto applied, of_ledger(config, damaged, executor->start()));
+  GALEN_ASSIGN(auto applied, of_ledger(config, at_fault.ledger, executor->start()));
   std::unique_ptr<vault::RecordVault> vault;
   if (identity.vault_damage) {
     GALEN_TRY(check_vault_keys(config, data_dir, identity.context.suite));
@@ -362,15 +367,19 @@ Result<Opened> open_parts(const Config& config, Identity& identity, bool& damage
   std::optional<KeptOutbox> kept;
   if (vault) {
     GALEN_ASSIGN(kept, load_kept_outbox(data_dir.path()));
-    GALEN_TRY(replay_outbox(*vault, opened, replay, kept));
+    if (auto follows = check_vault_follows(*vault, opened, replay, kept); !follows) {
+      at_fault.vault = true;
+      return follows.error();
+    }
+    GALEN_TRY(replay_outbox(*vault, *opened.log, replay, kept));
   } else {
     GALEN_TRY(keep_outbox(data_dir.path(), opened, replay));
   }
   GALEN_ASSIGN(auto bodies, LoggedBatches::index(identity, replay));
-  GALEN_TRY(of_ledger(config, damaged, replay_blocks(identity, replay, bodies, *executor, *store)));
+  GALEN_TRY(of_ledger(config, at_fault.ledger, replay_blocks(identity, replay, bodies, *executor, *store)));
   GALEN_ASSIGN(auto checked, check_config(config));
   const auto own = own_participant(config, identity.member_id(), checked.consensus_keys.front());
-  GALEN_TRY(of_ledger(config, damaged, enter_epoch(*store, own, checked.consensus_keys, identity)));
+  GALEN_TRY(of_ledger(config, at_fault.ledger, enter_epoch(*store, own, checked.consensus_keys, identity)));
 
   Opened out{.data_dir = std::move(data_dir),
              .failures = std::move(failures),
@@ -387,7 +396,7 @@ Result<Opened> open_parts(const Config& config, Identity& identity, bool& damage
         "that is whole",
         *identity.vault_damage);
 
-  GALEN_TRY(of_ledger(config, damaged, load_ledger(identity, *out.store, out.recovered)));
+  GALEN_TRY(of_ledger(config, at_fault.ledger, load_ledger(identity, *out.store, out.recovered)));
   auto safety = recover_safety(identity, *out.store, replay);
   if (opened.verdict.kind == LogVerdict::Kind::amnesia || !safety) {
     log::error("the vote log is damaged and is begun anew: this node follows without voting until it has recovered reason=\"{}\"",
@@ -408,7 +417,8 @@ Result<Opened> open_parts(const Config& config, Identity& identity, bool& damage
   if (out.vault) out.vault->log_goes_on(out.log->stats().next_seq);
   out.recovered.safety = std::move(*safety);
   GALEN_TRY(load_pending(identity, bodies, *out.pool, out.recovered));
-  GALEN_ASSIGN(out.left_over, of_ledger(config, damaged, load_left_over(identity, bodies, *out.store, out.recovered)));
+  GALEN_ASSIGN(out.left_over,
+               of_ledger(config, at_fault.ledger, load_left_over(identity, bodies, *out.store, out.recovered)));
   return out;
 }
 
@@ -421,16 +431,18 @@ Result<Opened> open_data_dir(const Config& config, Identity& identity) {
   for (bool ledger_mended = false;;) {
     identity = as_in_genesis;
     identity.vault_damage = vault_damage;
-    bool ledger_damaged = false;
-    auto opened = open_parts(config, identity, ledger_damaged);
+    AtFault at_fault;
+    auto opened = open_parts(config, identity, at_fault);
     if (opened) return opened;
-    if (ledger_damaged && !ledger_mended) {
+    if (at_fault.ledger && !ledger_mended) {
       GALEN_TRY(check_copy(config, identity.genesis));
       const auto mended = mend_ledger(config.data_dir, identity.genesis);
       if (!mended) return of_genesis(config, mended.error());
       if (!*mended) return opened;
       ledger_mended = true;
-    } else if (!ledger_damaged && !vault_damage && opened.error().code == ErrorCode::CORRUPT) {
+    } else if (at_fault.vault) {
+      vault_damage = opened.error().message;
+    } else if (!at_fault.ledger && !vault_damage && opened.error().code == ErrorCode::CORRUPT) {
       auto found = find_vault_damage(config.data_dir);
       if (!found || !*found) return opened;
       vault_damage = std::move(*found);

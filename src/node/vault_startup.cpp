@@ -50,15 +50,18 @@ Status keep_outbox(const std::string& data_dir, const Log::Opened& opened, const
   return save_kept_outbox(data_dir, *kept);
 }
 
-Status replay_outbox(vault::RecordVault& vault, const Log::Opened& opened, const LogReplay& replay,
-                     const std::optional<KeptOutbox>& kept) {
+Status check_vault_follows(const vault::RecordVault& vault, const Log::Opened& opened, const LogReplay& replay,
+                           const std::optional<KeptOutbox>& kept) {
+  if (opened.verdict.kind == LogVerdict::Kind::amnesia) return {};
   const auto applied = vault.applied_position();
-  if (opened.verdict.kind != LogVerdict::Kind::amnesia) {
-    auto follows = check_vault_follows(applied, reach_of(*opened.log, replay.started_over));
-    if (!follows && kept) follows = check_vault_follows(applied, kept->reach);
-    GALEN_TRY(follows);
-  }
-  const auto& log_id = opened.log->log_id();
+  auto follows = check_vault_follows(applied, reach_of(*opened.log, replay.started_over));
+  if (!follows && kept) return check_vault_follows(applied, kept->reach);
+  return follows;
+}
+
+Status replay_outbox(vault::RecordVault& vault, const Log& log, const LogReplay& replay,
+                     const std::optional<KeptOutbox>& kept) {
+  const auto& log_id = log.log_id();
   const LogSeq end_of_kept = kept ? kept->end_of(log_id) : 0;
   if (kept)
     for (const auto& record : kept->records) GALEN_TRY(vault.replay(record.log_id, record.seq, record.bytes));

@@ -19,8 +19,11 @@ Status check_vault_keys(const Config& config, const DataDir& data_dir, crypto::S
 
 /// Without the vault, before the log is given up behind its outbox records: they go to the kept ones.
 Status keep_outbox(const std::string& data_dir, const Log::Opened& opened, const LogReplay& replay);
-/// What the vault has to take up: of the log, and what was kept of it. CORRUPT when it follows neither.
-Status replay_outbox(vault::RecordVault& vault, const Log::Opened& opened, const LogReplay& replay,
+/// CORRUPT when the vault follows neither the log nor what was kept of it.
+Status check_vault_follows(const vault::RecordVault& vault, const Log::Opened& opened, const LogReplay& replay,
+                           const std::optional<KeptOutbox>& kept);
+/// What the vault has to take up: what was kept, and of the log.
+Status replay_outbox(vault::RecordVault& vault, const Log& log, const LogReplay& replay,
                      const std::optional<KeptOutbox>& kept);
 /// After that: what is pending stands in the log, whatever was kept elsewhere. `safety`: the fold of the log.
 Status carry_into(Log& log, vault::RecordVault& vault, const consensus::SafetyState& safety);

@@ -366,8 +366,8 @@ class Damage:
             ("data", "older"): lambda o: o == silent,  # a restored backup
             ("keyring", "missing"): lambda o: o == "refuses",
             ("vault", "missing"): lambda o: o == "refuses",
-            # While the log still holds what the older index misses it is read again from there.
-            ("vault", "older"): lambda o: o.startswith(("votes", "refuses; repaired")),
+            # While the log still holds what the older index misses it is read again from there; else it is one to do without.
+            ("vault", "older"): lambda o: o in (votes, silent),
         }
         for (name, kind), holds in share_of(list(expected.items())[:None if FULL else 2]):
             if f"{kind} {name}/" in self.done:
