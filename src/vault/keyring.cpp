@@ -40,6 +40,7 @@ Bytes associated_data(SlotKind kind, SlotIndex index, std::uint32_t version) {
 }
 
 Bytes encode(crypto::Suite suite, const MasterKey& master, SlotIndex index, const Slot& slot) {
+  if (slot.kind == SlotKind::free) return Bytes(kSlotBytes);
   ByteWriter out(kSlotBytes);
   out.raw(kMagic).u16(1).u8(static_cast<std::uint8_t>(slot.kind)).u8(0).u16(index).u32(slot.version);
   const auto wrapped =
@@ -70,7 +71,9 @@ std::optional<Slot> read_head(SlotIndex index, ByteSpan bytes) {
   out.version = in.u32();
   const bool sound = as_text(magic) == kMagic && format == 1 && stored_index == index &&
                      ByteReader(bytes.last(4)).u32() == crc32c(bytes.first(kSlotBytes - 4));
-  if (!sound || out.kind < SlotKind::index || out.kind > SlotKind::epoch) return std::nullopt;
+  if (!sound || out.kind > SlotKind::epoch) return std::nullopt;
+  // Releases to 0.1.0 wrote a free slot so when they mended one.
+  if (out.kind == SlotKind::free) return Slot{};
   return out;
 }
 

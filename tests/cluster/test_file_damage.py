@@ -240,8 +240,8 @@ class Damage:
         check(outcome == "votes" or not ledger, f"{what}: the others have all of it, and the node {outcome}: {why}")
         check(named or dead or outcome == "votes", f"{what}: a former state is not gone on from: the node {outcome}: {why}")
         if outcome == "votes" and named:
-            again, _ = self.verify()
-            outcome = self.scrub(what, class_of(name)) if again else "made anew" if (data / "ledger.damaged").exists() else "mended"
+            again, said = self.verify()
+            outcome = self.scrub(what, class_of(name), said) if again else "made anew" if (data / "ledger.damaged").exists() else "mended"
             outcome = f"votes, {outcome}"
         elif outcome == "votes":
             outcome = "votes, dead space" if dead else "votes, from before the last flush"
@@ -249,7 +249,7 @@ class Damage:
         print(f"{what}: verify {'names it' if named else 'finds nothing'}, node {outcome}{': ' + why if why else ''}", flush=True)
         self.rest()
 
-    def scrub(self, what, file_class):
+    def scrub(self, what, file_class, said):
         """What comes of damage that a start passed by: one pass of the scrub, and the start after it."""
         world, data = self.world, self.world.data(self.victim)
         (data / "scrub").unlink(missing_ok=True)  # a pass from its beginning
@@ -265,7 +265,7 @@ class Damage:
         config.write_text(kept)
         ended = life.ended()  # one of its own threads came to the byte first
         if not ended:
-            check(scrub["found"] > 0, f"{what}: the scrub finds nothing: {scrub}")
+            check(scrub["found"] > 0, f"{what}: the scrub finds nothing of {said[-500:]}: {scrub}")
             life.stop(signal.SIGKILL)
         suspect = [name for name in ("ledger.suspect", "vault.suspect") if (data / name).exists()]
         check(ended or scrub["left"] or not suspect, f"{what}: mended and suspected: {scrub} {suspect}")

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "galen/base/crc32c.hpp"
 #include "galen/vault/commitment.hpp"
 #include "unit/suite.hpp"
 
@@ -56,6 +57,33 @@ TEST_F(KeyringTest, KeepsItsKeysAndAddsEpochs) {
   EXPECT_EQ(keyring.epoch_key(0).error().code, ErrorCode::NOT_FOUND) << "not an epoch key";
   EXPECT_EQ(keyring.epoch_key(kSlots).error().code, ErrorCode::NOT_FOUND);
   for (const auto& key : {index, first_epoch, second_epoch}) EXPECT_EQ(content().find(key.str()), std::string::npos);
+}
+
+TEST_F(KeyringTest, AFreeSlotIsMendedToAFreeOne) {
+  const auto whole = content();
+  for (const std::size_t at : {529 * kSlot + 3, kSecondCopy + 529 * kSlot + 3}) {
+    damage(at);
+    EXPECT_EQ(Keyring::inspect(directory_).findings.size(), 1u) << at;
+    ASSERT_TRUE(Keyring::open(directory_, master_, galen::test::suite())) << at;
+    EXPECT_EQ(content(), whole) << at;
+    EXPECT_TRUE(Keyring::open(directory_, master_, galen::test::suite())) << at;
+  }
+}
+
+/// As releases to 0.1.0 left it when they mended one.
+TEST_F(KeyringTest, ASealedFreeSlotIsFree) {
+  ByteWriter slot;
+  slot.raw("GKEY").u16(1).u8(0).u8(0).u16(7).u32(0).raw(Bytes(60, 0x5a)).raw(Bytes(kSlot - 14 - 60 - 4));
+  slot.u32(crc32c(slot.bytes()));
+  for (const std::size_t copy : {std::size_t{0}, kSecondCopy}) {
+    std::fstream out(file(), std::ios::binary | std::ios::in | std::ios::out);
+    out.seekp(static_cast<std::streamoff>(copy + 7 * kSlot));
+    out << as_text(slot.bytes());
+  }
+  EXPECT_TRUE(Keyring::inspect(directory_).findings.empty());
+  auto keyring = Keyring::open(directory_, master_, galen::test::suite());
+  ASSERT_TRUE(keyring) << keyring.error().message;
+  EXPECT_EQ(keyring->epochs().size(), 1u);
 }
 
 TEST_F(KeyringTest, OneDamagedCopyIsRepairedTwoAreRefused) {
