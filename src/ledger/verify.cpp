@@ -64,7 +64,8 @@ Status Verification::run(std::unique_ptr<Replay> replay) {
   finish_jobs();
   if (report_.height_last > report_.certified_height + options_.uncertified_max && !enough())
     found(std::max(report_.certified_height + 1, options_.from), "certificate",
-          "No block from here on has a valid COMMIT-QC at or above it.");
+          "No block from here on has a valid COMMIT-QC at or above it. A node that was killed while it caught up leaves "
+          "that; once it runs again the next block brings one.");
   if (!enough()) check_state();
   if (!enough()) options_.from == 0 ? check_transaction_count() : check_readable(Family::transactions);
   if (!enough()) check_tree();
