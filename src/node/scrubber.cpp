@@ -263,7 +263,7 @@ bool Scrubber::mend_file(const ledger::TableFile& file) {
   } else if (replaced.error().code == ErrorCode::IO_ERROR) {
     return fail(replaced.error()), false;
   } else {
-    left(fmt::format("{}: {}; stop the node and run galend repair --ledger", what, replaced.error().message));
+    leave_to_the_next_start(fmt::format("{}: {}", what, replaced.error().message));
   }
   return true;
 }
