@@ -299,10 +299,8 @@ bool Scrubber::fetch_and_restore(Height first, std::size_t count) {
     auto blocks = fetch(peer, first, count);
     if (!blocks) continue;
     auto restored = scrub_.restore(first, *blocks);
-    if (restored && is_any_damaged(first, count)) {
-      why = "they are the chain's, and still not as they should be";
-      break;
-    }
+    if (restored && is_any_damaged(first, count))
+      return leave_to_the_next_start(what + ": they are the chain's, and still not as they should be"), false;
     if (restored) {
       repaired(fmt::format("{} fetched from {} and written anew", what, identity_.member_name(peer)));
       return true;
