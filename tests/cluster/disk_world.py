@@ -157,7 +157,7 @@ class DiskWorld(base.Consortium):
         return True
 
     def wait_serving(self, node, life, timeout=60):
-        """Until the node takes part again, or has ended: (mode, None) or (None, what it said)."""
+        """Until the node takes part again: (modes, None). One that has ended, or waits for its vault and is stopped: (None, what it said)."""
         until = time.monotonic() + timeout
         seen = None
         modes = []
@@ -171,6 +171,9 @@ class DiskWorld(base.Consortium):
                     modes.append(seen)
                 if seen == "VOTING" and status.get("quorum_reachable", True):
                     return modes, None
+                if status["mode_detail"].startswith("VAULT_DAMAGED"):
+                    life.stop()
+                    return None, f"galend: {status['mode_detail']}"
             time.sleep(0.1)
         raise Failure(f"{node} does not come to vote within {timeout} s: {modes}\n{self.described(node)}\n{life.log()[-1500:]}")
 
