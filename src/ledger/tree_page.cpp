@@ -72,7 +72,8 @@ TreeNodePtr read_node(ByteReader& in, unsigned depth, unsigned page_depth, const
   if (tag == kTagInner && !below_cut && depth < kPathBits) {
     auto left = read_node(in, depth + 1, page_depth, path, make);
     auto right = read_node(in, depth + 1, page_depth, with_bit(path, depth), make);
-    if (in.ok()) return make.join(std::move(left), std::move(right), depth);
+    auto node = in.ok() ? make.join(std::move(left), std::move(right), depth) : TreeNodePtr{};
+    if (node && node->kind == NodeKind::inner) return node;  // of fewer leaves it would be a bucket, or nothing
   }
   in.fail();
   return {};

@@ -168,6 +168,9 @@ class Run:
                                   capture_output=True, text=True)
             check(done.returncode == 0, f"{what}: repair {option}: {done.stderr}")
             return f"repair {option}"
+        if "move that copy away" in reason:  # the second time that it lost something of its ledger
+            shutil.rmtree(world.data(victim) / "ledger.damaged")
+            return "copy moved away"
         check("vault" in reason or "keyring" in reason, f"{what}: it does not say what to do: {reason}")
         for name in ("vault", "keyring"):
             shutil.rmtree(world.data(victim) / name)
