@@ -71,7 +71,7 @@ int run(node::Config config) {
   // protobuf writes to stderr what it thinks of a client's request, as often as the client likes.
   google::protobuf::SetLogHandler(nullptr);
 
-  if (auto mended = node::mend_suspected_ledger(config); !mended) return complain(mended.error());
+  if (auto looked = node::look_at_suspected(config); !looked) return complain(looked.error());
   int received = 0;
   do {
     auto node = received == SIGUSR1 ? make_again(config) : node::Node::make(config);

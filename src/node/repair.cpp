@@ -6,6 +6,7 @@
 #include "galen/node/init.hpp"
 #include "galen/node/log.hpp"
 #include "node/ledger_mending.hpp"
+#include "node/vault_damage.hpp"
 #include "node/vault_startup.hpp"
 
 namespace galen::node {
@@ -16,7 +17,8 @@ Status repair_ledger(const Config& config) {
   return make_ledger_anew(lock.path(), checked.genesis);
 }
 
-Status mend_suspected_ledger(const Config& config) {
+Status look_at_suspected(const Config& config) {
+  GALEN_TRY(look_at_suspected_vault(config.data_dir));
   if (!is_ledger_suspect(config.data_dir)) return {};
   GALEN_ASSIGN(const auto genesis, load_genesis(config));
   GALEN_TRY(check_copy(config, genesis));
@@ -41,6 +43,8 @@ Status accept_older_vault(const Config& config) {
   GALEN_ASSIGN(auto checked, check_config(config));
   GALEN_ASSIGN(auto lock, DataDir::open(config.data_dir));
   GALEN_ASSIGN(auto vault, open_vault(config, lock, checked.genesis.suite));
+  GALEN_ASSIGN(const auto damage, find_vault_damage(lock.path()));
+  if (damage) return Error{ErrorCode::CORRUPT, *damage};
   GALEN_ASSIGN(auto opened, Log::open(lock.path(), [](const ReplayedRecord&) {}));
   auto reach = reach_of(*opened.log, false);
   // What was kept of the log while the vault was away is taken up by the start.

@@ -220,7 +220,9 @@ bool Scrubber::scrub_vault() {
     if (std::find(again->begin(), again->end(), what) == again->end()) continue;
     found(what);
     left(what);
-    suspect_vault(options_.data_dir);  // what is known to be damaged is not to wait for the read that ends the node
+    // What is known to be damaged is not to wait for the read that ends the node. Of the keyring a start reads all
+    // anyway.
+    if (what.starts_with("vault/")) suspect_vault(options_.data_dir);
   }
   return true;
 }
@@ -299,8 +301,12 @@ bool Scrubber::fetch_and_restore(Height first, std::size_t count) {
     auto blocks = fetch(peer, first, count);
     if (!blocks) continue;
     auto restored = scrub_.restore(first, *blocks);
-    if (restored && is_any_damaged(first, count))
-      return leave_to_the_next_start(what + ": they are the chain's, and still not as they should be"), false;
+    if (restored && is_any_damaged(first, count)) {
+      leave_to_the_next_start(
+          what +
+          ": they are the chain's, and still not as they should be; galend repair --ledger, if a start does not help");
+      return false;
+    }
     if (restored) {
       repaired(fmt::format("{} fetched from {} and written anew", what, identity_.member_name(peer)));
       return true;

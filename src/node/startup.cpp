@@ -334,9 +334,9 @@ struct AtFault {
   bool vault = false;  ///< whole, and older than what the log begins with
 };
 
-Result<Opened> open_parts(const Config& config, Identity& identity, AtFault& at_fault) {
+Result<Opened> open_parts(const Config& config, Identity& identity, std::shared_ptr<FailureBell> failures,
+                          AtFault& at_fault) {
   GALEN_ASSIGN(auto data_dir, DataDir::open(config.data_dir));
-  auto failures = std::make_shared<FailureBell>();
   GALEN_TRY(finish_ledger_made_anew(data_dir.path()));
   GALEN_ASSIGN(bool joined, ledger::install_joined(data_dir.path()));
   if (joined) log::info("the ledger is the one of a snapshot now");
@@ -427,13 +427,19 @@ Result<Opened> open_parts(const Config& config, Identity& identity, AtFault& at_
 // Of the ledger the others have all. Of the vault nobody else has anything, and the node can follow without it.
 Result<Opened> open_data_dir(const Config& config, Identity& identity) {
   const auto as_in_genesis = identity;
-  auto vault_damage = find_suspected_vault_damage(config.data_dir);
+  auto vault_damage = known_vault_damage(config.data_dir);
   for (bool ledger_mended = false;;) {
     identity = as_in_genesis;
     identity.vault_damage = vault_damage;
     AtFault at_fault;
-    auto opened = open_parts(config, identity, at_fault);
+    auto failures = std::make_shared<FailureBell>();
+    auto opened = open_parts(config, identity, failures, at_fault);
     if (opened) return opened;
+    // Whoever came second knows only that the storage has failed.
+    if (const auto first = failures->first(); first && first->code == ErrorCode::CORRUPT) {
+      suspect_ledger(config.data_dir);
+      suspect_vault(config.data_dir);
+    }
     if (at_fault.ledger && !ledger_mended) {
       GALEN_TRY(check_copy(config, identity.genesis));
       const auto mended = mend_ledger(config.data_dir, identity.genesis);

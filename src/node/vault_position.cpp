@@ -17,4 +17,14 @@ Status check_vault_follows(const vault::AppliedPosition& applied, const LogReach
                            same_log ? applied.seq : 0, log.oldest_seq)};
 }
 
+Status check_vault_follows(const vault::AppliedPosition& applied, const LogReach& log, bool lost,
+                           const LogReach* kept) {
+  if (kept != nullptr) {
+    auto follows = check_vault_follows(applied, *kept);
+    if (follows || lost || applied.log_id != log.log_id) return follows;
+  }
+  if (lost) return {};
+  return check_vault_follows(applied, log);
+}
+
 }  // namespace galen::node

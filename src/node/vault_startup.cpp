@@ -52,11 +52,8 @@ Status keep_outbox(const std::string& data_dir, const Log::Opened& opened, const
 
 Status check_vault_follows(const vault::RecordVault& vault, const Log::Opened& opened, const LogReplay& replay,
                            const std::optional<KeptOutbox>& kept) {
-  if (opened.verdict.kind == LogVerdict::Kind::amnesia) return {};
-  const auto applied = vault.applied_position();
-  auto follows = check_vault_follows(applied, reach_of(*opened.log, replay.started_over));
-  if (!follows && kept) return check_vault_follows(applied, kept->reach);
-  return follows;
+  return check_vault_follows(vault.applied_position(), reach_of(*opened.log, replay.started_over),
+                             opened.verdict.kind == LogVerdict::Kind::amnesia, kept ? &kept->reach : nullptr);
 }
 
 Status replay_outbox(vault::RecordVault& vault, const Log& log, const LogReplay& replay,

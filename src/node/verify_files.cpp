@@ -107,8 +107,8 @@ void FilesCheck::check_position() {
   if (kept && *kept && (*kept)->copy_damaged)
     found("vault", "/vault.outbox", "one of its two copies is damaged; a start writes both anew");
   if (!index_.findings.empty() || !index_.applied || !log_) return;
-  auto status = check_vault_follows(*index_.applied, reach_of(*log_, started_over_));
-  if (!status && kept && *kept) status = check_vault_follows(*index_.applied, (*kept)->reach);
+  const auto* reach = kept && *kept ? &(*kept)->reach : nullptr;
+  const auto status = check_vault_follows(*index_.applied, reach_of(*log_, started_over_), false, reach);
   if (!status) found("vault", kIndexFolder, status.error().message);
 }
 

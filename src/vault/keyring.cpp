@@ -134,9 +134,10 @@ struct Keyring::State {
 
 Status Keyring::State::load_slot(ByteSpan content, SlotIndex index) {
   Slot first, second;
-  const auto state_first = decode(suite, master, index, content.subspan(index * kSlotBytes, kSlotBytes), &first);
-  const auto state_second =
-      decode(suite, master, index, content.subspan(kCopyBytes + index * kSlotBytes, kSlotBytes), &second);
+  const auto first_bytes = content.subspan(index * kSlotBytes, kSlotBytes);
+  const auto second_bytes = content.subspan(kCopyBytes + index * kSlotBytes, kSlotBytes);
+  const auto state_first = decode(suite, master, index, first_bytes, &first);
+  const auto state_second = decode(suite, master, index, second_bytes, &second);
   if (state_first == Copy::foreign_key || state_second == Copy::foreign_key)
     return {ErrorCode::CORRUPT,
             "the keyring was made under another master key: put back keyring/ and master key from one backup"};
@@ -144,8 +145,7 @@ Status Keyring::State::load_slot(ByteSpan content, SlotIndex index) {
     return refusal(ErrorCode::CORRUPT, "slot " + std::to_string(index) + " of the keyring is damaged in both copies");
   const bool take_first = state_first == Copy::good && (state_second != Copy::good || first.version >= second.version);
   slots[index] = take_first ? first : second;
-  const bool equal = state_first == state_second && first.version == second.version && first.key == second.key;
-  if (!equal) {
+  if (!std::equal(first_bytes.begin(), first_bytes.end(), second_bytes.begin())) {
     log::warn("keyring slot repaired slot={}", index);
     GALEN_TRY(store(index, slots[index]));
   }

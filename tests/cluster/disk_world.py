@@ -156,8 +156,8 @@ class DiskWorld(base.Consortium):
                 self.pointers[source] = json.loads(found.stdout.strip().splitlines()[-1])["pointer_id"]
         return True
 
-    def wait_serving(self, node, life, timeout=60):
-        """Until the node takes part again: (modes, None). One that has ended, or waits for its vault and is stopped: (None, what it said)."""
+    def wait_serving(self, node, life, timeout=60, may_wait_for_vault=False):
+        """Until the node takes part again: (modes, None). Of one that has ended, or may wait for its vault, and is stopped then: (None, what it said)."""
         until = time.monotonic() + timeout
         seen = None
         modes = []
@@ -171,7 +171,7 @@ class DiskWorld(base.Consortium):
                     modes.append(seen)
                 if seen == "VOTING" and status.get("quorum_reachable", True):
                     return modes, None
-                if status["mode_detail"].startswith("VAULT_DAMAGED"):
+                if may_wait_for_vault and status["mode_detail"].startswith("VAULT_DAMAGED"):
                     life.stop()
                     return None, f"galend: {status['mode_detail']}"
             time.sleep(0.1)

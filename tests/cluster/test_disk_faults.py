@@ -148,7 +148,7 @@ class Run:
         refusals = []
         while True:
             life = world.run_node(victim)
-            modes, said = world.wait_serving(victim, life)
+            modes, said = world.wait_serving(victim, life, may_wait_for_vault=True)
             if modes is not None:
                 break
             reason = refused_reason(said)

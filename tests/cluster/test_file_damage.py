@@ -270,9 +270,10 @@ class Damage:
             scrub = (world.status(self.victim) or {}).get("scrub")
             time.sleep(0.1)
         config.write_text(kept)
-        ended = life.ended()  # one of its own threads came to the byte first
-        if not ended:
+        if not life.ended():
             life.stop(signal.SIGKILL)
+        else:  # one of its own threads came to the byte first
+            check("CORRUPT" in life.log(), f"{what}: it ended in the scrub's pass, and not for the damage: {life.log()[-600:]}")
         suspect = [name for name in ("ledger.suspect", "vault.suspect") if (data / name).exists()]
         outcome, why = self.start(f"{what}, after the scrub", how=signal.SIGTERM)
         what = f"{what}: after the scrub ({scrub}, {suspect})"

@@ -23,6 +23,11 @@ class FailureBell {
     }
     if (listener) listener(error);
   }
+  /// What was rung so far.
+  std::optional<Error> first() const {
+    std::lock_guard lock(mutex_);
+    return first_;
+  }
   /// Nothing as listener: nobody is left to tell.
   void listen(std::function<void(const Error&)> listener) {
     std::optional<Error> missed;
@@ -35,7 +40,7 @@ class FailureBell {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::optional<Error> first_;
   std::function<void(const Error&)> listener_;
 };

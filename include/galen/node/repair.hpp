@@ -13,9 +13,9 @@ namespace galen::node {
 /// ledger. After a crash it may be started again.
 Status repair_ledger(const Config& config);
 /// What a start of the process does first (not one that opens again because an epoch ended, which all nodes do at
-/// once): the ledger is looked at where the last life met damage, and made anew if it has some. Nothing to do: nothing
-/// is read.
-Status mend_suspected_ledger(const Config& config);
+/// once): ledger and vault are looked at where the last life met damage. A ledger that has some is made anew; of a vault
+/// it is noted, and the node opens without it. Nothing to do: nothing is read.
+Status look_at_suspected(const Config& config);
 /// Makes a new log where there is none; what a present one holds is never touched (ALREADY_EXISTS).
 Status repair_log(const Config& config);
 /// Accepts a vault index that is older than the log: the keys of what was anchored in between are given up.

@@ -140,7 +140,7 @@ TEST_F(InitTest, TheWrongGenesisIsRefusedAndTheGoodCopyStays) {
   };
   expect_wrong(open().error());
   std::ofstream(path("/ledger.suspect")).flush();
-  expect_wrong(mend_suspected_ledger(config).error());
+  expect_wrong(look_at_suspected(config).error());
   fs::remove(path("/ledger.suspect"));
   expect_wrong(repair_ledger(config).error());
   fs::rename(path("/ledger/CURRENT"), path("/kept"));  // then it cannot say of which chain it is

@@ -35,6 +35,25 @@ class VaultDamageTest : public test::DataDirTest {
     flip(vault() + "/index/CURRENT", 0);
     return backup;
   }
+  /// The vault as it is now goes back to what it was at the beginning, and the log begins after that; returns where the
+  /// good one is.
+  std::string older_vault(int documents) {
+    const auto empty = dir.path() + "/empty", good = dir.path() + "/good";
+    fs::copy(vault(), empty, fs::copy_options::recursive);
+    {
+      auto opened = open();
+      EXPECT_TRUE(opened) << opened.error().message;
+      for (int turn = 0; turn < 40; ++turn) append(*opened->log, {kFiller, false, Bytes(8'000)});
+      EXPECT_TRUE(opened->vault->flush(opened->log->log_id(), opened->log->stats().next_seq).has_value());
+      opened->log->recycle(opened->log->stats().next_seq);
+      append(*opened->log, {kFiller, true, Bytes(8)});
+      EXPECT_GT(opened->log->stats().oldest_seq, 1u);
+    }
+    live(documents, {});
+    fs::rename(vault(), good);
+    fs::rename(empty, vault());
+    return good;
+  }
   void put_back(const std::string& backup) const {
     fs::remove_all(vault());
     fs::rename(backup, vault());
@@ -124,36 +143,74 @@ TEST_F(VaultDamageTest, ACrashBeforeTheFileGoesTakesUpEachOnce) {
   EXPECT_EQ(kept(), 0u);
 }
 
-TEST_F(VaultDamageTest, ABackupFromBeforeTheLogIsAVaultToDoWithoutAndAcceptedWithWhatWasKept) {
-  const auto empty = dir.path() + "/empty";
-  fs::copy(vault(), empty, fs::copy_options::recursive);
-  {
-    auto opened = open();
-    ASSERT_TRUE(opened) << opened.error().message;
-    for (int turn = 0; turn < 40; ++turn) append(*opened->log, {kFiller, false, Bytes(8'000)});
-    ASSERT_TRUE(opened->vault->flush(opened->log->log_id(), opened->log->stats().next_seq).has_value());
-    opened->log->recycle(opened->log->stats().next_seq);
-    append(*opened->log, {kFiller, true, Bytes(8)});
-    ASSERT_GT(opened->log->stats().oldest_seq, 1u);
-  }
-  live(2, {});
-  damage_index();
+TEST_F(VaultDamageTest, AnOlderVaultIsAcceptedWithWhatWasKept) {
+  older_vault(2);
   for (int start = 0; start < 2; ++start) {
     const auto opened = open();
-    ASSERT_TRUE(opened);
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_EQ(opened->vault, nullptr);
+    EXPECT_EQ(kept(), 2u);
     turn_over(*opened->log);
   }
-  put_back(empty);
-  {
-    const auto without = open();
-    ASSERT_TRUE(without) << without.error().message;
-    EXPECT_EQ(without->vault, nullptr);
-  }
-  EXPECT_EQ(kept(), 2u);
   ASSERT_TRUE(accept_older_vault(config));
   const auto opened = open();
   ASSERT_TRUE(opened) << opened.error().message;
+  ASSERT_TRUE(opened->vault);
   EXPECT_EQ(opened->vault->pending().size(), 2u);
+}
+
+TEST_F(VaultDamageTest, AnOlderVaultIsDoneWithoutUntilTheGoodOneIsBack) {
+  const auto good = older_vault(2);
+  for (int start = 0; start < 2; ++start) {
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_EQ(opened->vault, nullptr);
+    EXPECT_EQ(kept(), 2u);
+    turn_over(*opened->log);
+  }
+  put_back(good);
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  ASSERT_TRUE(opened->vault);
+  EXPECT_EQ(opened->vault->pending().size(), 2u);
+  EXPECT_EQ(kept(), 0u);
+}
+
+// A log that is damaged or begun anew says nothing of where the other one began: what was kept does.
+TEST_F(VaultDamageTest, AnOlderVaultIsNotTakenBecauseTheLogIsLost) {
+  const auto good = older_vault(2);
+  {
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    turn_over(*opened->log);
+  }
+  lose_manifest();
+  for (int start = 0; start < 2; ++start) {
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_EQ(opened->vault, nullptr) << "start " << start;
+  }
+  fs::remove_all(config.data_dir + "/wal");
+  fs::create_directory(config.data_dir + "/wal");
+  ASSERT_TRUE(repair_log(config));
+  {
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_EQ(opened->vault, nullptr);
+  }
+  put_back(good);
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  ASSERT_TRUE(opened->vault);
+  EXPECT_EQ(opened->vault->pending().size(), 2u);
+}
+
+TEST_F(VaultDamageTest, AnOlderVaultThatIsDamagedAsWellIsNotAccepted) {
+  fill_index(400);
+  damage_a_table();
+  const auto refused = accept_older_vault(config);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::CORRUPT);
 }
 
 TEST_F(VaultDamageTest, ALogThatIsBegunAnewMeanwhileHoldsWhatTheOldOneHeld) {
@@ -237,10 +294,11 @@ TEST_F(VaultDamageTest, ASuspectedIndexIsReadAsAWhole) {
     ASSERT_TRUE(opened->vault) << "a start does not read every byte";
   }
   suspect_vault(config.data_dir);
+  EXPECT_TRUE(take(open_again()).vault)
+      << "at the end of an epoch all members that suspect theirs would lose their votes at once";
   for (int start = 0; start < 2; ++start) {
-    const auto opened = open();
-    ASSERT_TRUE(opened) << opened.error().message;
-    EXPECT_EQ(opened->vault, nullptr) << "start " << start;
+    EXPECT_EQ(take(open()).vault, nullptr) << "start " << start;
+    EXPECT_EQ(take(open_again()).vault, nullptr) << "what the start found stays found, " << start;
   }
   EXPECT_TRUE(fs::exists(mark()));
 }

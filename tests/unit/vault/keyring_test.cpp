@@ -84,6 +84,14 @@ TEST_F(KeyringTest, ASealedFreeSlotIsFree) {
   auto keyring = Keyring::open(directory_, master_, galen::test::suite());
   ASSERT_TRUE(keyring) << keyring.error().message;
   EXPECT_EQ(keyring->epochs().size(), 1u);
+  {
+    std::fstream out(file(), std::ios::binary | std::ios::in | std::ios::out);  // it was killed between the copies
+    out.seekp(kSecondCopy + 7 * kSlot);
+    out << std::string(kSlot, '\0');
+  }
+  EXPECT_EQ(Keyring::inspect(directory_).findings.size(), 1u);
+  ASSERT_TRUE(Keyring::open(directory_, master_, galen::test::suite()));
+  EXPECT_TRUE(Keyring::inspect(directory_).findings.empty()) << "a start evens them out";
 }
 
 TEST_F(KeyringTest, OneDamagedCopyIsRepairedTwoAreRefused) {
