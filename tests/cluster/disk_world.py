@@ -30,6 +30,7 @@ class Process:
         folder = world.folder(node)
         self.started_at = (folder / "log" / "galend.log").stat().st_size if world.log(node) else 0
         self.log_path = folder / "log" / "galend.log"
+        self.began_us = time.monotonic_ns() // 1000
         with open(self.log_path, "ab") as log:
             self.popen = subprocess.Popen([BIN / "galend", "--config", folder / "node.toml"], stdin=subprocess.DEVNULL,
                                           stdout=log, stderr=log, start_new_session=True, env=world.environment(settings))

@@ -137,6 +137,8 @@ class Run:
         for said in signed_record.read_file(path):
             if said.kind not in (signed_record.PREPARE, signed_record.COMMIT, signed_record.VIEW_CHANGE):
                 continue
+            if said.time_us < life.began_us:
+                continue  # of an earlier life with the same pid, whose part of the log is long given up
             if said.sender == member:
                 check(said.signature in log, f"{what}: promised and not durable: {said}")
                 self.promises += 1
