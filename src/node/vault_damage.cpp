@@ -25,7 +25,9 @@ Result<std::optional<std::string>> find_vault_damage(const std::string& data_dir
   return std::optional(std::move(found.findings.front()));
 }
 
-void suspect_vault(const std::string& data_dir) { std::ofstream(suspicion_path(data_dir)).flush(); }
+void suspect_vault(const std::string& data_dir) {
+  std::ofstream(suspicion_path(data_dir), std::ios::app).flush();  // what a start has noted stays
+}
 
 Status look_at_suspected_vault(const std::string& data_dir) {
   std::error_code error;

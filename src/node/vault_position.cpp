@@ -12,8 +12,7 @@ Status check_vault_follows(const vault::AppliedPosition& applied, const LogReach
   return Error{ErrorCode::CORRUPT,
                fmt::format("the vault's index is an older copy: it ends at record {} of the log, which begins at {}. "
                            "Stop the node and put back vault/ from the newest backup; without one, galend repair "
-                           "--older-vault gives up the "
-                           "keys of what was anchored in between",
+                           "--older-vault gives up the keys of what was anchored in between",
                            same_log ? applied.seq : 0, log.oldest_seq)};
 }
 

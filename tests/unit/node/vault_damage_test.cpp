@@ -299,6 +299,8 @@ TEST_F(VaultDamageTest, ASuspectedIndexIsReadAsAWhole) {
   for (int start = 0; start < 2; ++start) {
     EXPECT_EQ(take(open()).vault, nullptr) << "start " << start;
     EXPECT_EQ(take(open_again()).vault, nullptr) << "what the start found stays found, " << start;
+    suspect_vault(config.data_dir);
+    EXPECT_EQ(take(open_again()).vault, nullptr) << "whatever is suspected since, " << start;
   }
   EXPECT_TRUE(fs::exists(mark()));
 }
